@@ -1,0 +1,1 @@
+"""The embedded game: a stadium-car racing simulator in batched PyTorch."""

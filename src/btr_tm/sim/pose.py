@@ -1,0 +1,21 @@
+"""What a picture needs to know about a car: where it is, how it stands, and what the driver does with it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Pose(NamedTuple):
+    """One pose per car, leading axis E; SI units, world axes y up, float32."""
+
+    position: Tensor  # (E, 3) world, m
+    forward: Tensor  # (E, 3) unit
+    up: Tensor  # (E, 3) unit, orthogonal to forward
+    s_m: Tensor  # (E,) arc length along the ribbon, grows over laps
+    d_m: Tensor  # (E,) offset to the driver's right
+    height_m: Tensor  # (E,) above the ribbon
+    damper: Tensor  # (E,) mean damper compression, m
+    steer: Tensor  # (E,) -1 full left to 1 full right
+    brake: Tensor  # (E,) 0 or 1
