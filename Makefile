@@ -1,0 +1,36 @@
+# Everything runs in .venv, which the first target that needs it sets up from the pinned versions.
+PYTHON ?= python3.11
+BIN := .venv/bin
+EXPERIMENT ?= quickstart
+
+# Waiting OpenMP threads that spin cost more than half the speed on a busy two-core machine.
+export OMP_WAIT_POLICY := PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help venv train test test-fast lint bench
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+venv: .venv/.installed ## set up .venv from pinned versions
+
+train: venv ## train a car to finish A01 (EXPERIMENT=quickstart)
+	$(BIN)/python -m btr_tm +experiment=$(EXPERIMENT)
+
+test: venv ## run every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+test-fast: venv ## run the tests that take seconds
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+lint: venv ## check style and types
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+bench: venv ## print speeds and memory
+	$(BIN)/python -m btr_tm.bench
