@@ -1,0 +1,1 @@
+"""How far ahead a sampled return looks."""

@@ -1,0 +1,1 @@
+"""Which transitions a batch is made of."""

@@ -1,0 +1,36 @@
+"""Every live transition is equally likely."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from btr_tm.replay.ring import Ring, Written
+from btr_tm.replay.sampler.sampler import Drawn
+
+
+class Uniform:
+    """Uniform sampling with replacement; priorities are ignored."""
+
+    def __init__(self, ring: Ring, generator: torch.Generator) -> None:
+        self._ring = ring
+        self._generator = generator
+
+    def added(self, written: Written) -> None:
+        """Nothing to note."""
+
+    def draw(self, batch_size: int) -> Drawn:
+        """Slots (B,) and weights of one."""
+        slot = self._ring.draw(batch_size, self._generator)
+        return Drawn(slot, torch.ones(batch_size, device=self._ring.device))
+
+    def update(self, slot: Tensor, priority: Tensor) -> None:
+        """Nothing to note."""
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Nothing to save."""
+        return {}
+
+    def restored(self) -> None:
+        """Nothing to rebuild."""

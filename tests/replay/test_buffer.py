@@ -1,0 +1,108 @@
+"""Batches against a slow replay, through wrap-around, terminations, truncations and non-greedy cuts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import pytest
+import torch
+from .helpers import FLOATS, IMAGE, SlowReplay, drive, observe, potential
+
+from btr_tm.core.clock import Clock
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.horizon.discounted import Discounted
+from btr_tm.replay.sampler.uniform import Uniform
+
+GAMMA = 0.9
+
+
+def discounted(gamma: float = GAMMA) -> Discounted:
+    return Discounted(lambda frames: gamma, Clock())
+
+
+def replay(capacity=40, cars=3, n_step=3, sampler=Uniform, horizon=None, cut=False, seed=0) -> Replay:
+    return Replay(
+        capacity=capacity,
+        cars=cars,
+        image_shape=IMAGE,
+        floats=FLOATS,
+        n_step=n_step,
+        sampler=sampler,
+        horizon=horizon or discounted(),
+        device="cpu",
+        generator=torch.Generator().manual_seed(seed),
+        cut_at_non_greedy=cut,
+    )
+
+
+def check_against(slow: SlowReplay, batch, n: int, cut: bool) -> None:
+    for b in range(len(batch.index)):
+        frame = int(batch.obs.floats[b, 1])
+        car = frame // 10_000
+        i = next(i for i, row in enumerate(slow.rows[car]) if row.frame == frame)
+        run = slow.run(car, i, n, cut)
+        last = run[-1]
+        discount = 0.0 if last.terminated else GAMMA ** len(run)
+        shaping = discount * potential(torch.tensor(last.frame + 1)) - potential(torch.tensor(frame))
+        expected = sum(GAMMA**j * row.reward for j, row in enumerate(run)) + shaping
+        assert batch.action[b] == run[0].action
+        torch.testing.assert_close(batch.reward[b], torch.as_tensor(expected, dtype=torch.float32))
+        torch.testing.assert_close(batch.discount[b], torch.tensor(discount))
+        for got, where in ((batch.obs, frame), (batch.next_obs, last.frame + 1)):
+            want = observe(torch.tensor([where]))
+            assert torch.equal(got.image[b], want.image[0]), where
+            assert torch.equal(got.floats[b], want.floats[0]), where
+
+
+@pytest.mark.parametrize("n_step", [1, 3, 5])
+@pytest.mark.parametrize("cut", [False, True])
+def test_batches_equal_those_of_a_slow_replay(n_step: int, cut: bool) -> None:
+    fast, slow = replay(n_step=n_step, cut=cut), SlowReplay(cars=3)
+    for t in drive(60, 3, torch.Generator().manual_seed(n_step)):
+        fast.add(t)
+        slow.add(t)
+        check_against(slow, fast.sample(16), n_step, cut)
+
+
+def test_exactly_the_live_transitions_can_be_sampled() -> None:
+    fast, slow = replay(), SlowReplay(cars=3)
+    for t in drive(50, 3, torch.Generator().manual_seed(5)):
+        fast.add(t)
+        slow.add(t)
+        live = [
+            slow.rows[car][i].frame for car in range(3) for i in slow.live(car, fast.ring.slots_per_car)
+        ]
+        sampled = fast.sample(40 * len(live)).obs.floats[:, 1].int().tolist()
+        assert sorted(set(sampled)) == sorted(live)
+        assert len(fast) == len(live)
+
+
+def test_uniform_sampling_is_uniform() -> None:
+    """Chi-square over cars with different numbers of live transitions; bound: mean + 5 standard deviations."""
+    fast = replay(capacity=90)
+    for t in drive(100, 3, torch.Generator().manual_seed(1)):
+        fast.add(t)
+    draws = 60_000
+    counts = Counter(fast.sample(draws).index.tolist())
+    expected = draws / len(fast)
+    chi_square = sum((c - expected) ** 2 / expected for c in counts.values())
+    freedom = len(fast) - 1
+    assert len(counts) == len(fast)
+    assert abs(chi_square - freedom) < 5 * (2 * freedom) ** 0.5
+
+
+def test_constant_reward_gives_the_known_three_step_return() -> None:
+    """specs: reward 1, n = 3, gamma 0.997 gives 2.991009."""
+    fast = replay(horizon=discounted(0.997), cars=1, capacity=20)
+    zero = torch.zeros(1)
+    for t in drive(4, 1, torch.Generator().manual_seed(0), 0, 0):
+        fast.add(t._replace(reward=torch.ones(1), potential=zero, next_potential=zero))
+    batch = fast.sample(64)
+    first = batch.obs.floats[:, 1] == 0
+    torch.testing.assert_close(batch.reward[first], torch.full((int(first.sum()),), 2.991009))
+    torch.testing.assert_close(batch.discount[first], torch.full((int(first.sum()),), 0.991026973))
+
+
+def test_partial_of_sampler_is_a_factory() -> None:
+    assert len(replay(sampler=partial(Uniform))) == 0
