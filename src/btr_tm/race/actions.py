@@ -1,0 +1,50 @@
+"""The 12 key combinations a driver may hold during a decision."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+
+KEYS = ("accelerate", "brake", "left", "right")
+TABLE = torch.tensor(
+    [
+        [1, 0, 0, 0],
+        [1, 0, 1, 0],
+        [1, 0, 0, 1],
+        [0, 0, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 1],
+        [0, 1, 0, 0],
+        [0, 1, 1, 0],
+        [0, 1, 0, 1],
+        [1, 1, 0, 0],
+        [1, 1, 1, 0],
+        [1, 1, 0, 1],
+    ],
+    dtype=torch.float32,
+)
+FORWARD = 0  # accelerate only: also what "no action yet" reads as
+COUNT = len(TABLE)
+
+
+def keys(action: Tensor) -> Tensor:
+    """Rows of TABLE for int64 actions of any shape (...) -> (..., 4) float32.
+
+    Computed rather than looked up: TABLE lives on the CPU, and copying it to the device on every call
+    would be a host sync.
+    """
+    steer, pedals = action % 3, action // 3
+    held = ((pedals == 0) | (pedals == 3), pedals >= 2, steer == 1, steer == 2)
+    return torch.stack(held, dim=-1).to(torch.float32)
+
+
+def check_actions(action: object) -> None:
+    """UserError unless `action` (tensor, array or int) holds integers 0..11; a host sync, for API edges."""
+    values = torch.as_tensor(action)
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise UserError(f"expected integer actions, got {values.dtype}; give row numbers 0 to {COUNT - 1}")
+    wrong = values[(values < 0) | (values >= COUNT)]
+    if wrong.numel():
+        raise UserError(f"expected actions from 0 to {COUNT - 1}, got {int(wrong[0])}; see actions.TABLE")

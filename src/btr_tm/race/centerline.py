@@ -1,0 +1,132 @@
+"""The reference line: points about 0.5 m apart from start to finish, and what is derived from them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.race.gates import Gates, NoGates
+
+BEFORE = 20  # points prepended, so that a car may stand behind the start
+AFTER = 1000  # points appended, so that a car near the finish still sees a line ahead
+LEAST_POINTS = 100
+
+
+@dataclass(frozen=True)
+class Centerline:
+    """A line of M points (M = N + 1020) and its M - 1 segments. A car in `zone` z is nearest to points[z].
+
+    Segment i runs from transition i to transition i + 1, where a transition is the middle of two points.
+    Progress in metres is the arc length over the transitions; the race begins in zone 20, at 9.75 m.
+    """
+
+    points: Tensor  # (M, 3) float32, world, m
+    segments: Tensor  # (M - 2, 8): transition (3), unit axis (3), metres at its start, length; one gather
+    start_m: float  # metres at the first point given, about 9.75
+    total_m: float  # metres of a finished race
+    spacing_m: float = 0.5
+    deck_height_m: float = -float("inf")  # a car lower than this is off the track and does not change zone
+    gates: Gates = NoGates()
+
+    @classmethod
+    def from_points(
+        cls,
+        points: np.ndarray | Tensor,
+        spacing_m: float = 0.5,
+        deck_height_m: float = -float("inf"),
+    ) -> Centerline:
+        """From N world points (N, 3), y up, about `spacing_m` apart. UserError if they cannot be a line."""
+        raw = _checked(np.asarray(points), spacing_m)
+        line = _smoothed(_extended(raw))
+        middles = (line[:-1] + line[1:]) / 2
+        steps = np.diff(middles, axis=0)
+        lengths = np.linalg.norm(steps, axis=1, keepdims=True)
+        metres = np.concatenate(([0.0], np.cumsum(lengths)))
+        table = np.concatenate((middles[:-1], steps / lengths, metres[:-1, None], lengths), axis=1)
+        return cls(
+            points=torch.tensor(line, dtype=torch.float32),
+            segments=torch.tensor(table, dtype=torch.float32),
+            start_m=float(metres[BEFORE - 1] + metres[BEFORE]) / 2,
+            total_m=float(metres[len(line) - AFTER]),
+            spacing_m=spacing_m,
+            deck_height_m=deck_height_m,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, spacing_m: float = 0.5) -> Centerline:
+        """From an `.npy` file of (N, 3) numbers. UserError if it is missing, not such a file, or no line."""
+        try:
+            points = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            message = f"expected a reference line (N, 3) as .npy at {path}, got {error}; check the path"
+            raise UserError(message) from error
+        return cls.from_points(points, spacing_m)
+
+    @property
+    def transitions(self) -> Tensor:
+        """(M - 2, 3) float32, where zones meet."""
+        return self.segments[:, :3]
+
+    @property
+    def axes(self) -> Tensor:
+        """(M - 2, 3) float32, unit vectors along the segments."""
+        return self.segments[:, 3:6]
+
+    @property
+    def metres(self) -> Tensor:
+        """(M - 2,) float32, arc length at each transition."""
+        return self.segments[:, 6]
+
+    @property
+    def finish_zone(self) -> int:
+        """The zone of a car that has finished; before that a car is at most in `finish_zone - 1`."""
+        return len(self.points) - AFTER
+
+    def to(self, device: torch.device | str) -> Centerline:
+        """The same line on another device."""
+        return replace(
+            self,
+            points=self.points.to(device),
+            segments=self.segments.to(device),
+            gates=self.gates.to(device),
+        )
+
+
+def _checked(points: np.ndarray, spacing_m: float) -> np.ndarray:
+    """`points` as float64, or UserError."""
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
+        got = f"{points.shape} of {points.dtype}"
+        raise UserError(f"expected a reference line of shape (N, 3), got {got}; give x, y, z per row")
+    if len(points) < LEAST_POINTS:
+        raise UserError(f"expected at least {LEAST_POINTS} points, got {len(points)}; give the whole line")
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise UserError(f"expected finite numbers, got {points[bad[0]]} in row {bad[0]}; mend the line")
+    lengths = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
+    odd = np.flatnonzero((lengths < 0.4 * spacing_m) | (lengths > 2 * spacing_m))
+    if len(odd):
+        raise UserError(
+            f"expected points about {spacing_m} m apart, got {lengths[odd[0]]:.3f} m after row {odd[0]}; "
+            f"resample the line evenly"
+        )
+    return points.astype(np.float64)
+
+
+def _extended(points: np.ndarray) -> np.ndarray:
+    """Straight run-ups before and after, so that zone arithmetic needs no edge cases."""
+    first, last = points[1] - points[0], points[-1] - points[-2]
+    before = points[0] - first * np.arange(BEFORE, 0, -1)[:, None]
+    after = points[-1] + last * np.arange(1, AFTER + 1)[:, None]
+    return np.concatenate((before, points, after))
+
+
+def _smoothed(points: np.ndarray) -> np.ndarray:
+    """Each point but the outer five becomes the middle of its fifth neighbours."""
+    smooth = points.copy()
+    smooth[5:-5] = (points[:-10] + points[10:]) / 2
+    return smooth

@@ -1,0 +1,133 @@
+"""Floats of an observation, and what must be remembered between decisions to compute them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.race import actions
+from btr_tm.race.car import CarState
+from btr_tm.race.centerline import AFTER, Centerline
+from btr_tm.race.progress import Progress
+
+REMAINING_CAP_M = 700.0  # beyond it the finish is out of reach of a 7 s horizon
+NEAREST_STEP = 20  # zones between the two points of `Moment.points`
+
+
+class Memory(NamedTuple):
+    """What floats need from the past."""
+
+    previous_actions: Tensor  # (E, P, 4) float32 keys, oldest first
+    gearbox_count: Tensor  # (E,) float32, decisions in a row with the gearbox busy
+
+
+class _Remembering:
+    """The memory that all feature sets share."""
+
+    previous_actions: int
+
+    def start(self, cars: int, device: torch.device | str = "cpu") -> Memory:
+        """Memory of E cars before their first decision: as if they had only accelerated."""
+        row = actions.TABLE[actions.FORWARD].to(device)
+        return Memory(row.repeat(cars, self.previous_actions, 1), torch.zeros(cars, device=device))
+
+    def remember(self, memory: Memory, action: Tensor, car: CarState) -> Memory:
+        """After `action` (E,) or (E, K) led to `car`."""
+        new = actions.keys(action).reshape(len(action), -1, 4)
+        recent = torch.cat((memory.previous_actions, new), dim=1)[:, new.shape[1] :]
+        return Memory(recent, torch.where(car.gearbox_state != 0, memory.gearbox_count + 1, 0.0))
+
+
+@dataclass(frozen=True)
+class Features(_Remembering):
+    """The published float vector: the car's own state and the line ahead (Linesight)."""
+
+    line_points: int = 40
+    previous_actions: int = 5
+    point_step: int = 20
+
+    def __post_init__(self) -> None:
+        if self.point_step < 1 or (self.line_points - 1) * self.point_step > AFTER:
+            raise UserError(
+                f"expected line points within {AFTER} zones, got {self.line_points} points every "
+                f"{self.point_step}; take fewer or closer ones"
+            )
+
+    @cached_property
+    def layout(self) -> FloatLayout:
+        """Names and normalisation of the floats."""
+        return FloatLayout.full(self.previous_actions, self.line_points)
+
+    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
+        """Floats (E, F) in the order of `layout`."""
+        points = _points_ahead(car, progress, line, self.line_points, self.point_step)
+        motion = torch.stack((car.angular_velocity, car.velocity), dim=1)
+        turned = torch.cat((motion, points), dim=1) @ car.rotation  # (E, 2 + Z, 3), car axes
+        remaining = (line.total_m - progress.metres).clamp(max=REMAINING_CAP_M)
+        parts = (
+            *_own_parts(car, memory),
+            turned[:, :2].flatten(1),
+            car.rotation[:, 1],  # world up in car axes
+            turned[:, 2:].flatten(1),
+            torch.stack((remaining, car.freewheeling), dim=1),
+        )
+        return torch.cat(parts, dim=1)
+
+    def nearest_points(self, floats: Tensor, car: CarState, progress: Progress, line: Centerline) -> Tensor:
+        """The first two line points (E, 2, 3) in car axes: read back from the floats."""
+        first = self.layout["line_points"].start
+        return floats[:, first : first + 6].unflatten(1, (2, 3))
+
+
+@dataclass(frozen=True)
+class CameraFeatures(_Remembering):
+    """The car's own state only: where the road goes must be seen in the image."""
+
+    previous_actions: int = 5
+
+    @cached_property
+    def layout(self) -> FloatLayout:
+        """Names and normalisation of the floats."""
+        return FloatLayout.camera(self.previous_actions)
+
+    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
+        """Floats (E, F) in the order of `layout`; `progress` and `line` stay unseen."""
+        turned = torch.stack((car.angular_velocity, car.velocity), dim=1) @ car.rotation
+        parts = (
+            *_own_parts(car, memory),
+            turned.flatten(1),
+            car.rotation[:, 1],  # world up in car axes
+            car.freewheeling[:, None],
+        )
+        return torch.cat(parts, dim=1)
+
+    def nearest_points(self, floats: Tensor, car: CarState, progress: Progress, line: Centerline) -> Tensor:
+        """The first two line points (E, 2, 3) in car axes, computed for the reward only."""
+        return _points_ahead(car, progress, line, 2, NEAREST_STEP) @ car.rotation
+
+
+def _points_ahead(car: CarState, progress: Progress, line: Centerline, count: int, step: int) -> Tensor:
+    """Line points (E, count, 3) from the current zone on, relative to the car, world axes."""
+    ahead = torch.arange(0, count * step, step, device=progress.zone.device)
+    return line.points[progress.zone[:, None] + ahead] - car.position[:, None]
+
+
+def _own_parts(car: CarState, memory: Memory) -> tuple[Tensor, ...]:
+    """From the clock, which is 0 when acting, to the surfaces."""
+    groups = torch.arange(4, device=car.surface.device)
+    clock = torch.zeros_like(car.rpm)
+    return (
+        clock[:, None],
+        memory.previous_actions.flatten(1),
+        car.wheel_sliding,
+        car.wheel_contact,
+        car.damper_m,
+        torch.stack((car.gearbox_state, car.gear, car.rpm, memory.gearbox_count), dim=1),
+        (car.surface[:, :, None] == groups).flatten(1).to(torch.float32),
+    )

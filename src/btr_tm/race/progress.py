@@ -1,0 +1,130 @@
+"""Where cars are along the reference line, and when we stop watching a race."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.race.centerline import BEFORE, Centerline
+
+AHEAD, BACK = 96, 16  # zones searched per decision: 48 m forwards is 960 m/s at 20 decisions per second
+REACH_M = hypot(0.25, 45.0)  # a point farther than this is never entered (Linesight)
+_EXACT = "donot_use_mm_for_euclid_dist"  # the default loses centimetres far from the origin
+LAP_BIAS = 1e-3  # metres per zone: which lap `start` chooses where several pass the same place
+
+
+class Progress(NamedTuple):
+    """How far E cars have come. Metres are those of the Centerline: 9.75 at the start, total_m at the end."""
+
+    zone: Tensor  # (E,) int64, index of the nearest line point, found by walking
+    furthest_zone: Tensor  # (E,) int64
+    metres: Tensor  # (E,) float32, may fall when a car rolls back
+    furthest_metres: Tensor  # (E,) float32
+    last_advance_ms: Tensor  # (E,) int64, race time when furthest_zone last grew
+
+
+def start(line: Centerline, position: Tensor) -> Progress:
+    """Progress at time 0 of cars at `position` (E, 3): nearest point, first lap where laps overlap."""
+    return _begin(line, position, _nearest(line, position))
+
+
+def start_near(line: Centerline, position: Tensor, travelled_m: Tensor) -> Progress:
+    """As `start`, where the car is known to be about `travelled_m` (E,) beyond the line's first point.
+
+    Needed on later laps, where `start` would find the first; off by 8 m at most.
+    """
+    zone = torch.searchsorted(line.metres.contiguous(), travelled_m + line.start_m)
+    return _begin(line, position, zone)
+
+
+def advance(progress: Progress, line: Centerline, position: Tensor, time_ms: Tensor) -> Progress:
+    """Progress after a decision that ended at `position` (E, 3) and race time `time_ms` (E,) int64."""
+    zone = walk(line, progress.zone, position)
+    metres = metres_at(line, zone, position)
+    gained = zone > progress.furthest_zone
+    return Progress(
+        zone=zone,
+        furthest_zone=torch.maximum(progress.furthest_zone, zone),
+        metres=metres,
+        furthest_metres=torch.maximum(progress.furthest_metres, metres),
+        last_advance_ms=torch.where(gained, time_ms, progress.last_advance_ms),
+    )
+
+
+def finish(progress: Progress, line: Centerline, finished: Tensor) -> Progress:
+    """The same, with cars that are `finished` (E,) bool put exactly at the end of the line."""
+    zone = progress.zone.masked_fill(finished, line.finish_zone)
+    return Progress(
+        zone=zone,
+        furthest_zone=torch.maximum(progress.furthest_zone, zone),
+        metres=progress.metres.masked_fill(finished, line.total_m),
+        furthest_metres=progress.furthest_metres.masked_fill(finished, line.total_m),
+        last_advance_ms=progress.last_advance_ms,
+    )
+
+
+def walk(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
+    """The zones (E,) reached from `zone` (E,) by walking along the line while the next point is nearer.
+
+    Forwards while the next point is not farther, else backwards while the one before is nearer; at most
+    AHEAD or BACK zones, to points within REACH_M, from 1 to the last zone before the finish.
+    """
+    window = zone[:, None] + torch.arange(-BACK, AHEAD + 1, device=zone.device)  # (E, W)
+    square = (line.points[window.clamp(min=0)] - position[:, None]).square().sum(2)  # (E, W)
+    near = square <= REACH_M**2
+    rise = square[:, 1:] - square[:, :-1]  # (E, W - 1), change of the distance over a step forwards
+    onward = (rise[:, BACK:] <= 0) & near[:, BACK + 1 :] & line.gates(window[:, BACK:-1], position)
+    behind = ((rise[:, :BACK] > 0) & near[:, :BACK]).flip(1)
+    forwards = torch.minimum(_leading(onward), line.finish_zone - 1 - zone)
+    backwards = torch.minimum(_leading(behind), zone - 1)
+    # A walk forwards ends where the way back is farther, so that both never happen in one call.
+    step = torch.where(forwards > 0, forwards, -backwards)
+    return zone + torch.where(position[:, 1] > line.deck_height_m, step, 0)
+
+
+def metres_at(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
+    """Arc length (E,) of `position` (E, 3), projected onto the segment around point `zone` (E,)."""
+    segment = line.segments[zone - 1]
+    along = ((position - segment[:, :3]) * segment[:, 3:6]).sum(1)
+    return segment[:, 6] + torch.minimum(along.clamp(min=0.0), segment[:, 7])
+
+
+@dataclass(frozen=True)
+class CutOffs:
+    """When a race that has not finished is given up: a truncation, never a termination."""
+
+    race_ms: int = 300_000
+    no_progress_ms: int = 2_000
+
+    def __post_init__(self) -> None:
+        for name in ("race_ms", "no_progress_ms"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"expected a positive {name}, got {getattr(self, name)}; give milliseconds")
+
+    def __call__(self, progress: Progress, time_ms: Tensor) -> Tensor:
+        """Which races are too long or stuck at race time `time_ms` (E,), (E,) bool."""
+        return (time_ms > self.race_ms) | (time_ms - progress.last_advance_ms > self.no_progress_ms)
+
+
+def _begin(line: Centerline, position: Tensor, zone: Tensor) -> Progress:
+    zone = walk(line, zone.clamp(1, line.finish_zone - 1), position)
+    metres = metres_at(line, zone, position)
+    return Progress(zone, zone, metres, metres, torch.zeros_like(zone))
+
+
+def _nearest(line: Centerline, position: Tensor) -> Tensor:
+    """Globally nearest points, the earlier of almost equal ones; not for the hot path."""
+    points = line.points[BEFORE : line.finish_zone]
+    late = LAP_BIAS * torch.arange(len(points), device=points.device)
+    return torch.argmin(torch.cdist(position, points, compute_mode=_EXACT) + late, dim=1) + BEFORE
+
+
+def _leading(flags: Tensor) -> Tensor:
+    """How many of the flags (E, W) are true before the first false one, (E,) int64."""
+    width = flags.shape[1]
+    return torch.where(flags, width, torch.arange(width, device=flags.device)).amin(1)

@@ -1,0 +1,1 @@
+"""Rewards: what a decision was worth. One file per reward, all called as `moment.Reward` says."""

@@ -1,0 +1,44 @@
+"""The published reward: time, progress and speed, shaped by the distance to the line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from btr_tm.race.car import forward_speed
+from btr_tm.race.reward.moment import Moment
+
+
+@dataclass(frozen=True)
+class LinesightReward:
+    """per_ms * time + per_metre * progress + per_metre * speed_as_s * change of speed (Linesight, config).
+
+    The speed term, "as if the car went on at its new speed for `speed_as_s` seconds", counts only while the
+    car rolls forwards and the race goes on; upstream Linesight sets it to 0. At 200 km/h a decision gives
+    -0.06 + 0.028: rewards are negative below 432 km/h.
+    """
+
+    per_ms: float = -0.0012
+    per_metre: float = 0.01
+    speed_as_s: float = 2.0
+    potential_per_metre: float = -0.1
+    potential_ahead: float = 0.0
+    nearest_m: float = 2.0
+    farthest_m: float = 25.0
+
+    def __call__(self, before: Moment, after: Moment, action: Tensor, finished: Tensor) -> Tensor:
+        metres = after.progress.metres - before.progress.metres
+        milliseconds = after.time_ms - before.time_ms
+        reward = self.per_ms * milliseconds + self.per_metre * metres
+        faster = after.car.velocity.norm(dim=1) - before.car.velocity.norm(dim=1)
+        counts = (forward_speed(after.car) > 0) & ~finished
+        return reward + self.per_metre * self.speed_as_s * torch.where(counts, faster, 0.0)
+
+    def potential(self, moment: Moment) -> Tensor:
+        """Phi (E,): closeness to the line, and heading along it where `potential_ahead` is not 0."""
+        distance = moment.points[:, 0].norm(dim=1).clamp(self.nearest_m, self.farthest_m)
+        ahead = normalize(moment.points[:, 1] - moment.points[:, 0], dim=1)[:, 2]
+        return self.potential_per_metre * distance + self.potential_ahead * (ahead - 1)
