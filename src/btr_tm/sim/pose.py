@@ -13,6 +13,7 @@ class Pose(NamedTuple):
     position: Tensor  # (E, 3) world, m
     forward: Tensor  # (E, 3) unit
     up: Tensor  # (E, 3) unit, orthogonal to forward
+    velocity: Tensor  # (E, 3) m/s; the camera looks between it and `forward`, so that a slide is seen
     s_m: Tensor  # (E,) arc length along the ribbon, grows over laps
     d_m: Tensor  # (E,) offset to the driver's right
     height_m: Tensor  # (E,) above the ribbon
