@@ -19,7 +19,7 @@ def straight_track(length_m: float = 600.0, half_width_m: float = 12.0, wall_m: 
 
 
 def oval_track(straight_m: float = 200.0, radius_m: float = 60.0, laps: int = 1) -> Track:
-    """A closed flat oval turning right: two straights and two half circles, start and finish on a straight."""
+    """A closed flat oval turning right, two straights and two half circles; the line is on a straight."""
     turn_m = np.pi * radius_m
     stations = round(2 * (straight_m + turn_m) / SPACING_M)
     s_m = np.arange(stations) * 2 * (straight_m + turn_m) / stations

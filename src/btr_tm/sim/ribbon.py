@@ -124,8 +124,8 @@ class Track:
         if self.author_time_ms is None:
             return {}
         ratios = {"gold": 1.06, "silver": 1.2, "bronze": 1.5}
-        medals = {name: math.ceil(self.author_time_ms * ratio / 1000) * 1000 for name, ratio in ratios.items()}
-        return {"author": self.author_time_ms, **medals}
+        seconds = {name: math.ceil(self.author_time_ms * ratio / 1000) for name, ratio in ratios.items()}
+        return {"author": self.author_time_ms} | {name: 1000 * value for name, value in seconds.items()}
 
     def at(self, s_m: Tensor) -> RibbonPoint:
         """The ribbon at unrolled arc length `s_m`."""
