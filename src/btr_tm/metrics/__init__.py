@@ -1,0 +1,1 @@
+"""What is measured, how it is reduced, and where it is written."""

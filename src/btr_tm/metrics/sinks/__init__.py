@@ -1,0 +1,1 @@
+"""Places a row of metrics can go: JSONL, console, Weights & Biases, TensorBoard."""

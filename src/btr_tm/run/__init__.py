@@ -1,0 +1,1 @@
+"""Driving, learning, evaluating, saving: the loop and what it needs."""

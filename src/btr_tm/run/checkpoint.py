@@ -1,0 +1,182 @@
+"""Complete, atomic checkpoints of a run; the two newest are kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import global_states, restore_global_states
+
+FORMAT = "btr_tm checkpoint 1"
+KEEP = 2
+
+
+class Part(Protocol):
+    """Something a checkpoint holds."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def write_atomic(path: Path, payload: bytes) -> None:
+    """Write `payload` so that `path` holds either its old or its new content, whatever happens meanwhile."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The content of a checkpoint, None if the file is damaged; a file of another kind raises UserError."""
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise foreign(path, "objects other than tensors and numbers") from error
+    except (RuntimeError, EOFError):
+        return None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise foreign(path, f"format {content.get('format') if isinstance(content, dict) else type(content)}")
+    return content
+
+
+def foreign(path: Path, got: str) -> UserError:
+    return UserError(f"expected {path} to be a '{FORMAT}' file, got {got}; name one this project saved")
+
+
+def load_part(name: str, part: Part, state: Any, path: Path) -> None:
+    """Restore one part; a mismatch names it."""
+    try:
+        part.load_state_dict(state)
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"expected the part '{name}' of {path} to fit this run, got {type(error).__name__}: {reason}; "
+            "continue with the configuration that saved it or choose another run folder"
+        ) from error
+
+
+class Checkpoint:
+    """Saves and restores `parts` and the replay memory under `folder`.
+
+    `say` receives one line whenever the user should know something; saving never raises for a full disk.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        parts: Mapping[str, Part],
+        replay: Any,
+        clock: Clock,
+        say: Callable[[str], None] = print,
+        healthy: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.parts, self.replay, self.clock = dict(parts), replay, clock
+        self.say, self.healthy = say, healthy
+        self._manifests: dict[Path, Any] = {}
+
+    @property
+    def replay_folder(self) -> Path:
+        return self.folder / "replay"
+
+    def files(self) -> list[Path]:
+        """Checkpoints in the folder, newest first."""
+        return sorted(self.folder.glob("frames_*.pt"), reverse=True)
+
+    def save(self) -> bool:
+        """Save everything now; on a failed write say so, keep the old checkpoints and return False."""
+        self.healthy()  # raises before NaNs could replace the last good checkpoint
+        path = self.folder / f"frames_{self.clock.frames:012d}.pt"
+        try:
+            self.replay_folder.mkdir(parents=True, exist_ok=True)
+            manifest = self.replay.save(self.replay_folder)
+            write_atomic(path, self._payload(manifest))
+        except OSError as error:
+            self.say(f"could not save a checkpoint ({error}); training goes on, the previous one is intact")
+            return False
+        self._manifests[path] = manifest
+        self._prune()
+        return True
+
+    def _payload(self, manifest: Any) -> bytes:
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        content = {"format": FORMAT, "frames": self.clock.frames, "parts": parts}
+        content |= {"replay": manifest, "random": global_states(), "torch": str(torch.__version__)}
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        return buffer.getvalue()
+
+    def _prune(self) -> None:
+        for path in self.files()[KEEP:]:
+            path.unlink(missing_ok=True)
+            self._manifests.pop(path, None)
+        self.replay.prune(self.replay_folder, [self._manifest(path) for path in self.files()])
+
+    def _manifest(self, path: Path) -> Any:
+        if path not in self._manifests:
+            content = read(path)
+            self._manifests[path] = None if content is None else content["replay"]
+        return self._manifests[path]
+
+    def load_newest(self) -> bool:
+        """Restore the newest readable checkpoint; False if there is none to restore."""
+        damaged = []
+        for path in self.files():
+            content = read(path)
+            if content is None:
+                self.say(f"{path.name} is damaged; trying the checkpoint before it")
+                damaged.append(path)
+                continue
+            for broken in damaged:
+                os.replace(broken, broken.with_suffix(".damaged"))
+            self._restore(path, content)
+            return True
+        if damaged:
+            raise UserError(
+                f"expected a readable checkpoint in {self.folder}, got {len(damaged)} damaged; "
+                "delete the folder to start anew"
+            )
+        return False
+
+    def _restore(self, path: Path, content: dict[str, Any]) -> None:
+        saved, own = set(content["parts"]), set(self.parts)
+        if saved != own:
+            raise UserError(
+                f"expected {path} to hold the parts {sorted(own)}, got {sorted(saved)}; "
+                "it was saved by another kind of run: choose another run folder"
+            )
+        for name, part in self.parts.items():
+            load_part(name, part, content["parts"][name], path)
+        load_part("replay", _ReplayPart(self.replay, self.replay_folder), content["replay"], path)
+        restore_global_states(content["random"])
+        self._manifests[path] = content["replay"]
+
+
+class _ReplayPart:
+    """The replay memory seen as a part: its state is the manifest, its data lie in segment files."""
+
+    def __init__(self, replay: Any, folder: Path) -> None:
+        self.replay, self.folder = replay, folder
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.replay.save(self.folder)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.replay.load(self.folder, state)

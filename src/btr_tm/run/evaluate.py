@@ -1,0 +1,136 @@
+"""Races without exploration: one from the canonical start, the rest from fixed seeded starts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.protocols import Policy
+from btr_tm.core.types import Races
+
+CHECK_EVERY = 8  # decisions between two looks at whether every race is over, each a device sync point
+
+
+class Race(NamedTuple):
+    """One recorded race; `actions` (T,) int64 is one row of the action table per decision."""
+
+    actions: Tensor
+    finished: bool
+    time_ms: int
+    progress_m: float
+    frames: int  # training frames of the policy that drove it
+
+    def rank(self) -> tuple[bool, float]:
+        """Larger is better: finished before unfinished, then faster, or farther."""
+        return (self.finished, -self.time_ms if self.finished else self.progress_m)
+
+
+class Result(NamedTuple):
+    """All races of one evaluation, on the host; row 0 is the canonical start."""
+
+    finished: Tensor  # (E,) bool
+    time_s: Tensor  # (E,) float64
+    progress_m: Tensor  # (E,) float64
+    reward: Tensor  # (E,) float64
+    canonical: Race
+    q_mean: float  # mean Q over actions and decisions of the canonical race
+
+
+NOTHING = Race(torch.zeros(0, dtype=torch.int64), False, 0, -math.inf, 0)  # every race beats it
+
+
+class Evaluator:
+    """Drives `1 + starts` races and remembers the best canonical one.
+
+    `make_env(cars)` builds the evaluation environment, car 0 starting canonically, done cars staying done;
+    `track_m` is the distance to the finish; `author_time_s` is NaN where unknown.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[[int], Any],
+        clock: Clock,
+        starts: int = 32,
+        track_m: float = math.nan,
+        author_time_s: float = math.nan,
+    ) -> None:
+        self.env = make_env(1 + starts)
+        self.track_m, self.author_time_s = track_m, author_time_s
+        self.clock = clock
+        self.best = NOTHING
+        self.evaluated_frames = -1
+
+    @torch.no_grad()
+    def race(self, policy: Policy) -> Result:
+        """Drive every race to its end."""
+        obs, _ = self.env.reset(options={"start": "evaluation"})
+        ends, actions, q_means, driven = None, [], [], 0
+        for step in itertools.count(1):
+            decision = policy.act(obs, explore=False)
+            actions.append(decision.action[0])
+            q_means.append(decision.q[0].mean())
+            obs, _, _, _, info = self.env.step(decision.action)
+            driven = driven + (~ends.done[0] if ends is not None else 1)  # the canonical race may end early
+            ends = info["races"] if ends is None else first_end(ends, info["races"])
+            if step % CHECK_EVERY == 0 and bool(ends.done.all()):
+                break
+        n = int(driven)
+        return self._result(ends, torch.stack(actions).cpu()[:n], torch.stack(q_means)[:n])
+
+    def _result(self, ends: Races, actions: Tensor, q_means: Tensor) -> Result:
+        time_s = ends.time_ms.cpu().double() / 1000.0
+        finished, progress_m = ends.finished.cpu(), ends.progress_m.cpu().double()
+        canonical = Race(
+            actions, bool(finished[0]), int(ends.time_ms[0]), float(progress_m[0]), self.clock.frames
+        )
+        return Result(
+            finished, time_s, progress_m, ends.reward.cpu().double(), canonical, float(q_means.mean())
+        )
+
+    def run(self, policy: Policy) -> dict[str, float]:
+        """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist."""
+        result = self.race(policy)
+        self.evaluated_frames = self.clock.frames
+        if result.canonical.rank() > self.best.rank():
+            self.best = result.canonical
+        return self.summarise(result)
+
+    def summarise(self, result: Result) -> dict[str, float]:
+        nan_times = torch.where(result.finished, result.time_s, math.nan)
+        seeded = nan_times[1:][result.finished[1:]]
+        canonical_s = float(nan_times[0])
+        return {
+            "canonical_time_s": canonical_s,
+            "best_time_s": float(nan_times.nan_to_num(math.inf).min()),
+            "finish_rate": float(result.finished[1:].double().mean()),
+            "mean_time_s": float(seeded.mean()),
+            "std_time_s": float(seeded.std(correction=0)),
+            "progress_mean": float((result.progress_m[1:] / self.track_m).clamp(0.0, 1.0).mean()),
+            "author_ratio": canonical_s / self.author_time_s,
+            "return_mean": float(result.reward.mean()),
+            "q_mean": result.q_mean,
+            "best_canonical_time_s": self.best.time_ms / 1000.0 if self.best.finished else math.nan,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best._asdict(), "evaluated_frames": self.evaluated_frames}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = Race(**state["best"])
+        self.evaluated_frames = int(state["evaluated_frames"])
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def first_end(held: Races, now: Races) -> Races:
+    """Keep the rows of races that had ended before, take the others from `now`."""
+    over = held.done
+    kept = [torch.where(over, before, after) for before, after in zip(held, now, strict=True)]
+    return Races(*kept)._replace(done=over | now.done)

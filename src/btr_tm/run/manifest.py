@@ -1,0 +1,150 @@
+"""What a run was made of (`manifest.json`), and the guard against continuing it as another."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from btr_tm.core.errors import UserError
+from btr_tm.run.checkpoint import write_atomic
+
+# May differ between two sittings of one run: budget, cadences, and what does not touch the mathematics.
+MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "device", "threads")
+MAY_CHANGE_BELOW = ("logger", "hydra")
+PACKAGES = ("torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "wandb", "matplotlib", "av", "rich")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The run folder, its stable id, and the resolved configuration as plain values."""
+
+    folder: Path
+    run_id: str
+    config: dict[str, Any]
+    seed: int
+    resumed: bool
+
+
+def claim(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    seed: int = 0,
+    on_existing: Literal["resume", "overwrite"] = "resume",
+) -> Manifest:
+    """Make `folder` the home of a run with `config`, or recognise it as the one that already lives there.
+
+    Raises UserError naming every key that differs from the run in the folder.
+    """
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    if path.exists() and on_existing == "overwrite":
+        clear(folder)
+    if not path.exists():
+        held: dict[str, Any] = describe(config, seed)
+    else:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        refuse_other_config(folder, held["config"], config)
+        held["config"] = plain(config)
+    resumed = path.exists()
+    started = time.strftime("%Y-%m-%dT%H:%M:%S")
+    sitting = {"started": started, "overrides": list(overrides), "commit": commit()}
+    held["sittings"].append(sitting)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(held, indent=2, default=str).encode())
+    return Manifest(folder, held["run_id"], held["config"], seed, resumed)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote; other files in the folder stay."""
+    for name in ("checkpoints", "best"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("manifest.json", "record.jsonl", "summary.json", "summary.txt"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def describe(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A new manifest: configuration, code, packages and hardware."""
+    return {
+        "run_id": uuid.uuid4().hex[:10],
+        "seed": seed,
+        "config": plain(config),
+        "packages": {"python": platform.python_version()} | versions(PACKAGES),
+        "hardware": hardware(),
+        "sittings": [],
+    }
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as JSON keeps it."""
+    return json.loads(json.dumps(config, default=str))
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys; lists are values."""
+    if not isinstance(config, Mapping):
+        return {prefix: config}
+    inner = [flat(value, f"{prefix}.{key}".strip(".")) for key, value in config.items()]
+    return {key: value for part in inner for key, value in part.items()}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Lines `key: old -> new` for keys that may not change between two sittings."""
+    before, after = flat(plain(old)), flat(plain(new))
+    keys = [key for key in sorted(before | after) if before.get(key) != after.get(key)]
+    return [f"{k}: {before.get(k, 'absent')} -> {after.get(k, 'absent')}" for k in keys if not may_change(k)]
+
+
+def may_change(key: str) -> bool:
+    path = key.split(".")
+    return path[-1] in MAY_CHANGE or path[0] in MAY_CHANGE_BELOW
+
+
+def refuse_other_config(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    changed = differences(old, new)
+    if changed:
+        raise UserError(
+            f"expected the configuration of the run in {folder}, got another one ({'; '.join(changed)}); "
+            "undo the change, choose another run folder, or say on_existing=overwrite"
+        )
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"platform": platform.platform(), "cpus": os.cpu_count(), "gpus": gpus}
+
+
+def commit() -> str:
+    """The commit of the source tree, with + if it has local changes; unknown outside a checkout."""
+    try:
+        head, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head + ("+" if changed else "")
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

@@ -1,0 +1,188 @@
+"""A run from banner to summary: everything it needs, and the order in which it happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from btr_tm.core.clock import Clock
+from btr_tm.metrics.meter import Meter, Row, Sink
+from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, clock_text, console
+from btr_tm.metrics.sinks.jsonl import JsonlSink
+from btr_tm.run.checkpoint import Checkpoint, write_atomic
+from btr_tm.run.evaluate import Evaluator, Race
+from btr_tm.run.plan import Plan
+from btr_tm.run.train import train
+
+
+class Report(Protocol):
+    """Makes what remains of a run, and says what it came to."""
+
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+        """Write pictures, video and inputs; names and paths (or figures) of what was made."""
+        ...
+
+
+class NoReport:
+    """Leaves nothing but the record."""
+
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+        return {}
+
+
+@dataclass
+class Run:
+    """The parts of one run, wired by the composition root; `train()` is the whole command.
+
+    `facts` are shown in the banner (device, parameters, memory, ...); `next_command` ends the summary.
+    """
+
+    folder: Path
+    collector: Any
+    replay: Any
+    learner: Any
+    evaluator: Evaluator
+    clock: Clock
+    plan: Plan
+    sinks: Sequence[Sink] = ()
+    report: Report = field(default_factory=NoReport)
+    title: str = "btr_tm"
+    facts: dict[str, str] = field(default_factory=dict)
+    next_command: str = ""
+
+    def __post_init__(self) -> None:
+        self.folder = Path(self.folder)
+        self.console: PlainConsole | LiveConsole = console(self.plan.total_frames, self.clock)
+        self.say = self.console.say
+        self.record = JsonlSink(self.folder / "record.jsonl")
+        estimate = Estimate(self.plan.total_frames, self.clock, self.say)
+        self.meter = Meter([self.record, *self.sinks, self.console, estimate], self.collector.watch)
+        parts = {
+            "learner": self.learner,
+            "collector": self.collector,
+            "evaluator": self.evaluator,
+            "meter": self.meter,
+            "clock": self.clock,
+            "plan": self.plan,
+        }
+        self.checkpoint = Checkpoint(
+            self.folder / "checkpoints",
+            parts,
+            self.replay,
+            self.clock,
+            say=self.say,
+            healthy=lambda: self.meter.check_finite("learner"),
+        )
+        self._stopping = False
+
+    def train(self) -> None:
+        """Banner, resume, loop, final evaluation, files, summary; a finished run only repeats its summary."""
+        try:
+            self._banner()
+            self._resume()
+            if self._finished():
+                self.say(f"this run is finished: {self.clock.frames:,} frames were driven")
+                self._show(json.loads(self._summary_path.read_text(encoding="utf-8")))
+                return
+            with self._interruptible():
+                self.console.start()
+                self._loop()
+            if self.clock.frames < self.plan.total_frames:
+                self._stop()
+            else:
+                self._finish()
+        finally:
+            self.close()
+
+    def _loop(self) -> None:
+        train(
+            self.collector,
+            self.replay,
+            self.learner,
+            self.evaluator,
+            self.meter,
+            self.checkpoint,
+            self.clock,
+            self.plan,
+            stop=lambda: self._stopping,
+        )
+
+    @property
+    def _summary_path(self) -> Path:
+        return self.folder / "summary.json"
+
+    def _finished(self) -> bool:
+        return self.clock.frames >= self.plan.total_frames and self._summary_path.exists()
+
+    def _banner(self) -> None:
+        self.say(self.title)
+        for name, value in (self.facts | {"frames": f"{self.plan.total_frames:,}"}).items():
+            self.say(f"  {name:<12} {value}")
+        self.say(f"  {'folder':<12} {self.folder}")
+
+    def _resume(self) -> None:
+        if self.checkpoint.load_newest():
+            self.record.rewind(self.clock.frames)
+            self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) ends the loop after its current turn; the second one kills."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        watched = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in watched}
+
+        def ask(number: int, frame: Any) -> None:
+            self._stopping = True
+            for each in watched:
+                signal.signal(each, before[each])
+
+        for number in watched:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number in watched:
+                signal.signal(number, before[number])
+
+    def _stop(self) -> None:
+        self.console.close()
+        if self.checkpoint.save():
+            self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
+
+    def _finish(self) -> None:
+        """Last evaluation and row, checkpoint, files, summary."""
+        if self.evaluator.evaluated_frames != self.clock.frames:
+            with self.collector.watch("evaluation"):
+                self.meter.add("eval", self.evaluator.run(self.learner.policy))
+        row = self.meter.flush(self.clock)
+        self.checkpoint.save()
+        self.console.close()
+        summary = self._figures(row) | self.report.make(self.evaluator.best, self.folder, self.say)
+        if self.next_command:
+            summary["next"] = self.next_command
+        write_atomic(self._summary_path, json.dumps(summary, indent=2).encode())
+        self._show(summary)
+
+    def _figures(self, row: Row) -> dict[str, Any]:
+        figures = {name: row[name] for name in sorted(row) if name.startswith("eval/")}
+        wall = {"frames": self.clock.frames, "updates": self.clock.updates}
+        return wall | {"wall_s": row["wall_s"], "cpu_s": row["cpu_s"]} | figures
+
+    def _show(self, summary: dict[str, Any]) -> None:
+        for name, value in summary.items():
+            self.say(f"  {name:<26} {round(value, 3) if isinstance(value, float) else value}")
+
+    def close(self) -> None:
+        """Release environments and sinks; safe to call twice."""
+        self.meter.close()
+        self.collector.close()
+        self.evaluator.close()

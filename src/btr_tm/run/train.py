@@ -1,0 +1,52 @@
+"""THE LOOP: drive, remember, learn; now and then evaluate, log and save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from btr_tm.core.clock import Clock
+from btr_tm.metrics.meter import Meter
+from btr_tm.metrics.races import race_metrics
+from btr_tm.run.checkpoint import Checkpoint
+from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.plan import Plan
+
+
+def train(
+    collector: Any,
+    replay: Any,
+    learner: Any,
+    evaluator: Evaluator,
+    meter: Meter,
+    checkpoint: Checkpoint,
+    clock: Clock,
+    plan: Plan,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Alternate driving and learning until `plan.total_frames` frames were driven or `stop()` says so."""
+    watch = collector.watch
+    while clock.frames < plan.total_frames and not stop():
+        chunk = collector.collect(learner.policy)  # drive; times itself
+        with watch("replay"):
+            for transition in chunk.transitions:
+                replay.add(transition)
+        clock.frames += chunk.frames
+        for races in chunk.races:
+            meter.add("race", race_metrics(races))
+        for _ in range(plan.updates_due(clock.frames)):
+            with watch("replay"):
+                batch = replay.sample(plan.batch_size)
+            with watch("learning"):
+                update = learner.update(batch)
+            with watch("replay"):
+                replay.update_priorities(batch.index, update.priority)
+            meter.add("learner", update.metrics)  # stays on the device
+            clock.updates += 1
+        if plan.eval(clock.frames):
+            with watch("evaluation"):
+                meter.add("eval", evaluator.run(learner.policy))
+        if plan.log(clock.frames):
+            meter.flush(clock)  # the one host sync of logging
+        if plan.save(clock.frames):
+            checkpoint.save()

@@ -1,0 +1,68 @@
+"""The whole command on stand-ins: loop, evaluation, record, checkpoints, resume."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from btr_tm.core.errors import UserError
+from btr_tm.metrics.sinks.jsonl import read_record
+
+
+def same(left, right) -> bool:
+    equal = torch.equal(left.learner.weight, right.learner.weight)
+    equal &= torch.equal(torch.stack(left.replay.rows), torch.stack(right.replay.rows))
+    return equal and left.clock.updates == right.clock.updates
+
+
+def test_run_drives_its_frames_and_leaves_a_record(tmp_path, build):
+    run = build(tmp_path)
+    run.train()
+    assert run.clock.frames == 2000 and run.clock.updates == (2000 - 200) // 32
+    rows = read_record(tmp_path / "record.jsonl")
+    assert [row["frames"] for row in rows][:3] == [104, 200, 304]
+    assert all(abs(sum(v for k, v in row.items() if k.startswith("time/")) - 1.0) < 1e-6 for row in rows)
+    evaluated = [row for row in rows if "eval/finish_rate" in row]
+    assert len(evaluated) == 4 and evaluated[-1]["eval/canonical_time_s"] == 1.0
+    assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 2000
+
+
+def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):
+    whole, first = build(tmp_path / "whole"), build(tmp_path / "parts")
+    whole.train()
+    collect = first.collector.collect
+
+    def stop_in_the_middle(policy):
+        first._stopping = first.clock.frames >= 1000
+        return collect(policy)
+
+    first.collector.collect = stop_in_the_middle
+    first.train()
+    assert 1000 <= first.clock.frames < 1100
+    second = build(tmp_path / "parts")
+    second.train()
+    assert same(whole, second)
+    timeless = ("wall_s", "cpu_s", "speed/", "time/")
+    rows = [
+        [{k: v for k, v in row.items() if not k.startswith(timeless)} for row in read_record(run.record.path)]
+        for run in (whole, second)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_finished_run_says_so_and_drives_no_further(tmp_path, capsys, build):
+    build(tmp_path).train()
+    again = build(tmp_path)
+    again.train()
+    assert "finished" in capsys.readouterr().out and again.learner.updates == 0
+
+
+def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path, build):
+    run = build(tmp_path)
+    run.learner.poison_at = 30
+    with pytest.raises(UserError, match="learner/loss"):
+        run.train()
+    kept = run.checkpoint.files()
+    assert kept and build(tmp_path).checkpoint.load_newest()
