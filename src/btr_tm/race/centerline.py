@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from btr_tm.core.errors import UserError
 from btr_tm.race.gates import Gates, NoGates
@@ -66,6 +67,10 @@ class Centerline:
             message = f"expected a reference line (N, 3) as .npy at {path}, got {error}; check the path"
             raise UserError(message) from error
         return cls.from_points(points, spacing_m)
+
+    def rows(self, zones: Tensor) -> Tensor:
+        """Points of `zones` (...) -> (..., 3); twice as fast on the CPU as `points[zones]`."""
+        return embedding(zones, self.points)
 
     @property
     def transitions(self) -> Tensor:

@@ -115,7 +115,7 @@ class CameraFeatures(_Remembering):
 def _points_ahead(car: CarState, progress: Progress, line: Centerline, count: int, step: int) -> Tensor:
     """Line points (E, count, 3) from the current zone on, relative to the car, world axes."""
     ahead = torch.arange(0, count * step, step, device=progress.zone.device)
-    return line.points[progress.zone[:, None] + ahead] - car.position[:, None]
+    return line.rows(progress.zone[:, None] + ahead) - car.position[:, None]
 
 
 def _own_parts(car: CarState, memory: Memory) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ from btr_tm.race.centerline import BEFORE, Centerline
 AHEAD, BACK = 96, 16  # zones searched per decision: 48 m forwards is 960 m/s at 20 decisions per second
 REACH_M = hypot(0.25, 45.0)  # a point farther than this is never entered (Linesight)
 _EXACT = "donot_use_mm_for_euclid_dist"  # the default loses centimetres far from the origin
-LAP_BIAS = 1e-3  # metres per zone: which lap `start` chooses where several pass the same place
+SAME_PLACE_M = 1.0  # of passes of the line that are equally near up to this, a race starts on the first
 
 
 class Progress(NamedTuple):
@@ -75,7 +75,8 @@ def walk(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
     AHEAD or BACK zones, to points within REACH_M, from 1 to the last zone before the finish.
     """
     window = zone[:, None] + torch.arange(-BACK, AHEAD + 1, device=zone.device)  # (E, W)
-    square = (line.points[window.clamp(min=0)] - position[:, None]).square().sum(2)  # (E, W)
+    away = (line.rows(window.clamp(min=0)) - position[:, None]).unbind(2)
+    square = away[0] ** 2 + away[1] ** 2 + away[2] ** 2  # (E, W); a third faster than sum(2)
     near = square <= REACH_M**2
     rise = square[:, 1:] - square[:, :-1]  # (E, W - 1), change of the distance over a step forwards
     onward = (rise[:, BACK:] <= 0) & near[:, BACK + 1 :] & line.gates(window[:, BACK:-1], position)
@@ -118,13 +119,13 @@ def _begin(line: Centerline, position: Tensor, zone: Tensor) -> Progress:
 
 
 def _nearest(line: Centerline, position: Tensor) -> Tensor:
-    """Globally nearest points, the earlier of almost equal ones; not for the hot path."""
+    """The first points that are as near as any, give or take SAME_PLACE_M; not for the hot path."""
     points = line.points[BEFORE : line.finish_zone]
-    late = LAP_BIAS * torch.arange(len(points), device=points.device)
-    return torch.argmin(torch.cdist(position, points, compute_mode=_EXACT) + late, dim=1) + BEFORE
+    distance = torch.cdist(position, points, compute_mode=_EXACT)
+    nearest = distance <= distance.amin(dim=1, keepdim=True) + SAME_PLACE_M
+    return nearest.to(torch.uint8).argmax(1) + BEFORE
 
 
 def _leading(flags: Tensor) -> Tensor:
     """How many of the flags (E, W) are true before the first false one, (E,) int64."""
-    width = flags.shape[1]
-    return torch.where(flags, width, torch.arange(width, device=flags.device)).amin(1)
+    return flags.cumprod(1).sum(1)
