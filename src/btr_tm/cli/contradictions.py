@@ -1,0 +1,73 @@
+"""Choices that exclude each other, each with the sentence that says what to choose instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from btr_tm.core.errors import UserError
+
+
+def refuse(values: dict[str, Any]) -> None:
+    """Raise UserError for the first contradiction in a resolved configuration."""
+    for sentence in (*_noise(values), *_horizon(values), *_gymnasium(values), *_sizes(values)):
+        raise UserError(sentence)
+
+
+def _is(node: dict[str, Any], name: str) -> bool:
+    return str(node.get("_target_", "")).rpartition(".")[2] == name
+
+
+def _noise(values: dict[str, Any]) -> Iterator[str]:
+    # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
+    noisy_head = _is(values["head"]["linear"], "NoisyLinear")
+    if _is(values["exploration"], "Noisy") and not noisy_head:
+        yield "exploration=noisy has no noise to explore with; choose head=noisy, head=noisy_ln or exploration=auto"
+    if _is(values["exploration"], "EpsilonBoltzmann") and noisy_head:
+        yield (
+            "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
+            "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
+        )
+
+
+def _horizon(values: dict[str, Any]) -> Iterator[str]:
+    if _is(values["horizon"], "MiniRace") and _is(values["env"], "GymnasiumVectorEnv"):
+        yield "horizon=mini_race needs the clock among the floats, which env=gymnasium lacks; choose horizon=discounted"
+    if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
+        yield (
+            "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "
+            "choose schedule=btr or constant, or horizon=mini_race"
+        )
+
+
+def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
+    env, sees = values["env"], not _is(values["encoder"], "NoEncoder")
+    if not _is(env, "GymnasiumVectorEnv"):
+        return
+    if _is(values["obs"], "CameraFeatures"):
+        yield "obs=camera belongs to env=sim; with env=gymnasium set env.image=pixels"
+    if env["image"] == "none" and sees:
+        yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
+    if env["image"] == "pixels" and not sees:
+        yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
+
+
+def _sizes(values: dict[str, Any]) -> Iterator[str]:
+    profile = values["profile"]
+    if profile["batch_size"] % profile["micro_batch"]:
+        yield (
+            f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "
+            f"and {profile['batch_size']}"
+        )
+    if profile["warmup_frames"] > profile["replay_capacity"]:
+        yield (
+            f"expected profile.warmup_frames within profile.replay_capacity, got {profile['warmup_frames']} "
+            f"and {profile['replay_capacity']}"
+        )
+    for name in ("total_frames", "cars", "batch_size", "micro_batch", "frames_per_update", "replay_capacity"):
+        if profile[name] <= 0:
+            yield f"expected a positive profile.{name}, got {profile[name]}"
+
+
+def _largest(schedule: dict[str, Any]) -> float:
+    return max((value for _, value in schedule.get("points", [])), default=schedule.get("value", 0.0))

@@ -1,0 +1,83 @@
+"""What was typed behind `python -m btr_tm`: arm names, the order of ablations, the jobs of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from btr_tm.core.errors import UserError
+
+# They say where, how often and on what a configuration runs, not what it is.
+LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger"})
+
+
+def arm(task_overrides: Sequence[str]) -> str:
+    """Folder name of an arm: its overrides without labels, sorted; `base` where nothing is left.
+
+    >>> arm(["+experiment=quickstart", "seed=3", "target=ddqn"])
+    'target=ddqn'
+    """
+    named = []
+    for override in task_overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key in LABELS:
+            continue
+        if key == "ablation":
+            named += [name for name in _names(value) if name != "none"]
+        else:
+            named.append(f"{key}={value}")
+    return _folder_name(",".join(sorted(named))) or "base"
+
+
+def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
+    """Raise UserError if an ablation stands before the experiment, whose presets would silently undo it."""
+    keys = [override.lstrip("+~").partition("=")[0] for override in task_overrides]
+    if "ablation" in keys and "experiment" in keys[keys.index("ablation") :]:
+        ablation = next(o for o in task_overrides if o.lstrip("+").startswith("ablation="))
+        experiment = next(o for o in task_overrides if o.lstrip("+").startswith("experiment="))
+        raise UserError(
+            f"expected the experiment before its ablation, got '{ablation}' first; type {experiment} {ablation}"
+        )
+
+
+def ablations(task_overrides: Sequence[str]) -> list[str]:
+    """Names of the ablations asked for."""
+    values = [o.partition("=")[2] for o in task_overrides if o.lstrip("+").startswith("ablation=")]
+    return [name for value in values for name in _names(value)]
+
+
+def jobs(overrides: Sequence[str], sweeper_params: dict[str, str]) -> list[list[str]]:
+    """The overrides of every job of a sweep, in the order in which Hydra's basic sweeper starts them."""
+    typed = [f"{key}={value}" for key, value in sweeper_params.items()] + list(overrides)
+    axes: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(typed):
+        axes[override.get_key_element()] = _values(override)
+    return [
+        [f"{key}={value}" for key, value in zip(axes, combination, strict=True)]
+        for combination in itertools.product(*axes.values())
+    ]
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise UserError(f"expected a list of values to sweep over, got '{override.input_line}'; write a,b,c")
+    return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _names(value: str) -> list[str]:
+    return [name.strip() for name in value.strip("[]'\"").split(",") if name.strip()]
+
+
+def _folder_name(text: str) -> str:
+    """`text` without what Windows or a shell trips over; long names end in a hash instead."""
+    name = re.sub(r"[^\w.,=+-]+", "-", text.replace("/", ".")).strip("-.")
+    if len(name) <= 100:
+        return name
+    return name[:88] + "-" + hashlib.sha256(text.encode()).hexdigest()[:10]

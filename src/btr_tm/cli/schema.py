@@ -1,0 +1,96 @@
+"""The nodes of a configuration that name no class: which values they hold, of which type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How big: all sizes, budgets and cadences. Frames are decisions of one car."""
+
+    total_frames: int
+    cars: int
+    image_height: int
+    image_width: int
+    batch_size: int
+    micro_batch: int  # samples that go through the network at once; changes memory, not results
+    frames_per_update: int
+    replay_capacity: int  # transitions
+    warmup_frames: int  # driven before the first update
+    log_every: int  # frames
+    eval_every: int  # frames
+    save_every: int  # frames
+    eval_starts: int  # seeded starts besides the canonical one
+    start_pool: int  # rendered starts that finished cars draw from
+    impala_model_size: float  # times 16, 32, 32 channels
+    head_hidden: int  # units of each dueling stream
+    float_hidden: int
+    cosines: int
+    taus: int  # quantiles of prediction and target
+    taus_act: int
+    threads: int | Literal["auto"]
+    precision: Literal["fp32", "bf16"]
+    compile: Literal["eager", "compiled"]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Which variant of a detail on which paper, reference code and published run differ."""
+
+    n_step: int
+    cut_at_non_greedy: bool
+    kappa: float
+    loss_reduction: Literal["mean", "sum"]
+    clip_norm: float
+    weight_decay_ratio: float
+    sync_every_updates: int
+    sync_tau: float
+    adam_eps: float
+    spectral_where: Literal["residual", "all"]
+    munchausen_alpha: float
+    munchausen_entropy_tau: float
+    munchausen_clip_min: float
+    munchausen_clip_on: Literal["tau_log_pi", "log_pi"]
+    munchausen_log_pi_from: Literal["online", "target"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Values that change while frames are driven; each of the four is a node with a class."""
+
+    learning_rate: dict[str, Any]
+    gamma: dict[str, Any]
+    epsilon: dict[str, Any]
+    epsilon_boltzmann: dict[str, Any]
+    speed: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The top of a configuration: labels, plain nodes, and one node per group."""
+
+    name: str
+    seed: int
+    device: str
+    runs_dir: str
+    on_existing: Literal["continue", "overwrite"]
+    profile: Profile
+    convention: Convention
+    schedule: Schedule
+    env: dict[str, Any]
+    track: dict[str, Any]
+    obs: dict[str, Any]
+    reward: dict[str, Any]
+    encoder: dict[str, Any]
+    head: dict[str, Any]
+    net: dict[str, Any]
+    target: dict[str, Any]
+    exploration: dict[str, Any]
+    horizon: dict[str, Any]
+    replay: dict[str, Any]
+    optimizer: dict[str, Any]
+    learner: dict[str, Any]
+    collector: dict[str, Any]
+    logger: dict[str, Any]

@@ -1,0 +1,73 @@
+"""Turns Hydra's and OmegaConf's exceptions into one sentence that lists what is valid."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import OmegaConfBaseException
+
+from btr_tm.core.errors import UserError
+
+
+def suggest(name: str, valid: Iterable[str]) -> str:
+    """`; did you mean X? valid: a, b, c`, without the question where nothing is near."""
+    valid = sorted(valid)
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    question = f"did you mean '{near[0]}'? " if near else ""
+    return f"; {question}valid: {', '.join(valid) or 'none'}"
+
+
+def user_error(error: Exception, known: dict[str, list[str]]) -> UserError:
+    """The sentence for `error`; `known` maps a group or node to its choices or keys ('' is the top)."""
+    if isinstance(error, MissingConfigException):
+        return _unknown_choice(error)
+    if isinstance(error, OverrideParseException):
+        return UserError(f"cannot read the override '{error.override}'; write key=value, quoted if it holds spaces")
+    if isinstance(error, ConfigCompositionException):
+        return _unknown_key(error, known)
+    return UserError(_one_line(error))
+
+
+def _unknown_choice(error: MissingConfigException) -> UserError:
+    missing = str(error.missing_cfg_file or "?")
+    group, _, choice = missing.rpartition("/")
+    if not group:
+        return UserError(f"no configuration named '{choice}'{suggest(choice, error.options or [])}")
+    return UserError(f"unknown choice {group}={choice}{suggest(choice, error.options or [])}")
+
+
+def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]]) -> UserError:
+    text = str(error)
+    if "Ambiguous value" in text:
+        return UserError(f"{_one_line(error).split(';')[0]}; write [a,b] for a list, or add -m for a sweep over both")
+    if "appears more than once" in text or "Multiple values" in text:
+        return UserError(f"{_one_line(error)}; a group that has a choice already is changed without the +")
+    found = re.search(r"Could not (?:override|append to config|delete from config)\D*?'([^']+)'", text)
+    if found is None:
+        return UserError(_one_line(error))
+    key = found[1].split("=")[0].lstrip("+~")
+    if key in ("experiment", "ablation"):
+        return UserError(f"expected a + before {key}, got none; type +{found[1]}=..., after which come other choices")
+    if "No match in the defaults list" in text and key in known:
+        return UserError(f"{key} cannot be chosen here: the chosen {key.split('/')[0]} has no such part")
+    node, _, name = key.replace("/", ".").rpartition(".")
+    if node not in known:
+        return UserError(f"unknown group or key '{key}'{suggest(key, known[''])}")
+    return UserError(f"unknown key '{key}'{suggest(name, known[node])}")
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an exception and of its cause on one line."""
+    parts = [str(error)]
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        parts.append(str(error.__cause__))
+    lines = [line.strip() for part in parts for line in part.splitlines()]
+    return "; ".join(line.rstrip(".;:") for line in lines if line and "HYDRA_FULL_ERROR" not in line)
