@@ -1,0 +1,1 @@
+"""The learner and the policy: everything that holds or changes network weights."""

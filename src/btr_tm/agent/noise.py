@@ -1,0 +1,26 @@
+"""When the learner redraws the parameter noise of its two networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from btr_tm.nets.iqn import IQN
+
+
+@dataclass(frozen=True)
+class RedrawBoth:
+    """New noise in both networks before every update (the published TrackMania runs)."""
+
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator) -> None:
+        online.reset_noise(generator)
+        target.reset_noise(generator)
+
+
+@dataclass(frozen=True)
+class ShareWithActing:
+    """New noise in the target only; the online network learns with what it last acted with (BTR's code)."""
+
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator) -> None:
+        target.reset_noise(generator)

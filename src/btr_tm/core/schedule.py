@@ -1,0 +1,112 @@
+"""Values that change while driving: frozen callables `frames -> float`.
+
+Points are [frame, value] pairs that start at frame 0; the last value is held. `speed` multiplies the frames
+of all points, so that one number stretches a whole recipe.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from btr_tm.core.errors import UserError
+
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value for ever."""
+
+    value: float
+
+    def __call__(self, frames: int) -> float:
+        return self.value
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Looks up the two points around a frame; subclasses say what happens between them."""
+
+    points: Sequence[Sequence[float]]
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        frames = [point[0] for point in self.points]
+        if not frames or frames[0] != 0:
+            raise UserError(f"expected a schedule whose first point is at frame 0, got {self.points}; add it")
+        if any(later <= earlier for earlier, later in zip(frames, frames[1:], strict=False)):
+            raise UserError(f"expected schedule frames in increasing order, got {frames}; sort them")
+        if self.speed <= 0:
+            raise UserError(f"expected a schedule speed above 0, got {self.speed}; 1 is as written")
+
+    def __call__(self, frames: int) -> float:
+        at = [point[0] * self.speed for point in self.points]
+        right = bisect_right(at, frames)
+        if right == len(at):
+            return float(self.points[-1][1])
+        left = max(right - 1, 0)
+        share = (frames - at[left]) / (at[right] - at[left]) if right > left else 0.0
+        return self.between(float(self.points[left][1]), float(self.points[right][1]), share)
+
+    def between(self, left: float, right: float, share: float) -> float:
+        raise NotImplementedError
+
+
+class Linear(_Points):
+    """Straight lines between the points."""
+
+    def between(self, left: float, right: float, share: float) -> float:
+        return left + (right - left) * share
+
+
+class Exponential(_Points):
+    """Straight lines between the points on a logarithmic scale; all values above 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        values = [point[1] for point in self.points]
+        if min(values) <= 0:
+            raise UserError(f"expected exponential values above 0, got {values}; use a linear schedule")
+
+    def between(self, left: float, right: float, share: float) -> float:
+        return math.exp(math.log(left) + (math.log(right) - math.log(left)) * share)
+
+
+class Staircase(_Points):
+    """Each value is held until the next point."""
+
+    def between(self, left: float, right: float, share: float) -> float:
+        return left
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The gap to `end` shrinks by 1 / `constant_frames` with every frame; `after` from `stop_frames` on.
+
+    BTR's epsilon (paper code): start 1, end 0.01, constant 2e6 decisions, 0 after half of the run. The
+    paper's text calls it a decay over 8 million emulator frames; at that point epsilon is 0.374.
+    """
+
+    start: float
+    end: float
+    constant_frames: float
+    stop_frames: float = math.inf
+    after: float = 0.0
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.constant_frames <= 1 or self.speed <= 0:
+            raise UserError(
+                f"expected constant_frames above 1 and speed above 0, got {self.constant_frames} and "
+                f"{self.speed}; constant_frames is the number of frames in which the gap falls to 37 %"
+            )
+
+    def __call__(self, frames: int) -> float:
+        frames_at_speed_one = frames / self.speed
+        if frames_at_speed_one >= self.stop_frames:
+            return self.after
+        kept = math.exp(frames_at_speed_one * math.log1p(-1.0 / self.constant_frames))
+        return self.end + (self.start - self.end) * kept

@@ -1,0 +1,14 @@
+"""The rule of the published TrackMania runs: noise if the head is noisy, else epsilon and Boltzmann."""
+
+from __future__ import annotations
+
+from btr_tm.core.schedule import Schedule
+from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
+from btr_tm.exploration.noise import Noisy
+
+
+def auto(
+    noisy_head: bool, epsilon: Schedule, epsilon_boltzmann: Schedule, tau: float = 0.01
+) -> EpsilonBoltzmann | Noisy:
+    """Choose once, when the network is known."""
+    return Noisy() if noisy_head else EpsilonBoltzmann(epsilon, epsilon_boltzmann, tau)

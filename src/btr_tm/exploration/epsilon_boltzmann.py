@@ -1,0 +1,35 @@
+"""Random and perturbed actions by schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.schedule import Constant, Schedule
+
+
+@dataclass(frozen=True)
+class EpsilonBoltzmann:
+    """A uniformly random action with chance `epsilon`, else with chance `epsilon_boltzmann` the best of q +
+    tau * N(0, 1).
+
+    The second draw is called Boltzmann by the TrackMania agents it comes from; it is a Gaussian perturbation.
+    """
+
+    epsilon: Schedule
+    epsilon_boltzmann: Schedule = Constant(0.0)  # noqa: RUF009 (frozen)
+    tau: float = 0.01  # in units of Q
+    noise = False  # parameter noise is off while acting
+
+    def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
+        """q (E, A) -> action (E,) int64, greedy (E,) bool: the action is the argmax of q."""
+        epsilon, perturbed = self.epsilon(frames), self.epsilon_boltzmann(frames)
+        best = q.argmax(1)
+        draw = torch.rand(q.shape[0], generator=generator, device=q.device)
+        random = torch.randint(q.shape[1], best.shape, generator=generator, device=q.device)
+        noise = torch.randn(q.shape, generator=generator, device=q.device)
+        near = (q + self.tau * noise).argmax(1)
+        action = torch.where(draw < epsilon, random, torch.where(draw < epsilon + perturbed, near, best))
+        return action, action == best

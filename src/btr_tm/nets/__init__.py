@@ -1,0 +1,1 @@
+"""The quantile network and its interchangeable parts."""

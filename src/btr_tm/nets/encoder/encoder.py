@@ -1,0 +1,79 @@
+"""From pixels to a feature vector; also for learners other than the quantile network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from btr_tm.core.errors import UserError
+from btr_tm.nets.encoder.norm import NoNorm
+from btr_tm.nets.encoder.pool import NoPool
+from btr_tm.nets.pixels import to_float
+
+Precision = Literal["fp32", "bf16"]
+
+
+class Body(Protocol):
+    """Builds the convolutions for an image of `channels` channels."""
+
+    smallest_image: int
+
+    def __call__(self, channels: int) -> nn.Module: ...
+
+
+class ImageEncoder(nn.Module):
+    """What every encoder says about itself."""
+
+    out_features: int
+
+
+class Encoder(ImageEncoder):
+    """uint8 (B, C, H, W) -> float32 (B, out_features).
+
+    `body`, `norm` and `pool` are builders. `precision="bf16"` runs body and pool in bfloat16. Raises
+    UserError for images smaller than the body can read.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        body: Body,
+        norm: Callable[[nn.Module], nn.Module] = NoNorm(),  # noqa: B008 (frozen)
+        pool: Callable[[], nn.Module] = NoPool(),  # noqa: B008 (frozen)
+        precision: Precision = "fp32",
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        if min(height, width) < body.smallest_image:
+            raise UserError(
+                f"expected images of at least {body.smallest_image} x {body.smallest_image} pixels, got "
+                f"{height} x {width}; choose another encoder body or a larger image"
+            )
+        self.trunk = norm(body(channels))
+        self.pool = pool()
+        self.reduced = precision == "bf16"
+        self.out_features = self._count_features(image_shape)
+
+    def forward(self, image: Tensor) -> Tensor:
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.reduced):
+            features = self.pool(self.trunk(to_float(image)))
+        return features.flatten(1).float()
+
+    @torch.no_grad()
+    def _count_features(self, image_shape: tuple[int, int, int]) -> int:
+        return self(torch.zeros(1, *image_shape, dtype=torch.uint8)).shape[1]
+
+
+class NoEncoder(ImageEncoder):
+    """A driver with its eyes shut: (B, C, H, W) -> (B, 0)."""
+
+    out_features = 0
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image.new_zeros(image.shape[0], 0, dtype=torch.float32)

@@ -1,0 +1,33 @@
+"""The residual network of IMPALA (Espeholt et al. 2018, arXiv:1802.01561, figure 3 right)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from btr_tm.nets.encoder.conv import Conv, Residual
+
+
+@dataclass(frozen=True)
+class ImpalaBody:
+    """Builds three stages of 16, 32 and 32 channels times `model_size`: convolution, max-pool, two residual
+    blocks.
+
+    BTR uses model_size 2. Fractions are rounded to whole channels.
+    """
+
+    model_size: float = 2.0
+    smallest_image = 3
+
+    def __call__(self, channels: int) -> nn.Module:
+        layers: list[nn.Module] = []
+        for outputs in (round(width * self.model_size) for width in (16, 32, 32)):
+            layers += [
+                Conv(channels, outputs, 3, padding=1),
+                nn.MaxPool2d(3, stride=2, padding=1),
+                Residual(outputs),
+                Residual(outputs),
+            ]
+            channels = outputs
+        return nn.Sequential(*layers, nn.ReLU(inplace=True))

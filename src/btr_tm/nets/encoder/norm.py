@@ -1,0 +1,114 @@
+"""Norms of convolution kernels: none, or spectral normalisation (Miyato et al. 2018, arXiv:1802.05957).
+
+Equal to torch.nn.utils.parametrizations.spectral_norm kernel by kernel, but all kernels of one shape go
+through each operation together, and the power iteration is called explicitly, once per update, instead of in
+every forward pass.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from btr_tm.nets.encoder.conv import Conv, Residual
+
+_EPSILON = 1e-12  # zero kernels stay zero instead of NaN
+_FIRST_ITERATIONS = 15  # as torch does at construction
+
+
+@dataclass(frozen=True)
+class NoNorm:
+    """Leaves the body as it is."""
+
+    def __call__(self, body: nn.Module) -> nn.Module:
+        return body
+
+
+@dataclass(frozen=True)
+class SpectralNorm:
+    """Wraps a body so that it convolves with kernels of spectral norm 1.
+
+    `where="residual"` (the paper) normalises the convolutions inside residual blocks, `"all"` (the published
+    TrackMania runs) every one. A body without residual blocks is normalised everywhere.
+    """
+
+    where: Literal["residual", "all"] = "residual"
+
+    def __call__(self, body: nn.Module) -> nn.Module:
+        blocks = [module for module in body.modules() if isinstance(module, Residual)]
+        inside = {conv for block in blocks for conv in block.modules()}
+        chosen = [
+            f"{name}.weight"
+            for name, module in body.named_modules()
+            if isinstance(module, Conv) and (self.where == "all" or not inside or module in inside)
+        ]
+        return SpectrallyNormalised(body, chosen)
+
+
+class SpectrallyNormalised(nn.Module):
+    """Runs `body` with the kernels named in `names` divided by their largest singular value.
+
+    A kernel (out, in, kh, kw) counts as the matrix (out, in * kh * kw). The buffers hold the current
+    estimates of its singular vectors, one row per kernel, one pair of buffers per kernel shape.
+    """
+
+    def __init__(self, body: nn.Module, names: list[str]) -> None:
+        super().__init__()
+        self.body = body
+        kernels = dict(body.named_parameters())
+        shapes: dict[torch.Size, list[str]] = defaultdict(list)
+        for name in names:
+            shapes[kernels[name].shape].append(name)
+        self.groups = list(shapes.values())
+        for index, (shape, members) in enumerate(shapes.items()):
+            self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
+            self.register_buffer(f"right_{index}", torch.ones(len(members), shape[1:].numel()))
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Random vectors, then enough iterations for a first estimate; called after kernels are drawn."""
+        for name, buffer in self.named_buffers(recurse=False):
+            if name.startswith("left"):
+                buffer.copy_(_unit(torch.randn(buffer.shape, generator=generator)))
+        self.power_iteration(_FIRST_ITERATIONS)
+
+    @torch.no_grad()
+    def power_iteration(self, count: int = 1) -> None:
+        """Improve the estimates for the present kernels, in place."""
+        kernels = dict(self.body.named_parameters())
+        for index, names in enumerate(self.groups):
+            left, right = self.get_buffer(f"left_{index}"), self.get_buffer(f"right_{index}")
+            matrices = _matrices([kernels[name] for name in names])
+            for _ in range(count):
+                right.copy_(_unit(torch.matmul(left[:, None, :], matrices)[:, 0]))
+                left.copy_(_unit(torch.matmul(matrices, right[:, :, None])[:, :, 0]))
+
+    def normalised(self) -> dict[str, Tensor]:
+        """The kernels the body runs with, by name; differentiable, the singular vectors held constant."""
+        kernels = dict(self.body.named_parameters())
+        result: dict[str, Tensor] = {}
+        for index, names in enumerate(self.groups):
+            left, right = self.get_buffer(f"left_{index}"), self.get_buffer(f"right_{index}")
+            matrices = _matrices([kernels[name] for name in names])
+            sigma = (left * torch.matmul(matrices, right[:, :, None])[:, :, 0]).sum(1)
+            scaled = matrices / sigma.clamp_min(_EPSILON)[:, None, None]
+            for name, kernel in zip(names, scaled.unbind(), strict=True):
+                result[name] = kernel.view(kernels[name].shape)
+        return result
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional_call(self.body, self.normalised(), (x,))
+
+
+def _matrices(kernels: list[Tensor]) -> Tensor:
+    """(G, out, in * kh * kw)."""
+    return torch.stack([kernel.flatten(1) for kernel in kernels])
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return nn.functional.normalize(vectors, dim=-1, eps=_EPSILON)

@@ -1,0 +1,35 @@
+"""Where features of the state meet quantile fractions."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from btr_tm.nets.init import GAIN, LEAKY_SLOPE
+from btr_tm.nets.linear import Linear
+
+
+def cosine_features(taus: Tensor, count: int, first: int) -> Tensor:
+    """cos(pi i tau) for i = first .. first + count - 1: (B, N) -> (B, N, count)."""
+    frequencies = math.pi * torch.arange(first, first + count, device=taus.device, dtype=taus.dtype)
+    return torch.cos(taus[..., None] * frequencies)
+
+
+class CosineFusion(nn.Module):
+    """Features times an embedding of the fraction (Dabney et al. 2018, arXiv:1806.06923, equation 4).
+
+    (B, D) and (B, N) -> (B, N, D). `first_cosine` is 1 in Dopamine and the TrackMania agents, 0 in BTR's
+    code, where the first feature is the constant 1.
+    """
+
+    def __init__(self, features: int, cosines: int = 64, first_cosine: int = 1) -> None:
+        super().__init__()
+        self.cosines, self.first_cosine = cosines, first_cosine
+        self.embedding = Linear(cosines, features, gain=math.sqrt(2.0) * GAIN)
+        self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+
+    def forward(self, features: Tensor, taus: Tensor) -> Tensor:
+        embedding = self.activation(self.embedding(cosine_features(taus, self.cosines, self.first_cosine)))
+        return features[:, None, :] * embedding

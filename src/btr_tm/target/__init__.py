@@ -1,0 +1,1 @@
+"""Regression targets of the quantile loss: one file per kind."""
