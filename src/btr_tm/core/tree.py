@@ -1,0 +1,50 @@
+"""Operations on nested NamedTuples whose leaves are tensors with the same leading axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+
+def tree_map(function: Callable[..., Tensor], first: Tree, *others: Any) -> Tree:
+    """Apply `function` leaf by leaf; all trees have the same structure."""
+    if isinstance(first, Tensor):
+        return function(first, *others)
+    return type(first)(*(tree_map(function, *parts) for parts in zip(first, *others, strict=True)))
+
+
+def take_rows(tree: Tree, index: Tensor) -> Tree:
+    """Rows `index` (K,) of every leaf."""
+    return tree_map(lambda leaf: leaf.index_select(0, index), tree)
+
+
+def where_rows(mask: Tensor, yes: Tree, no: Tree) -> Tree:
+    """Row i from `yes` where `mask` (E,) holds, else from `no`."""
+
+    def choose(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(mask.reshape(-1, *(1,) * (a.dim() - 1)), a, b)
+
+    return tree_map(choose, yes, no)
+
+
+def concat_rows(trees: list[Tree]) -> Tree:
+    """Stack trees below one another along the leading axis."""
+    return tree_map(lambda *leaves: torch.cat(leaves), *trees)
+
+
+def flatten(tree: Any) -> list[Tensor]:
+    """The leaves in order."""
+    return [tree] if isinstance(tree, Tensor) else [leaf for part in tree for leaf in flatten(part)]
+
+
+def unflatten(like: Tree, leaves: list[Tensor]) -> Tree:
+    """The tree with the structure of `like` and the given leaves, in the order of `flatten`."""
+    supply = iter(leaves)
+    tree = tree_map(lambda _: next(supply), like)
+    assert next(supply, None) is None, "more leaves than places"
+    return tree

@@ -1,0 +1,1 @@
+"""Backends: every game as a gymnasium VectorEnv of tensors."""

@@ -1,0 +1,109 @@
+"""One decision in the embedded simulator: ticks, progress, features, reward, frame; a pure function of tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.types import Obs, Races
+from btr_tm.race import progress as progress_of
+from btr_tm.race.centerline import Centerline
+from btr_tm.race.features import Memory
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.moment import Moment, Reward
+from btr_tm.sim.world import SimState, World
+
+TICK_MS = 10
+
+
+class Drive(NamedTuple):
+    """Everything that changes while E cars race."""
+
+    sim: SimState
+    moment: Moment
+    memory: Memory
+    reward_sum: Tensor  # (E,) float32, of this race
+    from_start: Tensor  # (E,) bool, began at the canonical start
+    over: Tensor  # (E,) bool, the race has ended; stays so until a new start
+
+
+class Seen(NamedTuple):
+    """What a decision shows: leading axis E."""
+
+    obs: Obs
+    potential: Tensor  # (E,) float32, of the state seen
+
+
+class Outcome(NamedTuple):
+    """What a decision brought: leading axis E."""
+
+    reward: Tensor  # (E,) float32
+    terminated: Tensor  # (E,) bool
+    truncated: Tensor  # (E,) bool
+    races: Races
+
+
+@dataclass(frozen=True)
+class Race:
+    """The rules of one track seen through one set of features; holds constants only."""
+
+    world: World
+    line: Centerline
+    features: Any
+    reward: Reward
+    cut_offs: CutOffs
+    camera: Any
+
+    def begin(self, sim: SimState, from_start: Tensor) -> tuple[Drive, Seen]:
+        """Cars that stand at `sim`, before their first decision."""
+        car = self.world.car(sim)
+        travelled_m = sim.s_m - self.world.track.start_m
+        progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
+        memory = self.features.start(len(car.position), car.position.device)
+        floats = self.features(car, progress, self.line, memory)
+        points = self.features.nearest_points(floats, car, progress, self.line)
+        moment = Moment(car, progress, torch.zeros_like(progress.zone), points)
+        drive = Drive(
+            sim, moment, memory, torch.zeros_like(car.rpm), from_start, torch.zeros_like(from_start)
+        )
+        return drive, self._seen(sim, moment, floats)
+
+    def decide(self, drive: Drive, action: Tensor) -> tuple[Drive, Seen, Outcome]:
+        """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick."""
+        sim = self.world.step(drive.sim, action)
+        car = self.world.car(sim)
+        finished = sim.finish_tick >= 0
+        time_ms = TICK_MS * torch.where(finished, sim.finish_tick, sim.tick)
+        progress = progress_of.advance(drive.moment.progress, self.line, car.position, time_ms)
+        progress = progress_of.finish(progress, self.line, finished)
+        memory = self.features.remember(drive.memory, action, car)
+        floats = self.features(car, progress, self.line, memory)
+        moment = Moment(
+            car, progress, time_ms, self.features.nearest_points(floats, car, progress, self.line)
+        )
+        reward = self.reward(drive.moment, moment, action, finished)
+        truncated = self.cut_offs(progress, time_ms) & ~finished
+        races = Races(
+            done=(finished | truncated) & ~drive.over,
+            finished=finished,
+            time_ms=time_ms,
+            progress_m=progress.furthest_metres - self.line.start_m,
+            from_start=drive.from_start,
+            reward=drive.reward_sum + reward,
+        )
+        after = Drive(sim, moment, memory, races.reward, drive.from_start, drive.over | races.done)
+        return after, self._seen(sim, moment, floats), Outcome(reward, finished, truncated, races)
+
+    def _seen(self, sim: SimState, moment: Moment, floats: Tensor) -> Seen:
+        return Seen(Obs(self.camera(self.world.pose(sim)), floats), self.reward.potential(moment))
+
+
+class NoCamera:
+    """Stands where a run has no image."""
+
+    def __call__(self, pose: Any) -> Tensor:
+        """Images (E, 1, 0, 0) uint8."""
+        return torch.zeros(len(pose.s_m), 1, 0, 0, dtype=torch.uint8, device=pose.s_m.device)

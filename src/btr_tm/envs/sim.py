@@ -1,0 +1,172 @@
+"""The embedded simulator as a gymnasium VectorEnv whose observations are tensors on its own device."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import generator as make_generator
+from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
+from btr_tm.core.types import Obs
+from btr_tm.envs.drive import Drive, NoCamera, Race, Seen
+from btr_tm.race import actions
+from btr_tm.race.centerline import Centerline
+from btr_tm.race.progress import CutOffs
+from btr_tm.sim.camera import Camera
+from btr_tm.sim.ribbon import Track
+from btr_tm.sim.starts import Starts
+from btr_tm.sim.world import World
+
+START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
+
+
+class SimVectorEnv(VectorEnv):
+    """E cars, each alone on the track, under SAME_STEP autoreset.
+
+    `info["final_obs"]` holds the true successor of EVERY car, `final_potential` its Phi, `races` a Races.
+    Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
+    After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        track: Track,
+        features: Any,
+        reward: Any,
+        cars: int,
+        image_size: tuple[int, int] = (64, 64),
+        ticks_per_action: int = 5,
+        action_delay_ticks: int = 0,
+        cut_offs: CutOffs | None = None,
+        anywhere_share: float = 0.5,
+        start_pool: int = 1024,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+        compile: str = "eager",
+    ) -> None:
+        if not 0.0 <= anywhere_share <= 1.0:
+            raise UserError(f"expected anywhere_share within 0 to 1, got {anywhere_share}; give a share")
+        self.track, self.device = track.to(device), torch.device(device)
+        world = World(self.track, ticks_per_action=ticks_per_action, action_delay_ticks=action_delay_ticks)
+        camera = Camera(self.track, *image_size) if image_size[0] else NoCamera()
+        line = Centerline.from_points(self.track.line()).to(self.device)
+        self.race = Race(world, line, features, reward, cut_offs or CutOffs(), camera)
+        self.starts = Starts(world)
+        self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
+        self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
+        self.ticks_per_action = ticks_per_action
+        self._decide = compiled(self.race.decide) if compile == "compiled" else self.race.decide
+        self._set_spaces(cars)
+
+    def _set_spaces(self, cars: int) -> None:
+        self.num_envs = cars
+        self.single_observation_space = gymnasium.spaces.Dict(
+            {
+                "image": gymnasium.spaces.Box(0, 255, self.image_shape, np.uint8),
+                "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
+            }
+        )
+        self.single_action_space = gymnasium.spaces.Discrete(self.actions)
+        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, cars)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, cars)
+
+    @torch.no_grad()
+    def reset(  # type: ignore[override]
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, dict[str, Any]]:
+        """Put every car at a start: `options["start"]` is "training" (default), "canonical" or "evaluation"."""
+        self.seed = self.seed if seed is None else seed
+        start = (options or {}).get("start", "training")
+        fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}
+        if start not in fillers:
+            raise UserError(f"expected a start out of {sorted(fillers)}, got {start!r}; correct the option")
+        fillers[start]()
+        return self._seen.obs, {"potential": self._seen.potential}
+
+    def _training(self) -> None:
+        """A fresh pool of starts, and every car at one of them."""
+        self.generator = make_generator(self.seed, "starts", self.device)
+        sim, from_start = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
+        self._pool = self._begin(sim, from_start)
+        self._restarts = True
+        self._drive, self._seen = take_rows(self._pool, self._draw())
+
+    def _canonical(self) -> None:
+        self._place(self.starts.canonical(self.num_envs))
+
+    def _evaluation(self) -> None:
+        """Car 0 at the canonical start, the others at seeded ones that are the same in every run."""
+        if self.num_envs == 1:
+            return self._canonical()
+        seeded = self.starts.evaluation(self.num_envs - 1)
+        self._place(concat_rows([self.starts.canonical(1), seeded]))
+
+    def _place(self, sim: Any) -> None:
+        self._restarts = False
+        from_start = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._drive, self._seen = self._begin(sim, from_start)
+
+    def _begin(self, sim: Any, from_start: Tensor) -> tuple[Drive, Seen]:
+        rows = torch.arange(len(from_start), device=self.device).split(START_BATCH)
+        parts = [self.race.begin(take_rows(sim, part), from_start[part]) for part in rows]
+        return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
+
+    def _draw(self) -> Tensor:
+        return torch.randint(
+            self.start_pool, (self.num_envs,), device=self.device, generator=self.generator
+        )
+
+    @torch.no_grad()
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
+        """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick."""
+        drive, seen, outcome = self._decide(self._drive, action)
+        self._drive, self._seen = drive, seen
+        if self._restarts:
+            fresh = take_rows(self._pool, self._draw())
+            self._drive, self._seen = where_rows(outcome.races.done, fresh, (drive, seen))
+        info = {
+            "final_obs": seen.obs,
+            "final_potential": torch.where(outcome.terminated, 0.0, seen.potential),
+            "potential": self._seen.potential,
+            "races": outcome.races,
+        }
+        return self._seen.obs, outcome.reward, outcome.terminated, outcome.truncated, info
+
+    def decisions(self, time_ms: int) -> int:
+        """How many decisions a race of `time_ms` took."""
+        return -(-time_ms // (10 * self.ticks_per_action))
+
+    @property
+    def drive(self) -> Drive:
+        """The present state of every car, for pictures and tests."""
+        return self._drive
+
+    def state_dict(self) -> dict[str, Any]:
+        """Complete after a training reset; the pool is rebuilt from the seed."""
+        state = flatten((self._drive, self._seen))
+        return {"seed": self.seed, "state": state, "generator": self.generator.get_state()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.reset(seed=state["seed"], options={"start": "training"})
+        like = (self._drive, self._seen)
+        self._drive, self._seen = unflatten(like, [leaf.to(self.device) for leaf in state["state"]])
+        self.generator.set_state(state["generator"].cpu())
+
+
+def compiled(function: Any) -> Any:
+    """`torch.compile` with fixed shapes; eager, with one line saying so, where no C++ compiler is found."""
+    if torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        return torch.compile(function, dynamic=False, fullgraph=True)
+    warnings.warn("no C++ compiler found: the simulator runs eagerly, about 4 times slower", stacklevel=2)
+    return function
