@@ -85,7 +85,7 @@ class Chicane:
 
 @dataclass(frozen=True)
 class Jump:
-    """A ramp of `slope`, a gap that cars faster than `speed_kmh` clear, and a landing; cells but for those."""
+    """A ramp of `slope`, a gap that cars faster than `speed_kmh` clear, and a landing; lengths in cells."""
 
     ramp: float = 1
     gap: float = 1

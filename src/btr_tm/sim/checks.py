@@ -16,9 +16,10 @@ def check_curves(ribbon: Ribbon, block_numbers: np.ndarray, source: str) -> None
     reach = ribbon.half_width_m.numpy() * np.abs(ribbon.curvature.numpy())
     worst = int(reach.argmax())
     if reach[worst] > 0.6:
+        radius_m, width_m = 1 / abs(ribbon.curvature[worst]), 2 * ribbon.half_width_m[worst]
         raise UserError(
-            f"{source}: block {block_numbers[worst]} turns with {1 / abs(ribbon.curvature[worst]):.0f} m of radius "
-            f"on a road of {2 * ribbon.half_width_m[worst]:.0f} m; make the curve larger or the road narrower"
+            f"{source}: block {block_numbers[worst]} turns at {radius_m:.0f} m of radius on a road of "
+            f"{width_m:.0f} m; make the curve larger or the road narrower"
         )
 
 

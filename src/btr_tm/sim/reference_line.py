@@ -1,4 +1,4 @@
-"""Tracks from a reference line: the path of a replay, sampled every half metre, becomes a road of one width."""
+"""Tracks from a reference line: a replay's path, sampled every half metre, as a road of one width."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def load_line(path: Path, half_width_m: float) -> Track:
     try:
         points = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"expected a reference line in .npy format, could not read {path}; check it") from error
+        raise UserError(f"expected a reference line (.npy), could not read {path}; check it") from error
     return from_line(points, half_width_m, path.stem, path.name)
 
 
-def from_line(points: np.ndarray, half_width_m: float = 12.0, name: str = "line", source: str = "line") -> Track:
+def from_line(
+    points: np.ndarray, half_width_m: float = 12.0, name: str = "line", source: str = "line"
+) -> Track:
     """A road of 2 x `half_width_m` along `points` (N, 3), level across, asphalt, without checkpoints.
 
     The race starts at the first point and ends in the middle of the last two.
@@ -46,15 +48,19 @@ def from_line(points: np.ndarray, half_width_m: float = 12.0, name: str = "line"
 
 def _check(points: np.ndarray, half_width_m: float, source: str) -> None:
     if points.ndim != 2 or points.shape[1] != 3 or not np.issubdtype(points.dtype, np.number):
-        raise UserError(f"{source}: expected numbers of shape (N, 3), got {points.dtype} {points.shape}; convert it")
+        raise UserError(
+            f"{source}: expected shape (N, 3), got {points.dtype} {points.shape}; convert the file"
+        )
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0, 0])
         raise UserError(f"{source}: point {row} is not finite; record the line again or interpolate over it")
     if len(points) < MIN_POINTS:
-        raise UserError(f"{source}: expected at least {MIN_POINTS} points, got {len(points)}; record a longer line")
+        raise UserError(
+            f"{source}: expected {MIN_POINTS} or more points, got {len(points)}; record a longer line"
+        )
     spacing = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1)))
     if not 0.8 * SPACING_M < spacing < 1.2 * SPACING_M:
-        raise UserError(f"{source}: expected points {SPACING_M} m apart, got {spacing:.3g} m; resample the line")
+        raise UserError(f"{source}: expected points {SPACING_M} m apart, got {spacing:.3g} m; resample it")
     if not 4 <= half_width_m <= 32:
         raise UserError(f"{source}: expected a half width of 4 to 32 m, got {half_width_m}; choose another")
 

@@ -27,7 +27,7 @@ class Shape(NamedTuple):
 
 
 def straight(length_m: float, rise_m: float = 0.0, hump_m: float = 0.0) -> Shape:
-    """Straight ahead; `rise_m` is gained by the end, `hump_m` is the height of a crest (< 0: dip) in the middle."""
+    """Ahead, gaining `rise_m` by the end, with a crest of `hump_m` (< 0: a dip) in the middle."""
     share = _shares(length_m)
     plan = np.stack([0 * share, length_m * share], -1)
     height = rise_m * ease(share) + hump_m * 64 * (share * (1 - share)) ** 3
@@ -35,8 +35,8 @@ def straight(length_m: float, rise_m: float = 0.0, hump_m: float = 0.0) -> Shape
 
 
 def curve(radius_m: float, quarters: int, rise_m: float = 0.0) -> Shape:
-    """Turn by `quarters` (> 0 right) quarter circles of nominal radius: entrance and exit lie where those of the
-    circle would, the curvature builds up and fades smoothly in between.
+    """Turn by `quarters` (> 0 right) quarter circles: entrance and exit lie where those of a circle of
+    `radius_m` would, the curvature builds up and fades smoothly in between.
     """
     share = _shares(abs(quarters) * np.pi / 2 * radius_m)
     bend = smoothstep(share / EASE_SHARE) * smoothstep((1 - share) / EASE_SHARE)
@@ -62,8 +62,10 @@ def chicane(length_m: float, shift_m: float, rise_m: float = 0.0) -> Shape:
     return Shape(plan * [side, 1], rise_m * ease(share), side * np.sin(2 * np.pi * share), 0 * share + 1, 0)
 
 
-def jump(ramp_m: float, gap_m: float, landing_m: float, slope: float, speed_mps: float, rise_m: float) -> Shape:
-    """Take-off ramp, gap and landing: over the gap the ribbon is the flight of a car that leaves the ramp at
+def jump(
+    ramp_m: float, gap_m: float, landing_m: float, slope: float, speed_mps: float, rise_m: float
+) -> Shape:
+    """Ramp, gap and landing: over the gap the ribbon is the flight of a car that leaves the ramp at
     `speed_mps`, the slowest that gets across; the landing continues its descent and levels out.
     """
     share = _shares(ramp_m + gap_m + landing_m)
