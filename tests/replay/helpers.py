@@ -14,7 +14,7 @@ FLOATS = 4
 
 
 def drive(decisions: int, cars: int, generator: torch.Generator, p_terminated=0.15, p_truncated=0.1):
-    """Transitions of `cars` cars; every frame is unique: floats[1] numbers it, the image spells the number."""
+    """Transitions of `cars` cars; floats[1] numbers every frame, the image spells the number."""
     frame = torch.arange(cars) * 10_000
     for _ in range(decisions):
         u = torch.rand(cars, generator=generator)

@@ -7,12 +7,16 @@ from functools import partial
 
 import pytest
 import torch
-from .helpers import FLOATS, IMAGE, SlowReplay, drive, observe, potential
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.types import Obs, Transition
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.horizon.discounted import Discounted
+from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
+
+from .helpers import FLOATS, IMAGE, SlowReplay, drive, observe, potential
 
 GAMMA = 0.9
 
@@ -70,16 +74,14 @@ def test_exactly_the_live_transitions_can_be_sampled() -> None:
     for t in drive(50, 3, torch.Generator().manual_seed(5)):
         fast.add(t)
         slow.add(t)
-        live = [
-            slow.rows[car][i].frame for car in range(3) for i in slow.live(car, fast.ring.slots_per_car)
-        ]
+        live = [slow.rows[car][i].frame for car in range(3) for i in slow.live(car, fast.ring.slots_per_car)]
         sampled = fast.sample(40 * len(live)).obs.floats[:, 1].int().tolist()
         assert sorted(set(sampled)) == sorted(live)
         assert len(fast) == len(live)
 
 
 def test_uniform_sampling_is_uniform() -> None:
-    """Chi-square over cars with different numbers of live transitions; bound: mean + 5 standard deviations."""
+    """Chi-square over cars with different numbers of live transitions, within 5 deviations."""
     fast = replay(capacity=90)
     for t in drive(100, 3, torch.Generator().manual_seed(1)):
         fast.add(t)
@@ -93,7 +95,7 @@ def test_uniform_sampling_is_uniform() -> None:
 
 
 def test_constant_reward_gives_the_known_three_step_return() -> None:
-    """specs: reward 1, n = 3, gamma 0.997 gives 2.991009."""
+    """Reward 1, n = 3, gamma 0.997 gives 2.991009."""
     fast = replay(horizon=discounted(0.997), cars=1, capacity=20)
     zero = torch.zeros(1)
     for t in drive(4, 1, torch.Generator().manual_seed(0), 0, 0):
@@ -106,3 +108,47 @@ def test_constant_reward_gives_the_known_three_step_return() -> None:
 
 def test_partial_of_sampler_is_a_factory() -> None:
     assert len(replay(sampler=partial(Uniform))) == 0
+
+
+@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize(
+    "image, floats", [((1, 64, 64), 184), ((1, 32, 32), 184), ((1, 0, 0), 8), ((1, 64, 64), 0)]
+)
+def test_memory_per_transition_is_within_the_stated_bound(image, floats: int, sampler) -> None:
+    """At most 1.02 observations and 64 bytes per transition that is held, races of 60 decisions."""
+    cars, generator = 8, torch.Generator().manual_seed(0)
+    buffer = Replay(8_000, cars, image, floats, 3, sampler, discounted(), "cpu", generator)
+    obs = Obs(torch.zeros(cars, *image, dtype=torch.uint8), torch.zeros(cars, floats))
+    no, zero = torch.zeros(cars, dtype=torch.bool), torch.zeros(cars)
+    for i in range(1100):
+        ended = torch.full((cars,), i % 60 == 59)
+        buffer.add(Transition(obs, zero.long(), ~no, zero, zero, obs, zero, ended, no))
+    allocated = buffer.bytes_per_transition * buffer.capacity
+    assert allocated / len(buffer) <= 1.02 * (obs.image[0].numel() + 4 * floats) + 64
+
+
+def test_without_image_or_without_floats() -> None:
+    for image, floats in (((1, 0, 0), 5), ((2, 4, 4), 0)):
+        buffer = Replay(40, 2, image, floats, 3, Uniform, discounted(), "cpu", torch.Generator())
+        obs = Obs(torch.zeros(2, *image, dtype=torch.uint8), torch.zeros(2, floats))
+        no, zero = torch.zeros(2, dtype=torch.bool), torch.zeros(2)
+        buffer.add(Transition(obs, zero.long(), ~no, zero, zero, obs, zero, no, no))
+        batch = buffer.sample(6)
+        assert batch.obs.image.shape == (6, *image) and batch.next_obs.floats.shape == (6, floats)
+
+
+def test_a_batch_is_a_copy() -> None:
+    """Stored frames do not change when a consumer works in place, nor batches when the ring goes on."""
+    fast = replay()
+    transitions = drive(40, 3, torch.Generator().manual_seed(0))
+    fast.add(next(transitions))
+    batch = fast.sample(4)
+    kept = batch.obs.floats.clone()
+    for t in transitions:
+        fast.add(t)
+    assert torch.equal(batch.obs.floats, kept)
+
+
+def test_too_small_a_capacity_is_refused() -> None:
+    with pytest.raises(UserError, match="at least 4 transitions per car, got 11 for 3 cars"):
+        replay(capacity=11)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from btr_tm.core.types import Batch, Transition
+from btr_tm.replay.archive import Archive, Manifest, prune
 from btr_tm.replay.horizon.segment import Horizon, Segment
 from btr_tm.replay.nstep import reach
 from btr_tm.replay.ring import Ring
@@ -40,6 +44,7 @@ class Replay:
         self._horizon = horizon
         self._generator = generator
         self._cut_at_non_greedy = cut_at_non_greedy
+        self._archive = Archive(self.ring, self._sampler, generator)
 
     def __len__(self) -> int:
         return len(self.ring)
@@ -79,3 +84,19 @@ class Replay:
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
         """Absolute errors `priority` (B,) of the batch that came with `index` (B,)."""
         self._sampler.update(index, priority)
+
+    def save(self, folder: str | Path) -> Manifest:
+        """Add files with what is new since the last save to that folder; returns the manifest, plain values.
+
+        The state is saved once the caller has stored the manifest. OSError leaves every earlier save intact.
+        """
+        return self._archive.save(Path(folder))
+
+    def load(self, folder: str | Path, manifest: Manifest) -> None:
+        """Restore what `save` wrote, bit for bit, random generator included; UserError if it does not fit."""
+        self._archive.load(Path(folder), manifest)
+
+    @staticmethod
+    def prune(folder: str | Path, manifests: Iterable[Manifest]) -> None:
+        """Remove replay files that none of the manifests, those of the checkpoints that are kept, needs."""
+        prune(Path(folder), manifests)

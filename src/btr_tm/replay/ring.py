@@ -36,8 +36,8 @@ class Ring:
     ) -> None:
         if capacity < 4 * cars:
             raise UserError(
-                f"expected a replay capacity of at least 4 transitions per car, got {capacity} for {cars} cars; "
-                "raise the capacity or drive fewer cars"
+                f"expected a replay capacity of at least 4 transitions per car, got {capacity} for {cars} "
+                "cars; raise the capacity or drive fewer cars"
             )
         self.device = torch.device(device)
         self.cars = cars
@@ -136,5 +136,5 @@ class Ring:
 
     def observe(self, slot: Tensor) -> Obs:
         """A copy of the observations in `slot` (B,)."""
-        image = self.rows["image"].index_select(0, slot).view(-1, *self.image_shape)
+        image = self.rows["image"].index_select(0, slot).view(len(slot), *self.image_shape)
         return Obs(image, self.rows["floats"].index_select(0, slot))

@@ -1,0 +1,147 @@
+"""Saves a replay at the cost of what is new: row files are only ever added, a manifest says which count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.replay import columns_file
+from btr_tm.replay.columns_file import Column
+from btr_tm.replay.ring import Ring
+from btr_tm.replay.sampler.sampler import Sampler
+
+FORMAT = 1
+NAME = re.compile(r"replay-(\d{6})\.(rows|state)")
+PIECE = 4096  # rows that are copied at a time
+
+Manifest = dict[str, Any]  # plain values: numbers, strings, lists and dicts
+
+
+class Archive:
+    """Each save writes the rows that changed since the last one, and small bookkeeping in full.
+
+    Files are never rewritten. A manifest lists those its state consists of, so any manifest can be loaded for
+    as long as its files exist; rows that the ring has overwritten fall off the list.
+    """
+
+    def __init__(self, ring: Ring, sampler: Sampler, generator: torch.Generator) -> None:
+        self._ring, self._sampler, self._generator = ring, sampler, generator
+        self._start_over(None)
+
+    def _start_over(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._segments: list[Manifest] = []
+        self._saved_adds = 0
+        self._saved_cursor = torch.zeros_like(self._ring.cursor)
+
+    def save(self, folder: Path) -> Manifest:
+        """Write what is new and return the manifest; raises OSError, the earlier files being intact."""
+        if folder != self._folder:
+            self._start_over(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(m[1]) for m in map(NAME.fullmatch, _names(folder)) if m), default=0)
+        segments = [s for s in self._segments if self._ring.adds - s["adds"] < self._ring.slots_per_car]
+        if self._ring.adds > self._saved_adds:
+            segments.append(self._save_rows(folder / f"replay-{number:06d}.rows"))
+        state = folder / f"replay-{number:06d}.state"
+        columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
+        self._note(segments)
+        return {
+            "format": FORMAT,
+            "geometry": self._geometry(),
+            "adds": self._ring.adds,
+            "state": state.name,
+            "segments": segments,
+        }
+
+    def load(self, folder: Path, manifest: Manifest) -> None:
+        """Restore bit for bit; raises UserError that names the file or the setting that does not fit."""
+        if manifest["format"] != FORMAT:
+            raise UserError(f"expected replay format {FORMAT}, got {manifest['format']}; start a new run")
+        for name, here in self._geometry().items():
+            if manifest["geometry"].get(name) != here:
+                raise UserError(
+                    f"expected a saved replay with {name} {here}, got {manifest['geometry'].get(name)}; "
+                    "resume with the configuration that wrote it or start a new run"
+                )
+        layout = {name: Column(t.dtype, tuple(t.shape)) for name, t in self._state().items()}
+        state = columns_file.read(folder / manifest["state"], layout)
+        segments = [self._open_rows(folder, segment) for segment in manifest["segments"]]
+        for rows in segments:  # all files are there and complete; from here on nothing fails
+            self._load_rows(rows)
+        for name, tensor in (self._ring.state | self._sampler.state).items():
+            tensor.copy_(state[name])
+        self._generator.set_state(state["generator"].clone())
+        self._ring.adds = manifest["adds"]
+        self._sampler.restored()
+        self._folder = folder
+        self._note(list(manifest["segments"]))
+
+    def _note(self, segments: list[Manifest]) -> None:
+        self._segments = segments
+        self._saved_adds = self._ring.adds
+        self._saved_cursor = self._ring.cursor.clone()
+
+    def _state(self) -> dict[str, Tensor]:
+        return self._ring.state | self._sampler.state | {"generator": self._generator.get_state()}
+
+    def _geometry(self) -> Manifest:
+        return {
+            "cars": self._ring.cars,
+            "slots_per_car": self._ring.slots_per_car,
+            "image_shape": list(self._ring.image_shape),
+            "floats": self._ring.rows["floats"].shape[1],
+            "sampler": type(self._sampler).__name__,
+        }
+
+    def _save_rows(self, path: Path) -> Manifest:
+        slot = self._changed()
+        rows = self._ring.rows
+        pieces = {"slot": [slot]} | {name: _gathered(column, slot) for name, column in rows.items()}
+        columns_file.write(path, pieces)
+        return {"file": path.name, "rows": len(slot), "adds": self._ring.adds}
+
+    def _changed(self) -> Tensor:
+        """Slots (R,) written since the last save, from the frame that was newest then to today's."""
+        ring = self._ring
+        first = torch.maximum(self._saved_cursor, ring.cursor + 1 - ring.slots_per_car)
+        count = ring.cursor + 1 - first
+        offset = torch.arange(int(count.max()), device=ring.device)[:, None]  # (rows, E)
+        return ring.slot(first + offset)[offset < count]
+
+    def _open_rows(self, folder: Path, segment: Manifest) -> dict[str, Tensor]:
+        count = segment["rows"]
+        layout = {"slot": Column(torch.int64, (count,))} | {
+            name: Column(column.dtype, (count, *column.shape[1:])) for name, column in self._ring.rows.items()
+        }
+        return columns_file.read(folder / segment["file"], layout)
+
+    def _load_rows(self, saved: dict[str, Tensor]) -> None:
+        for piece in torch.arange(len(saved["slot"])).split(PIECE):
+            piece = slice(int(piece[0]), int(piece[-1]) + 1)
+            slot = saved["slot"][piece].to(self._ring.device)
+            for name, column in self._ring.rows.items():
+                column.index_copy_(0, slot, saved[name][piece].to(self._ring.device))
+
+
+def prune(folder: Path, manifests: Iterable[Manifest]) -> None:
+    """Remove the replay files in `folder` that none of the manifests needs."""
+    needed = {name for m in manifests for name in (m["state"], *(s["file"] for s in m["segments"]))}
+    for name in _names(folder):
+        if NAME.fullmatch(name) and name not in needed:
+            (folder / name).unlink()
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _gathered(column: Tensor, slot: Tensor) -> Iterator[Tensor]:
+    for piece in slot.split(PIECE):
+        yield column.index_select(0, piece)

@@ -1,0 +1,68 @@
+"""Prioritised sampling (Schaul et al. 2016, arXiv:1511.05952), proportional variant."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from btr_tm.replay.ring import Ring, Written
+from btr_tm.replay.sampler.sampler import Drawn
+from btr_tm.replay.sumtree import SumTree
+
+
+class Prioritized:
+    """A transition is drawn with P_i proportional to (|delta_i| + epsilon)^alpha.
+
+    New transitions get the largest priority seen so far. Weights are (N P_i)^-is_exponent divided by the
+    largest of the batch. Beyond The Rainbow (arXiv:2411.03820) states alpha 0.2 and its code uses the same
+    figure as importance exponent; Schaul et al. anneal that one from 0.4 to 1. Draws are stratified: one from
+    each of B equal shares of the total.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        generator: torch.Generator,
+        alpha: float = 0.2,
+        is_exponent: float = 0.2,
+        epsilon: float = 1e-6,
+    ) -> None:
+        self._ring = ring
+        self._generator = generator
+        self._alpha, self._is_exponent, self._epsilon = alpha, is_exponent, epsilon
+        self._tree = SumTree(ring.slots, ring.device)
+        self._largest = torch.ones((), dtype=self._tree.leaves.dtype, device=ring.device)
+
+    def added(self, written: Written) -> None:
+        """New starts get the largest priority, slots that are no start get none."""
+        leaf = torch.zeros(2, len(written.start), dtype=self._largest.dtype, device=self._ring.device)
+        leaf[0] = self._largest
+        self._tree.set(torch.cat(written), leaf.view(-1))
+
+    def draw(self, batch_size: int) -> Drawn:
+        """Slots (B,) and weights (B,), the largest 1."""
+        tree, ring = self._tree, self._ring
+        noise = torch.rand(batch_size, generator=self._generator, device=ring.device, dtype=tree.leaves.dtype)
+        share = (torch.arange(batch_size, device=ring.device) + 1 - noise) / batch_size  # in (0, 1]
+        total = tree.total
+        slot = tree.find(share * total)
+        probability = tree.leaves[slot] / total
+        weight = (ring.count.sum() * probability) ** -self._is_exponent
+        return Drawn(slot, (weight / weight.max()).float())
+
+    def update(self, slot: Tensor, priority: Tensor) -> None:
+        """Absolute errors (B,); slots that were overwritten by a final frame since keep no priority."""
+        # An error that is not finite would poison every sum above it; the learner reports it, not we.
+        error = priority.to(self._largest.dtype).nan_to_num(0.0, 0.0, 0.0)
+        leaf = torch.where(self._ring.rows["start"][slot], (error + self._epsilon) ** self._alpha, 0.0)
+        self._largest.copy_(torch.maximum(self._largest, leaf.max()))
+        self._tree.set(slot, leaf)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Leaves and the largest priority; the sums follow from the leaves."""
+        return {"leaves": self._tree.leaves, "largest": self._largest}
+
+    def restored(self) -> None:
+        """Recompute the sums."""
+        self._tree.rebuild()

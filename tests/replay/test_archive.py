@@ -1,0 +1,164 @@
+"""Saving: only what is new, bit-exact restore through wrap-around, and broken files named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from btr_tm.core.errors import UserError
+from btr_tm.replay import columns_file
+from btr_tm.replay.sampler.prioritized import Prioritized
+from btr_tm.replay.sampler.uniform import Uniform
+
+from .helpers import drive
+from .test_buffer import replay
+
+
+def step(buffer, transition, generator) -> None:
+    """One turn of the loop: drive, learn."""
+    buffer.add(transition)
+    index = buffer.sample(8).index
+    buffer.update_priorities(index, torch.rand(8, generator=generator))
+
+
+def assert_same_future(one, other, seed: int = 9) -> None:
+    for buffer in (one, other):
+        buffer.future = []
+        generator = torch.Generator().manual_seed(seed)
+        for t in drive(30, 3, generator):
+            step(buffer, t, generator)
+            buffer.future.append(buffer.sample(32))
+    for a, b in zip(one.future, other.future, strict=True):
+        for x, y in zip(
+            (*a.obs, *a[1:4], *a.next_obs, *a[5:]), (*b.obs, *b[1:4], *b.next_obs, *b[5:]), strict=True
+        ):
+            assert torch.equal(x, y)
+
+
+@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("between_saves", [1, 4, 11, 100])
+def test_restored_buffer_behaves_like_the_saved_one(tmp_path: Path, sampler, between_saves: int) -> None:
+    """Ring of 14 slots per car, 60 decisions, saved every few; then once more from the restored one."""
+    saved = replay(sampler=sampler)
+    generator = torch.Generator().manual_seed(between_saves)
+    manifests = []
+    for i, t in enumerate(drive(60, 3, generator)):
+        step(saved, t, generator)
+        if i % between_saves == 0:
+            manifests = [*manifests[-1:], saved.save(tmp_path)]
+            saved.prune(tmp_path, manifests)
+    manifest = json.loads(json.dumps(saved.save(tmp_path)))  # plain values
+    restored = replay(sampler=sampler, seed=77)
+    restored.load(tmp_path, manifest)
+    assert len(saved) == len(restored)
+    assert_same_future(saved, restored)
+    again = replay(sampler=sampler, seed=78)
+    again.load(tmp_path, restored.save(tmp_path))
+    assert_same_future(saved, again, seed=10)
+
+
+def test_a_save_writes_only_what_is_new(tmp_path: Path) -> None:
+    buffer = replay(capacity=3000)
+    transitions = drive(500, 3, torch.Generator().manual_seed(0), 0, 0)
+    for _ in range(400):
+        buffer.add(next(transitions))
+    buffer.save(tmp_path)
+    for _ in range(10):
+        buffer.add(next(transitions))
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    manifest = buffer.save(tmp_path)
+    assert [s["rows"] for s in manifest["segments"]] == [3 * 401, 3 * 11]
+    assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in before.items())
+
+
+def test_disk_use_is_bounded(tmp_path: Path) -> None:
+    buffer = replay()
+    manifests = []
+    for t in drive(300, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+        manifests = [*manifests[-1:], buffer.save(tmp_path)]
+        buffer.prune(tmp_path, manifests)
+        assert len(list(tmp_path.iterdir())) <= buffer.ring.slots_per_car + 1 + 2
+
+
+def test_the_older_of_two_manifests_still_loads_and_goes_on(tmp_path: Path) -> None:
+    """The newest checkpoint was lost: we resume from the older one, whose next save must not clash."""
+    buffer, reference = replay(), replay()
+    transitions = list(drive(40, 3, torch.Generator().manual_seed(0)))
+    for t in transitions[:20]:
+        buffer.add(t)
+        reference.add(t)
+    older = buffer.save(tmp_path)
+    for t in transitions[20:]:
+        buffer.add(t)
+    newer = buffer.save(tmp_path)
+    buffer.prune(tmp_path, [older, newer])
+    resumed = replay()
+    resumed.load(tmp_path, older)
+    third = resumed.save(tmp_path)
+    assert third["state"] not in (older["state"], newer["state"])
+    assert_same_future(reference, resumed)
+
+
+def test_another_folder_gets_everything(tmp_path: Path) -> None:
+    buffer = replay()
+    for t in drive(20, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+    buffer.save(tmp_path / "a")
+    manifest = buffer.save(tmp_path / "b")
+    restored = replay(seed=3)
+    restored.load(tmp_path / "b", manifest)
+    assert_same_future(buffer, restored)
+
+
+@pytest.mark.parametrize("kind", ["rows", "state"])
+@pytest.mark.parametrize("harm", ["truncated", "missing"])
+def test_a_broken_file_is_named_and_nothing_is_changed(tmp_path: Path, kind: str, harm: str) -> None:
+    buffer = replay()
+    for t in drive(20, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+    manifest = buffer.save(tmp_path)
+    path = next(tmp_path.glob(f"*.{kind}"))
+    content = path.read_bytes()
+    path.unlink()
+    if harm == "truncated":
+        path.write_bytes(content[:-64])
+    fresh = replay()
+    with pytest.raises(UserError, match=path.name):
+        fresh.load(tmp_path, manifest)
+    assert len(fresh) == 0 and not fresh.ring.rows["start"].any()
+
+
+def test_another_geometry_is_refused_by_name(tmp_path: Path) -> None:
+    buffer = replay()
+    buffer.add(next(drive(1, 3, torch.Generator())))
+    with pytest.raises(UserError, match="slots_per_car"):
+        replay(capacity=80).load(tmp_path, buffer.save(tmp_path))
+    with pytest.raises(UserError, match="sampler"):
+        replay(sampler=Prioritized).load(tmp_path, buffer.save(tmp_path))
+
+
+def test_a_full_disk_leaves_the_earlier_save_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = replay()
+    transitions = list(drive(30, 3, torch.Generator().manual_seed(0)))
+    for t in transitions[:20]:
+        buffer.add(t)
+    first = buffer.save(tmp_path)
+    files = sorted(tmp_path.iterdir())
+    for t in transitions[20:]:
+        buffer.add(t)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(columns_file.os, "fsync", full)
+        buffer.save(tmp_path)
+    assert sorted(tmp_path.iterdir()) == files
+    replay().load(tmp_path, first)
+    restored = replay()
+    restored.load(tmp_path, buffer.save(tmp_path))
+    assert_same_future(buffer, restored)

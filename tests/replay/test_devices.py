@@ -1,0 +1,40 @@
+"""The same batches on an accelerator."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.sampler.prioritized import Prioritized
+from btr_tm.replay.sampler.uniform import Uniform
+
+from .helpers import FLOATS, IMAGE, SlowReplay, drive
+from .test_buffer import check_against, discounted
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+def test_batches_on_cuda_equal_those_of_a_slow_replay_without_a_host_sync(sampler, tmp_path) -> None:
+    def build() -> Replay:
+        generator = torch.Generator("cuda").manual_seed(0)
+        return Replay(40, 3, IMAGE, FLOATS, 3, sampler, discounted(), "cuda", generator)
+
+    fast, slow = build(), SlowReplay(cars=3)
+    for t in drive(60, 3, torch.Generator().manual_seed(0)):
+        on_device = type(t)(
+            *[type(x)(*[y.cuda() for y in x]) if isinstance(x, tuple) else x.cuda() for x in t]
+        )
+        torch.cuda.set_sync_debug_mode("error")
+        fast.add(on_device)
+        batch = fast.sample(16)
+        fast.update_priorities(batch.index, batch.reward.abs())
+        torch.cuda.set_sync_debug_mode("default")
+        slow.add(t)
+        host = type(batch)(
+            *[type(x)(*[y.cpu() for y in x]) if isinstance(x, tuple) else x.cpu() for x in batch]
+        )
+        check_against(slow, host, 3, cut=False)
+    restored = build()
+    restored.load(tmp_path, fast.save(tmp_path))
+    assert torch.equal(fast.sample(32).index, restored.sample(32).index)
