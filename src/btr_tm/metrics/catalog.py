@@ -42,13 +42,13 @@ _ALL = (
     Metric("learner/target_mean", "reward", "mean", "mean target quantile"),
     Metric("learner/td_abs", "reward", "mean", "mean absolute temporal-difference error"),
     Metric("learner/bonus_mean", "reward", "mean", "mean Munchausen bonus"),
-    Metric("learner/action_gap", "reward", "mean", "mean distance from the best to the other actions' Q"),
-    Metric("learner/entropy", "nats", "mean", "mean entropy of the softmax policy of the target"),
+    Metric("learner/q_max", "reward", "mean", "mean online Q of the best action"),
+    Metric(
+        "learner/action_gap", "reward", "mean", "mean lead of the best action's Q over the second-best"
+    ),
+    Metric("learner/bonus_clipped", "share", "mean", "share of Munchausen bonuses cut at their lower bound"),
+    Metric("learner/entropy", "nats", "mean", "mean entropy of the softmax policy, Munchausen"),
     Metric("learner/learning_rate", "1", "last", "learning rate of the last update"),
-    Metric("learner/weight_norm", "norm", "last", "norm of all parameters"),
-    Metric("learner/epsilon", "share", "last", "share of uniformly random actions"),
-    Metric("learner/gamma", "1", "last", "discount of one decision"),
-    Metric("replay/size", "transitions", "last", "transitions that can be sampled"),
     # speed
     Metric("speed/frames_per_s", "1/s", "last", "decisions driven per second since the last row"),
     Metric("speed/updates_per_s", "1/s", "last", "updates per second since the last row"),

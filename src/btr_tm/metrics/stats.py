@@ -1,0 +1,114 @@
+"""Statistics of runs: interquartile means, bootstrap intervals, areas under curves. Pure NumPy.
+
+R runs (seeds), T tasks (tracks), X points of a curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+
+class Interval(NamedTuple):
+    """An estimate with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def iqm(scores: Array) -> float:
+    """Interquartile mean of all entries: the mean of the middle half, edges weighted by their share.
+
+    Equals scipy's `trim_mean(scores, 0.25)` where the number of entries divides by 4; otherwise the entries
+    cut by the quartiles count in part, so that the estimate moves smoothly with the number of runs
+    (Agarwal et al. 2021, arXiv:2108.13264, section 4.3).
+    """
+    ordered = np.sort(np.asarray(scores, dtype=float).ravel())
+    n = ordered.size
+    assert n > 0, "the interquartile mean of nothing"
+    edges = np.arange(n + 1) / n
+    share = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)
+    return float((ordered * share).sum() / share.sum())
+
+
+def stratified_bootstrap(
+    scores: Array,
+    estimate: Callable[[Array], float] = iqm,
+    repetitions: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of `estimate` over scores (R, T), resampling runs within each task."""
+    scores = np.asarray(scores, dtype=float)
+    scores = scores[:, None] if scores.ndim == 1 else scores
+    assert scores.ndim == 2, scores.shape
+    runs, tasks = scores.shape
+    generator = np.random.default_rng(seed)
+    rows = generator.integers(runs, size=(repetitions, runs, tasks))
+    resampled = scores[rows, np.arange(tasks)]  # (repetitions, R, T)
+    values = np.array([estimate(sample) for sample in resampled])
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(estimate(scores)), float(low), float(high))
+
+
+def mean_interval(values: Sequence[float] | Array, confidence: float = 0.95) -> Interval:
+    """Mean of independent normal values with Student's t interval; infinitely wide for one value."""
+    values = np.asarray(values, dtype=float)
+    mean = float(values.mean())
+    if values.size < 2:
+        return Interval(mean, -math.inf, math.inf)
+    half = student_t(confidence, values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    return Interval(mean, mean - half, mean + half)
+
+
+def student_t(confidence: float, freedom: int) -> float:
+    """Two-sided quantile of Student's t distribution: |t| stays below it with probability `confidence`."""
+    low, high = 0.0, 1.0
+    while t_within(high, freedom) < confidence:
+        high *= 2.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_within(middle, freedom) < confidence else (low, middle)
+    return (low + high) / 2
+
+
+def t_within(t: float, freedom: int) -> float:
+    """P(|T| <= t) for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    theta = math.atan2(t, math.sqrt(freedom))
+    cosine, sine = math.cos(theta), math.sin(theta)
+    odd = freedom % 2 == 1
+    term, total = (cosine if odd else 1.0), 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= cosine * cosine * k / (k + 1)
+    return (theta + sine * total) * 2 / math.pi if odd else sine * total
+
+
+def area_under(frames: Array, values: Array, low: float, high: float) -> float:
+    """Mean height of a piecewise linear curve (X,) over [low, high]; ends are held beyond the data."""
+    frames, values = np.asarray(frames, dtype=float), np.asarray(values, dtype=float)
+    assert high > low and frames.size == values.size > 0, (low, high, frames.shape, values.shape)
+    inside = frames[(frames > low) & (frames < high)]
+    grid = np.concatenate([[low], inside, [high]])
+    heights = np.interp(grid, frames, values)
+    return float(np.trapezoid(heights, grid) / (high - low))
+
+
+def common_window(curves: Sequence[Array]) -> tuple[float, float]:
+    """The stretch [low, high] of the axis that every curve covers; curves are their sorted abscissae."""
+    low, high = max(float(x[0]) for x in curves), min(float(x[-1]) for x in curves)
+    assert low <= high, f"no stretch is covered by every curve: {low} > {high}"
+    return low, high
+
+
+def on_grid(curves: Sequence[tuple[Array, Array]], points: int = 200) -> tuple[Array, Array]:
+    """Curves (frames, values) on a common grid: abscissae (points,) and heights (R, points)."""
+    low, high = common_window([frames for frames, _ in curves])
+    grid = np.linspace(low, high, points)
+    return grid, np.stack([np.interp(grid, frames, values) for frames, values in curves])

@@ -1,0 +1,67 @@
+"""Statistics against closed forms and tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from btr_tm.metrics import stats
+
+
+def test_iqm_is_the_mean_of_the_middle_half():
+    assert stats.iqm(np.array([100.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, -100.0])) == pytest.approx(3.5)
+
+
+def test_iqm_counts_cut_entries_in_part():
+    # five runs: quartiles cut the 2nd and 4th entry, of which 0.75 lies inside each; weights .75, 1, .75
+    assert stats.iqm(np.array([0.0, 1.0, 2.0, 5.0, 90.0])) == pytest.approx((0.75 + 2.0 + 3.75) / 2.5)
+
+
+def test_iqm_of_one_entry_is_that_entry():
+    assert stats.iqm(np.array([7.0])) == 7.0
+
+
+@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (30, 2.042)])
+def test_student_t_matches_the_table(freedom, t):
+    assert stats.student_t(0.95, freedom) == pytest.approx(t, abs=6e-4)
+
+
+def test_mean_interval_of_a_worked_example():
+    # 1..5: mean 3, sd sqrt(2.5), half width 2.7764 * sqrt(2.5 / 5)
+    interval = stats.mean_interval([1, 2, 3, 4, 5])
+    assert interval.value == 3.0 and interval.high - 3.0 == pytest.approx(2.7764 * np.sqrt(0.5), abs=1e-3)
+
+
+def test_mean_interval_of_one_value_claims_nothing():
+    assert stats.mean_interval([2.0]) == (2.0, -np.inf, np.inf)
+
+
+def test_bootstrap_of_the_mean_matches_the_normal_interval():
+    scores = np.random.default_rng(1).normal(5.0, 2.0, size=(400, 1))
+    interval = stats.stratified_bootstrap(scores, estimate=np.mean)
+    half = 1.96 * scores.std() / 20.0
+    assert interval.value == pytest.approx(scores.mean())
+    assert interval.high - interval.low == pytest.approx(2 * half, rel=0.1)
+
+
+def test_bootstrap_resamples_runs_within_each_task():
+    # two tasks without any spread inside them: the interval has no width, however far apart the tasks are
+    scores = np.tile([[0.0, 100.0]], (5, 1))
+    assert stats.stratified_bootstrap(scores, estimate=np.mean) == (50.0, 50.0, 50.0)
+
+
+def test_area_under_a_ramp_is_its_mean_height():
+    assert stats.area_under([0, 10], [0, 1], 0, 10) == pytest.approx(0.5)
+    assert stats.area_under([0, 10], [0, 1], 5, 10) == pytest.approx(0.75)
+    assert stats.area_under([0, 10], [0, 1], 10, 20) == pytest.approx(1.0)
+
+
+def test_common_window_is_what_every_curve_covers():
+    assert stats.common_window([np.array([0, 10]), np.array([2, 30])]) == (2.0, 10.0)
+    with pytest.raises(AssertionError, match="no stretch"):
+        stats.common_window([np.array([0, 1]), np.array([2, 3])])
+
+
+def test_curves_land_on_one_grid():
+    grid, heights = stats.on_grid([([0, 10], [0, 10]), ([0, 5, 10], [1, 1, 1])], points=11)
+    assert np.allclose(heights[0], grid) and np.allclose(heights[1], 1.0)
