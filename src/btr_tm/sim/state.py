@@ -1,0 +1,81 @@
+"""Everything about E races in three tensors, so that picking rows of it costs three operations.
+
+Letters in shapes: E cars, Q ticks of delay.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.sim.dynamics import Body
+
+VECTORS = 4  # the first fields of Body have three columns each
+_S, _D, _HEIGHT = 12, 13, 14
+TICK, FINISH, GATE, HOLD = range(4)
+
+
+class SimState(NamedTuple):
+    """State of E races. The properties name the columns that others need; `body` names all of them."""
+
+    floats: Tensor  # (E, 25) float32, the fields of dynamics.Body side by side
+    counters: Tensor  # (E, 4) int64: tick, finish tick, next gate, ticks until the driver's keys reach the car
+    queue: Tensor  # (E, Q) int64, actions under way to the car
+
+    @property
+    def tick(self) -> Tensor:
+        """(E,) int64, ticks since the green light."""
+        return self.counters[:, TICK]
+
+    @property
+    def finish_tick(self) -> Tensor:
+        """(E,) int64, tick at which the finish line was crossed, -1 before."""
+        return self.counters[:, FINISH]
+
+    @property
+    def next_gate(self) -> Tensor:
+        """(E,) int64, gates passed so far: the checkpoints in order, then the finish."""
+        return self.counters[:, GATE]
+
+    @property
+    def position(self) -> Tensor:
+        """(E, 3) world, m."""
+        return self.floats[:, 0:3]
+
+    @property
+    def velocity(self) -> Tensor:
+        """(E, 3) world, m/s."""
+        return self.floats[:, 3:6]
+
+    @property
+    def forward(self) -> Tensor:
+        """(E, 3) unit."""
+        return self.floats[:, 6:9]
+
+    @property
+    def s_m(self) -> Tensor:
+        """(E,) arc length along the ribbon, grows over laps."""
+        return self.floats[:, _S]
+
+    @property
+    def d_m(self) -> Tensor:
+        """(E,) offset to the driver's right of the centreline."""
+        return self.floats[:, _D]
+
+    @property
+    def height_m(self) -> Tensor:
+        """(E,) above the ribbon."""
+        return self.floats[:, _HEIGHT]
+
+    @property
+    def body(self) -> Body:
+        """All columns by name, cars in the last axis: views, no copies."""
+        rows = self.floats.t()
+        return Body(*rows[: 3 * VECTORS].unflatten(0, (VECTORS, 3)).unbind(0), *rows[3 * VECTORS :].unbind(0))
+
+
+def pack(body: Body) -> Tensor:
+    """The inverse of `SimState.body`: (E, 25)."""
+    return torch.cat([*body[:VECTORS], torch.stack(body[VECTORS:])]).t().contiguous()
