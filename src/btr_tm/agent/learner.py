@@ -63,8 +63,7 @@ class Learner:
         generator: torch.Generator,
         target_sync: Callable[[IQN, IQN, int], None] = HardSync(),  # noqa: B008 (frozen)
         noise: Callable[[IQN, IQN, torch.Generator], None] = RedrawBoth(),  # noqa: B008 (frozen)
-        taus_online: int = 8,
-        taus_target: int = 8,
+        taus: int = 8,
         symmetric_taus: bool = False,
         kappa: float = 1.0,
         clip_norm: float = 10.0,
@@ -77,7 +76,7 @@ class Learner:
         self.learning_rate, self.target = learning_rate, target
         self.target_sync, self.noise = target_sync, noise
         self.step = GuardedStep(clip_norm, weight_decay_ratio)
-        self.taus_online, self.taus_target, self.symmetric_taus = taus_online, taus_target, symmetric_taus
+        self.taus, self.symmetric_taus = taus, symmetric_taus
         self.kappa, self.loss_reduction, self.micro_batch = kappa, loss_reduction, micro_batch
         self.clock, self.generator = clock, generator
         self.updates = 0
@@ -101,8 +100,8 @@ class Learner:
 
     def _accumulate_gradients(self, batch: Batch) -> _Errors:
         size = batch.action.shape[0]
-        taus = draw_taus(size, self.taus_online, self.generator, self.symmetric_taus)
-        target_taus = draw_taus(size, self.taus_target, self.generator, self.symmetric_taus)
+        taus = draw_taus(size, self.taus, self.generator, self.symmetric_taus)
+        target_taus = draw_taus(size, self.taus, self.generator, self.symmetric_taus)
         scale = 1.0 / size if self.loss_reduction == "mean" else 1.0
         parts = []
         for first in range(0, size, self.micro_batch):
@@ -132,7 +131,7 @@ class Learner:
             "q_max": best_two[:, 0].mean(),
             "action_gap": (best_two[:, 0] - best_two[:, 1]).mean(),
             "target_mean": errors.target.mean(),
-            "td_abs": errors.td_abs.mean() / self.taus_online,
+            "td_abs": errors.td_abs.mean() / self.taus,
             "learning_rate": torch.full((), rate, device=grad_norm.device),
             **self.target.measure(errors.q, batch.action),
         }

@@ -31,10 +31,9 @@ class HardSync:
 
 @dataclass(frozen=True)
 class SoftSync:
-    """The target moves by the share `tau` every `every_updates` updates (baseline: 0.02).
+    """The target moves by the share `tau`, buffers too, every `every_updates` updates (baseline: 0.02).
 
-    Singular vectors of the spectral norm are not averaged but improved for the moved kernels; noise stays its
-    own.
+    The spectral norm's vectors are then improved for the moved kernels. With tau 1 the target is a copy.
     """
 
     tau: float = 0.02
@@ -44,7 +43,7 @@ class SoftSync:
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
         """`updates` counts those that were made."""
         if updates % self.every_updates == 0:
-            torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.tau)
+            torch._foreach_lerp_(_tensors(target), _tensors(online), self.tau)
             target.power_iteration()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ class IQN(nn.Module):
     """Implicit quantile network (Dabney et al. 2018, arXiv:1806.06923) over an image and a float vector.
 
     `encoder(image_shape)`, `head(features, actions)` and `float_norm(features)` are builders. All initial
-    weights are drawn from `generator`, on the CPU. Raises UserError if there is neither an image encoder nor
-    a float.
+    weights are drawn from `generator`, on the CPU. `precision="bf16"` runs the image encoder, and only it, in
+    bfloat16. Raises UserError if there is neither an image encoder nor a float.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class IQN(nn.Module):
         first_cosine: int = 1,
         float_hidden: int = 256,
         float_norm: BuildNorm = NoNorm(),  # noqa: B008 (frozen)
+        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         super().__init__()
+        self.precision = precision
         self.encoder = encoder(image_shape)
         self.float_head = float_head(layout, float_hidden, float_norm)
         features = self.encoder.out_features + self.float_head.out_features
@@ -60,7 +63,9 @@ class IQN(nn.Module):
 
     def features(self, obs: Obs) -> Tensor:
         """What the network sees before it knows a fraction: (B, D)."""
-        return torch.cat([self.encoder(obs.image), self.float_head(obs.floats)], dim=1)
+        with torch.autocast(obs.image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            image = self.encoder(obs.image)
+        return torch.cat([image.float(), self.float_head(obs.floats)], dim=1)
 
     def forward(self, obs: Obs, taus: Tensor) -> Tensor:
         """Quantiles (B, N, A) of the return at the fractions `taus` (B, N)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,6 @@ from btr_tm.core.errors import UserError
 from btr_tm.nets.encoder.norm import NoNorm
 from btr_tm.nets.encoder.pool import NoPool
 from btr_tm.nets.pixels import to_float
-
-Precision = Literal["fp32", "bf16"]
 
 
 class Body(Protocol):
@@ -31,10 +29,9 @@ class ImageEncoder(nn.Module):
 
 
 class Encoder(ImageEncoder):
-    """uint8 (B, C, H, W) -> float32 (B, out_features).
+    """uint8 (B, C, H, W) -> (B, out_features), float32 or what autocast says.
 
-    `body`, `norm` and `pool` are builders. `precision="bf16"` runs body and pool in bfloat16. Raises
-    UserError for images smaller than the body can read.
+    `body`, `norm` and `pool` are builders. Raises UserError for images smaller than the body can read.
     """
 
     def __init__(
@@ -43,7 +40,6 @@ class Encoder(ImageEncoder):
         body: Body,
         norm: Callable[[nn.Module], nn.Module] = NoNorm(),  # noqa: B008 (frozen)
         pool: Callable[[], nn.Module] = NoPool(),  # noqa: B008 (frozen)
-        precision: Precision = "fp32",
     ) -> None:
         super().__init__()
         channels, height, width = image_shape
@@ -54,13 +50,10 @@ class Encoder(ImageEncoder):
             )
         self.trunk = norm(body(channels))
         self.pool = pool()
-        self.reduced = precision == "bf16"
         self.out_features = self._count_features(image_shape)
 
     def forward(self, image: Tensor) -> Tensor:
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.reduced):
-            features = self.pool(self.trunk(to_float(image)))
-        return features.flatten(1).float()
+        return self.pool(self.trunk(to_float(image))).flatten(1)
 
     @torch.no_grad()
     def _count_features(self, image_shape: tuple[int, int, int]) -> int:
