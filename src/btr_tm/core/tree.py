@@ -1,4 +1,4 @@
-"""Operations on nested NamedTuples whose leaves are tensors with the same leading axis."""
+"""Operations on nested tuples and NamedTuples whose leaves are tensors with the same leading axis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def tree_map(function: Callable[..., Tensor], first: Tree, *others: Any) -> Tree
     """Apply `function` leaf by leaf; all trees have the same structure."""
     if isinstance(first, Tensor):
         return function(first, *others)
-    return type(first)(*(tree_map(function, *parts) for parts in zip(first, *others, strict=True)))
+    parts = [tree_map(function, *part) for part in zip(first, *others, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
 
 
 def take_rows(tree: Tree, index: Tensor) -> Tree:

@@ -14,7 +14,8 @@ from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import Memory
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.moment import Moment, Reward
-from btr_tm.sim.world import SimState, World
+from btr_tm.sim.state import SimState
+from btr_tm.sim.world import World
 
 TICK_MS = 10
 

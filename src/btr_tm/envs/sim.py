@@ -96,8 +96,8 @@ class SimVectorEnv(VectorEnv):
     def _training(self) -> None:
         """A fresh pool of starts, and every car at one of them."""
         self.generator = make_generator(self.seed, "starts", self.device)
-        sim, from_start = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
-        self._pool = self._begin(sim, from_start)
+        sim = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
+        self._pool = self._begin(sim, self.starts.is_canonical(sim))
         self._restarts = True
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
