@@ -14,6 +14,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -22,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from btr_tm.cli import overrides as typed
+from btr_tm.cli import validate
 from btr_tm.cli.sentences import user_error
 from btr_tm.core.errors import UserError
 
@@ -71,16 +73,25 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Comp
     typed.refuse_early_ablation(overrides)
     with _hydra(config_dir), _sentences():
         cfg = compose("config", [*_search(config_dir), *overrides], return_hydra_config=True)
-        choices = {group: str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
-        task = list(cfg.hydra.overrides.task)
-        folder = Path(cfg.hydra.run.dir)
-        OmegaConf.set_readonly(cfg, False)
-        OmegaConf.set_struct(cfg, False)
-        del cfg["hydra"]
-        composition = Composition(cfg, choices, task, folder)
+        composition = _composition(cfg, cfg.hydra, Path(cfg.hydra.run.dir))
         _ = composition.values  # interpolations that cannot be resolved end here
-        _check_ablations(composition)
+    validate.structure(composition.values)
+    _check_ablations(composition)
     return composition
+
+
+def current_job(cfg: DictConfig) -> Composition:
+    """The job that Hydra is running; whatever sweeper or launcher started it, it gets the same checks."""
+    job = _composition(cfg, HydraConfig.get(), Path(HydraConfig.get().runtime.output_dir))
+    typed.refuse_early_ablation(job.overrides)
+    _check_ablations(job)
+    return job
+
+
+def _composition(cfg: DictConfig, hydra: DictConfig, folder: Path) -> Composition:
+    choices = {group: str(choice) for group, choice in hydra.runtime.choices.items()}
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    return Composition(kept, choices, list(hydra.overrides.task), folder)
 
 
 def compose_jobs(overrides: Sequence[str], config_dir: str | None = None) -> list[Composition]:

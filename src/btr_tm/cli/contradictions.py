@@ -20,7 +20,7 @@ def _is(node: dict[str, Any], name: str) -> bool:
 
 def _noise(values: dict[str, Any]) -> Iterator[str]:
     # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
-    noisy_head = _is(values["head"]["linear"], "NoisyLinear")
+    noisy_head = _is(values["head"]["linear"], "Noisy")
     if _is(values["exploration"], "Noisy") and not noisy_head:
         yield "exploration=noisy has no noise to explore with; choose head=noisy, head=noisy_ln or exploration=auto"
     if _is(values["exploration"], "EpsilonBoltzmann") and noisy_head:

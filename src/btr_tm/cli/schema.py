@@ -28,7 +28,8 @@ class Profile:
     head_hidden: int  # units of each dueling stream
     float_hidden: int
     cosines: int
-    taus: int  # quantiles of prediction and target
+    taus_online: int  # quantiles of the prediction
+    taus_target: int
     taus_act: int
     threads: int | Literal["auto"]
     precision: Literal["fp32", "bf16"]
@@ -41,6 +42,8 @@ class Convention:
 
     n_step: int
     cut_at_non_greedy: bool
+    first_cosine: int
+    symmetric_taus: bool
     kappa: float
     loss_reduction: Literal["mean", "sum"]
     clip_norm: float
@@ -75,7 +78,7 @@ class Settings:
     seed: int
     device: str
     runs_dir: str
-    on_existing: Literal["continue", "overwrite"]
+    on_existing: Literal["resume", "overwrite"]
     profile: Profile
     convention: Convention
     schedule: Schedule

@@ -44,13 +44,21 @@ def signatures(node: Any, path: str = "") -> Any:
 
 def resolve(target: str) -> Callable[..., Any]:
     """The class or function behind a `_target_` of the allow-list."""
-    if not target.startswith(ALLOWED_TARGETS):
-        raise UserError(f"expected a _target_ that starts with {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
+    refuse_foreign_targets({"_target_": target})
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"cannot load '{target}': {error}; correct the _target_ or install what it needs") from error
+
+
+def refuse_foreign_targets(node: Any) -> None:
+    """Raise UserError if a configuration names a class that is neither ours nor an optimizer of torch."""
+    for child in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        refuse_foreign_targets(child)
+    target = node.get("_target_", "btr_tm.") if isinstance(node, Mapping) else "btr_tm."
+    if not str(target).startswith(ALLOWED_TARGETS):
+        raise UserError(f"expected a _target_ that starts with {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
 
 
 def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
 
 
 def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
-    hints = _parameters(node["_target_"])
+    hints = parameters(node["_target_"])
     given = {key: value for key, value in node.items() if key not in INSTANTIATE_KEYS}
     if "**" not in hints:
         _refuse_unknown(given, hints, path, of=f" of {node['_target_'].rpartition('.')[2]}")
@@ -75,7 +83,7 @@ def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 @cache
-def _parameters(target: str) -> dict[str, Any]:
+def parameters(target: str) -> dict[str, Any]:
     """Name and type of every argument; `**` stands for arbitrary ones."""
     function = resolve(target)
     hints = get_type_hints(function.__init__ if isinstance(function, type) else function)

@@ -1,0 +1,81 @@
+"""The composition root: wires the parts of one configuration to a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from btr_tm.cli import overrides as typed
+from btr_tm.cli.build import make, make_with_known
+from btr_tm.cli.composition import Composition
+from btr_tm.cli.parts import Parts, checked, device_of
+from btr_tm.core.seeding import seed_globals
+from btr_tm.run.manifest import Manifest, claim
+from btr_tm.run.run import Run
+
+HERE_AND_NOW = frozenset({"name", "runs_dir", "on_existing"})  # where a run lies is no part of what it is
+
+
+def build(job: Composition) -> Run:
+    """The run of one job, checked before its first frame; claims the run folder.
+
+    Raises UserError for anything in the configuration that cannot work.
+    """
+    values = checked(job.values)
+    device = device_of(values["device"])
+    set_threads(values["profile"]["threads"])
+    seed_globals(values["seed"])
+    parts = Parts(values, device)
+    env = parts.env(parts.profile["cars"])
+    policy = parts.policy(env)
+    recorded = {key: value for key, value in values.items() if key not in HERE_AND_NOW}
+    manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
+    replay = parts.replay(env)
+    return Run(
+        folder=job.folder,
+        collector=make(values["collector"], env=env),
+        replay=replay,
+        learner=parts.learner(policy),
+        evaluator=parts.evaluator(),
+        clock=parts.clock,
+        plan=parts.plan(),
+        sinks=_sinks(job, parts, manifest),
+        title=f"btr_tm {values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}",
+        facts=facts(parts, policy.net, replay) | {"configuration": job.fingerprint},
+        next_command=f"python -m btr_tm.watch {job.folder.as_posix()}",
+    )
+
+
+def set_threads(threads: int | str) -> None:
+    """`auto` leaves torch's choice, which follows OMP_NUM_THREADS and the cores of the machine."""
+    if threads != "auto":
+        torch.set_num_threads(int(threads))
+
+
+def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
+    """What the banner says about size and place."""
+    place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
+    memory = replay.bytes_per_transition * replay.capacity
+    height, width = parts.image_size
+    return {
+        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads)",
+        "track": parts.track_name,
+        "image": f"{height} x {width}" if height else "none",
+        "parameters": f"{sum(p.numel() for p in net.parameters()):,}",
+        "replay": f"{memory / 2**30:.2f} GiB for {replay.capacity:,} transitions",
+    }
+
+
+def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:
+    name, arm = parts.values["name"], typed.arm(job.overrides)
+    known = {
+        "run_id": manifest.run_id,
+        "folder": job.folder,
+        "config": manifest.config | {"fingerprint": job.fingerprint},
+        "name": f"{name}/{arm}/s{parts.seed}",
+        "group": name,
+        "tags": [parts.track_name, arm],
+        "track": parts.track_name,
+    }
+    return [make_with_known(node, **known) for node in parts.values["logger"].values()]

@@ -1,0 +1,141 @@
+"""Builds the objects of one configuration, each from its node; shared by train, evaluate and watch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.cli import contradictions, validate
+from btr_tm.cli.build import make, make_with_known, partial
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import generator
+from btr_tm.nets.iqn import IQN
+from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.plan import Plan
+
+PLAN = ("total_frames", "batch_size", "frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` after every check that needs no object, whole floats as integers; raises UserError."""
+    whole = validate.signatures(validate.structure(values))
+    contradictions.refuse(whole)
+    return whole
+
+
+def device_of(name: str) -> torch.device:
+    """`auto` is the GPU if there is one; raises UserError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"expected a device that exists, got device={name} ({reason}); use device=auto") from error
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`values` come from `checked`. Parts of equal seed draw the same weights and random numbers."""
+
+    values: dict[str, Any]
+    device: torch.device
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def seed(self) -> int:
+        return self.values["seed"]
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return self.values["profile"]
+
+    @property
+    def simulated(self) -> bool:
+        return self.values["env"]["_target_"].endswith(".SimVectorEnv")
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(0, 0) for a network without eyes: what nobody looks at is not rendered."""
+        blind = self.values["encoder"]["_target_"].endswith(".NoEncoder")
+        return (0, 0) if blind else (self.profile["image_height"], self.profile["image_width"])
+
+    @cached_property
+    def track(self) -> Any:
+        return make(self.values["track"])
+
+    @property
+    def track_name(self) -> str:
+        return self.track.name if self.simulated else self.values["env"]["id"]
+
+    def stream(self, name: str) -> torch.Generator:
+        """A random stream of this run on its device."""
+        return generator(self.seed, name, self.device)
+
+    def env(self, cars: int, **parts: Any) -> Any:
+        """A vector environment with `cars` cars; `parts` replace values of the node."""
+        parts = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size} | parts
+        if self.simulated:
+            parts |= {"track": self.track}
+            parts |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
+        return make_with_known(self.values["env"], **parts)
+
+    def net(self, env: Any) -> IQN:
+        """The online network with its initial weights, for what `env` shows."""
+        net = make(
+            self.values["net"],
+            image_shape=env.image_shape,
+            layout=env.layout,
+            actions=env.actions,
+            encoder=partial(self.values["encoder"]),
+            head=partial(self.values["head"]),
+            generator=generator(self.seed, "weights"),
+        )
+        return net.to(self.device)
+
+    def policy(self, env: Any) -> IqnPolicy:
+        """A driver with a fresh network."""
+        net = self.net(env)
+        exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
+        return IqnPolicy(net, exploration, self.clock, self.stream("acting"), self.profile["taus_act"])
+
+    def learner(self, policy: IqnPolicy) -> Any:
+        return make(
+            self.values["learner"],
+            policy=policy,
+            optimizer=partial(self.values["optimizer"]),
+            target=make(self.values["target"]),
+            clock=self.clock,
+            generator=self.stream("learning"),
+        )
+
+    def replay(self, env: Any) -> Any:
+        return make(
+            self.values["replay"],
+            cars=env.num_envs,
+            image_shape=env.image_shape,
+            floats=env.layout.size,
+            horizon=make(self.values["horizon"], clock=self.clock),
+            device=self.device,
+            generator=self.stream("replay"),
+        )
+
+    def evaluator(self, starts: int | None = None) -> Evaluator:
+        """Races from the canonical and `starts` seeded starts, in an environment of their own."""
+        starts = self.profile["eval_starts"] if starts is None else starts
+        if not self.simulated:
+            return Evaluator(self.env, self.clock, starts)
+        length_m = self.track.finish_m - self.track.start_m
+        author_s = (self.track.author_time_ms or math.nan) / 1000
+        return Evaluator(self.env, self.clock, starts, length_m, author_s)
+
+    def plan(self) -> Plan:
+        return Plan(**{name: self.profile[name] for name in PLAN})

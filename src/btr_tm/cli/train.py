@@ -1,0 +1,94 @@
+"""`python -m btr_tm`: compose, check every job, then let Hydra run it or the sweep."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+from btr_tm.cli.composition import (
+    Composition,
+    compose_job,
+    compose_jobs,
+    conf_dir,
+    current_job,
+    register_resolvers,
+)
+from btr_tm.core.errors import UserError
+
+STATUS = "status.json"
+
+
+def main() -> None:
+    """Train; errors that a user can fix are one line on stderr and exit code 2."""
+    arguments = get_args_parser().parse_args()
+    try:
+        jobs = check(arguments)
+        register_resolvers()
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
+        _refuse_failed(jobs)
+    except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        sys.exit(f"btr_tm: {error}")
+
+
+def check(arguments: argparse.Namespace) -> list[Composition]:
+    """Every job that is about to start, composed; none for `--help` and the like.
+
+    The checks that import torch follow only where something will be trained.
+    """
+    asks = (arguments.help, arguments.hydra_help, arguments.shell_completion, arguments.experimental_rerun)
+    if any(asks):
+        return []
+    sweep = arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
+    if sweep:
+        jobs = compose_jobs(arguments.overrides, arguments.config_dir)
+    else:
+        jobs = [compose_job(arguments.overrides, arguments.config_dir)]
+    if arguments.cfg or arguments.info:
+        return []
+    from btr_tm.cli.parts import checked
+
+    for job in jobs:
+        checked(job.values)
+    return jobs
+
+
+def run_job(cfg: DictConfig) -> None:
+    """One run. A user's error becomes its status, so that the other arms of a sweep still run."""
+    from btr_tm.cli.compose import build
+
+    job = current_job(cfg)
+    try:
+        _write_status(job.folder, "running")
+        build(job).train()
+    except UserError as error:
+        _write_status(job.folder, "failed", str(error))
+    except BaseException as error:
+        _write_status(job.folder, "crashed", repr(error))
+        raise
+    else:
+        _write_status(job.folder, "done")
+
+
+def _write_status(folder: Path, state: str, reason: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STATUS).write_text(json.dumps({"state": state, "reason": reason}, indent=2), encoding="utf-8")
+
+
+def _refuse_failed(jobs: list[Composition]) -> None:
+    """Raise UserError naming the jobs whose status says that they failed."""
+    read = [(job.folder, json.loads((job.folder / STATUS).read_text(encoding="utf-8"))) for job in jobs]
+    failed = [(folder, status["reason"]) for folder, status in read if status["state"] == "failed"]
+    if len(jobs) == 1 and failed:
+        raise UserError(failed[0][1])
+    if failed:
+        named = "; ".join(f"{folder.as_posix()}: {reason}" for folder, reason in failed)
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {named}")
