@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from btr_tm.core.errors import UserError
+from btr_tm.race.centerline import Centerline
+
+HOCKOLICIOUS = Path(__file__).parents[2].parent / "shared" / "data" / "hockolicious_0.5m.npy"
+
+
+def slow_line(raw: np.ndarray) -> np.ndarray:
+    """Padding and smoothing, point by point."""
+    points = [raw[0] - k * (raw[1] - raw[0]) for k in range(20, 0, -1)]
+    points += list(raw)
+    points += [raw[-1] + k * (raw[-1] - raw[-2]) for k in range(1, 1001)]
+    smooth = list(points)
+    for i in range(5, len(points) - 5):
+        smooth[i] = (points[i - 5] + points[i + 5]) / 2
+    return np.array(smooth)
+
+
+def test_points_are_padded_and_smoothed_as_published(points_of):
+    raw = points_of(300)
+    line = Centerline.from_points(raw)
+    assert line.points.shape == (300 + 20 + 1000, 3)
+    np.testing.assert_allclose(line.points, slow_line(raw), atol=1e-4)
+
+
+def test_derived_tables_match_a_loop_over_segments(winding):
+    points = winding.points.double()
+    metres = 0.0
+    for i in range(400):
+        middle, following = (points[i] + points[i + 1]) / 2, (points[i + 1] + points[i + 2]) / 2
+        length = (following - middle).norm()
+        torch.testing.assert_close(winding.transitions[i].double(), middle, atol=1e-4, rtol=0)
+        torch.testing.assert_close(winding.axes[i].double(), (following - middle) / length, atol=1e-3, rtol=0)
+        assert float(winding.metres[i]) == pytest.approx(metres, abs=1e-3)
+        metres += float(length)
+
+
+def test_a_straight_line_has_the_closed_form_length(straight):
+    # 20 points prepended: the first transition lies 9.75 m before the first point.
+    assert straight.start_m == pytest.approx(9.75)
+    # Published: total = metres of transition M - 1000, 20.5 zones further than the last point minus 20.
+    assert straight.total_m == pytest.approx(0.5 * (200 + 20))
+
+
+def test_the_published_line_has_its_published_length():
+    if not HOCKOLICIOUS.exists():
+        pytest.skip("no published reference line at hand")
+    line = Centerline.load(HOCKOLICIOUS)
+    assert len(line.points) == 8062 + 1020
+    assert line.total_m - line.start_m == pytest.approx(4048.7, rel=0.01)
+
+
+def test_a_saved_line_loads_the_same(tmp_path, points_of):
+    np.save(tmp_path / "line.npy", points_of(200))
+    loaded, made = Centerline.load(tmp_path / "line.npy"), Centerline.from_points(points_of(200))
+    assert torch.equal(loaded.segments, made.segments)
+
+
+def test_moving_to_a_device_keeps_everything(winding):
+    moved = winding.to("meta")
+    assert moved.points.device.type == moved.segments.device.type == "meta"
+    assert moved.total_m == winding.total_m
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda p: p[:99], "at least 100 points, got 99"),
+        (lambda p: p[:, :2], r"shape \(N, 3\)"),
+        (lambda p: p[None], r"shape \(N, 3\)"),
+        (lambda p: p.astype(str), r"shape \(N, 3\)"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "finite numbers.* row 7"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 8, np.inf, p), "finite numbers.* row 8"),
+        (lambda p: p * 3, "0.5 m apart, got 1.500 m after row 0"),
+        (lambda p: np.repeat(p, 2, axis=0), "0.5 m apart, got 0.000 m"),
+        (lambda p: np.delete(p, range(50, 60), axis=0), "m after row 49; resample"),
+    ],
+)
+def test_points_that_are_no_line_are_refused_in_a_sentence(points_of, spoil, complaint):
+    with pytest.raises(UserError, match=complaint):
+        Centerline.from_points(spoil(points_of(200)))
+
+
+@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
+def test_a_file_that_is_no_array_is_refused_in_a_sentence(tmp_path, content):
+    (tmp_path / "line.npy").write_bytes(content)
+    with pytest.raises(UserError, match="reference line"):
+        Centerline.load(tmp_path / "line.npy")
+
+
+def test_a_missing_file_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="check the path"):
+        Centerline.load(tmp_path / "none.npy")

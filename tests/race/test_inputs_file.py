@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from btr_tm.core.errors import UserError
+from btr_tm.race.inputs_file import InputsFile, parse
+
+
+def test_text_is_as_the_game_reads_it():
+    # gas, gas + left, gas + left, nothing, brake: 50 ms each
+    decisions = torch.tensor([0, 1, 1, 3, 6])
+    file = InputsFile.from_actions(decisions, 5, track="a01", physics=1, time_ms=240)
+    assert file.text() == (
+        "# track: a01\n"
+        "# physics: 1\n"
+        "# time_ms: 240\n"
+        "# ticks: 25\n"
+        "0.00-0.15 press up\n"
+        "0.05-0.15 press left\n"
+        "0.20-0.25 press down\n"
+    )
+
+
+@pytest.mark.parametrize("ticks_per_action", [1, 5, 7])
+def test_any_race_survives_a_round_trip(tmp_path, ticks_per_action):
+    generator = torch.Generator().manual_seed(ticks_per_action)
+    decisions = torch.randint(0, 12, (479,), generator=generator)
+    decisions[-3:] = 3  # coasting over the line leaves no press behind
+    written = InputsFile.from_actions(decisions, ticks_per_action, "hills", 2, 23_890)
+    written.write(tmp_path / "race.inputs")
+    read = InputsFile.read(tmp_path / "race.inputs")
+    assert (read.track, read.physics, read.time_ms) == ("hills", 2, 23_890)
+    assert torch.equal(read.actions, written.actions)
+    assert torch.equal(read.to_actions(ticks_per_action), decisions)
+
+
+def test_a_race_of_minutes_survives_a_round_trip():
+    decisions = torch.randint(0, 12, (6000,), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(parse(InputsFile.from_actions(decisions, 5, "", 1, 0).text()).to_actions(5), decisions)
+
+
+def test_a_file_without_header_from_the_published_writer_is_read():
+    file = parse("0.0-0.1 press up\n0.05-0.1 press right\n")
+    assert (file.track, file.physics, file.time_ms) == ("", 0, 0)
+    assert file.actions.tolist() == [0] * 5 + [2] * 5
+
+
+def test_minutes_comments_and_blank_lines_are_understood():
+    file = parse("# driven by hand\n\n  0:59.99-1:00.01 press down  \r\n")
+    assert len(file.actions) == 6001
+    assert file.actions[5998:].tolist() == [3, 6, 6]
+
+
+def test_a_last_decision_that_is_cut_short_is_filled_up():
+    file = InputsFile("", 1, 70, torch.tensor([0] * 5 + [6] * 2))
+    assert file.to_actions(5).tolist() == [0, 6]
+
+
+def test_inputs_finer_than_the_decisions_are_refused_in_a_sentence():
+    file = InputsFile("", 1, 0, torch.tensor([0] * 5 + [0, 0, 1, 1, 1]))
+    with pytest.raises(UserError, match="hold for 5 ticks, got a change soon after 0.05 s"):
+        file.to_actions(5)
+    assert len(file.to_actions(1)) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("0.00-0.10 press up\nsteer 12\n", "got 'steer 12' .*line 2"),
+        ("0.00-0.10 press jump\n", "line 1"),
+        ("0-10 press up\n", "line 1"),
+        ("0.105-0.20 press up\n", "line 1"),
+        ("-0.10-0.20 press up\n", "line 1"),
+        ("0.20-0.10 press up\n", "start before its end.*line 1"),
+        ("0.20-999999.00 press up\n", "within an hour.*line 1"),
+        ("0.00-1.00 press left\n0.50-0.60 press right\n", "got both at 0.50 s .*line 2"),
+        ("# physics: new\n0.00-0.10 press up\n", "after physics:, got 'new' .*line 1"),
+        ("# ticks: 99999999\n0.00-0.10 press up\n", "after ticks:.*line 1"),
+        ("", "expected key presses"),
+        ("# track: a01\n", "expected key presses"),
+    ],
+)
+def test_bad_text_is_refused_in_a_sentence_with_its_line(text, complaint):
+    with pytest.raises(UserError, match=complaint) as raised:
+        parse(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_bad_files_are_refused_in_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="check the path"):
+        InputsFile.read(tmp_path / "none.inputs")
+    (tmp_path / "binary.inputs").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(UserError, match="expected an .inputs file"):
+        InputsFile.read(tmp_path / "binary.inputs")
+
+
+def test_a_row_outside_the_table_cannot_be_written():
+    with pytest.raises(UserError, match="got 12"):
+        InputsFile("", 1, 0, torch.tensor([12]))
