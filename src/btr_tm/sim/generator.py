@@ -24,7 +24,7 @@ TRIES = 12  # before steps are taken back
 
 
 def random_track(seed: int, length_m: float = 1400.0, difficulty: float = 0.5) -> Track:
-    """An open track of about `length_m`; `difficulty` 0: wide curves, 1: tight ones, hills, jumps and dirt."""
+    """An open track of about `length_m`; `difficulty` 0: wide curves, 1: tight, hills, jumps and dirt."""
     return compile_track(f"random_{seed}", random_content(seed, length_m, difficulty), f"random track {seed}")
 
 
@@ -40,21 +40,19 @@ def random_content(seed: int, length_m: float = 1400.0, difficulty: float = 0.5)
     def dice() -> float:
         return float(torch.rand((), generator=generator))
 
-    path = _Path()
+    path, failures = _Path(), 0
     path.try_add([{"start": {}}, {"straight": {"length": 2 + _whole(dice, 3)}}])
-    since_checkpoint, failures = 0.0, 0
-    while path.length_m < length_m:
-        due = since_checkpoint > CHECKPOINT_EVERY_M
-        before_m = path.length_m
-        if path.try_add([{"checkpoint": {}}] if due else _phrase(dice, difficulty)):
-            since_checkpoint = 0.0 if due else since_checkpoint + path.length_m - before_m
-            continue
-        failures += 1
-        if failures % TRIES == 0:  # boxed in: take back more the longer it lasts
-            path.take_back(2 + failures // TRIES)
-    while not path.try_add([{"straight": {}}, {"finish": {}}, {"straight": {"length": 4}}]):
-        path.take_back(1)
-    return {"description": f"Random track {seed}.", "blocks": path.entries}
+    while True:
+        if path.length_m >= length_m:
+            phrase: list[Entry] = [{"straight": {}}, {"finish": {}}, {"straight": {"length": 4}}]
+        else:
+            phrase = [{"checkpoint": {}}] if path.checkpoint_due else _phrase(dice, difficulty)
+        if not path.try_add(phrase):
+            failures += 1
+            if failures % TRIES == 0:  # boxed in: take back more the longer it lasts
+                path.take_back(2 + failures // TRIES)
+        elif "finish" in phrase[1 % len(phrase)]:
+            return {"description": f"Random track {seed}.", "blocks": path.entries}
 
 
 class _Path:
@@ -72,6 +70,15 @@ class _Path:
     @property
     def length_m(self) -> float:
         return sum(len(points) for points in self._points) * COARSE * STEP_M
+
+    @property
+    def checkpoint_due(self) -> bool:
+        since_m = 0.0
+        for phrase, points in zip(reversed(self._phrases), reversed(self._points), strict=True):
+            since_m += len(points) * COARSE * STEP_M
+            if "checkpoint" in phrase[0]:
+                return since_m > CHECKPOINT_EVERY_M
+        return since_m > CHECKPOINT_EVERY_M
 
     def try_add(self, phrase: list[Entry]) -> bool:
         """Append the blocks of `phrase` unless they come near earlier ones."""
