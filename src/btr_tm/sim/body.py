@@ -1,0 +1,129 @@
+"""The driver's own car: a few quadrilaterals, and how the grey camera paints them.
+
+Car axes here: x right, y up, z forward, origin on the ground under the car's middle.
+Letters in shapes: E cars, Q quadrilaterals, h w the small window of the picture in which the car can be.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.scene import Framing, View
+
+SHADOW, BODY, REAR = 0, 3, 6
+STEER = 0.45  # sine of the front wheels' largest angle
+WINDOW = (0.48, 1.0, 0.28, 0.72)  # top, bottom, left, right as shares of the picture
+
+
+def _across(half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0):
+    """A quadrilateral symmetric to the car's plane between (y, z) `far` and `near`; the far edge is narrower."""
+    (far_y, far_z), (near_y, near_z), far_x = far, near, half_width * taper
+    return [
+        (-far_x, far_y, far_z), (far_x, far_y, far_z), (half_width, near_y, near_z), (-half_width, near_y, near_z)
+    ]  # fmt: skip
+
+
+def _wheel(x: float, z: float, width: float, height: float):
+    """A wheel seen from behind and above: from the top of its front to the foot of its back."""
+    half = width / 2
+    return [
+        (x - half, height, z + 0.2), (x + half, height, z + 0.2), (x + half, 0.0, z - 0.25), (x - half, 0.0, z - 0.25)
+    ]  # fmt: skip
+
+
+QUADS = (  # painted in this order, far ones first
+    _across(1.05, (0.0, 2.1), (0.0, -2.1)),  # shadow
+    _wheel(-0.95, 1.35, 0.36, 0.66),
+    _wheel(0.95, 1.35, 0.36, 0.66),
+    _across(0.55, (0.35, 2.2), (0.85, 0.0), taper=0.45),  # nose
+    _wheel(-0.92, -1.3, 0.5, 0.74),
+    _wheel(0.92, -1.3, 0.5, 0.74),
+    _across(0.66, (0.72, -1.45), (0.2, -1.7)),  # rear
+    _across(0.66, (0.9, 0.1), (0.72, -1.5), taper=0.6),  # engine cover
+    _across(0.95, (1.08, -1.5), (1.0, -1.95)),  # wing
+)
+GREYS = (20.0, 10.0, 10.0, 225.0, 8.0, 8.0, 60.0, 190.0, 240.0)
+OPACITY = (0.6, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+BRAKE_LIGHT = 180.0
+
+
+class OwnCar:
+    """Paints each driver's own car over the grey picture."""
+
+    def __init__(self, framing: Framing, device: torch.device | str = "cpu"):
+        height, width = framing.height, framing.width
+        top, bottom, left, right = WINDOW
+        self.rows = slice(int(top * height), int(bottom * height))
+        self.columns = slice(int(left * width), int(right * width) + 1)
+        self.x = torch.arange(width, device=device)[self.columns] + 0.5
+        self.y = torch.arange(height, device=device)[self.rows] + 0.5
+        self.framing = framing
+        corners = torch.tensor(QUADS, device=device)  # (Q, 4, 3)
+        self.corner_x, self.corner_y, self.corner_z = corners.reshape(-1, 3).unbind(1)
+        self.steered = _steered(corners).flatten()
+        grounded = torch.zeros(len(QUADS), 4, device=device)
+        grounded[SHADOW] = 1.0
+        self.grounded = grounded.flatten()
+        self.sprung = (self.corner_y > 0).float() * _sprung(device).flatten()
+        self.grey = torch.tensor(GREYS, device=device)
+        self.brake = torch.zeros(len(QUADS), device=device)
+        self.brake[REAR] = BRAKE_LIGHT
+
+    def paint(self, grey: Tensor, pose: Pose, view: View, horizon: Tensor) -> Tensor:
+        """The pictures (E, H, W) with the cars of `pose` in front."""
+        x, y = self._project(pose, view, horizon)
+        cover = self._cover(x, y)
+        shade = self.grey + pose.brake[:, None] * self.brake  # (E, Q)
+        part = grey[:, self.rows, self.columns]
+        for quad, opacity in enumerate(OPACITY):
+            part = part + cover[:, quad] * opacity * (shade[:, quad, None, None] - part)
+        grey[:, self.rows, self.columns] = part
+        return grey
+
+    def _project(self, pose: Pose, view: View, horizon: Tensor) -> tuple[Tensor, Tensor]:
+        """Image column and row of all corners, each (E, Q, 4)."""
+        along, up = pose.forward, pose.up
+        right_x = along[:, 1] * up[:, 2] - along[:, 2] * up[:, 1]
+        right_y = along[:, 2] * up[:, 0] - along[:, 0] * up[:, 2]
+        right_z = along[:, 0] * up[:, 1] - along[:, 1] * up[:, 0]
+        side = self.corner_x + pose.steer[:, None] * self.steered
+        high = self.corner_y - pose.damper[:, None] * self.sprung
+
+        def world(axis: int, right: Tensor) -> Tensor:
+            own = side * right[:, None] + high * up[:, axis : axis + 1] + self.corner_z * along[:, axis : axis + 1]
+            return own + pose.position[:, axis : axis + 1]
+
+        drop = pose.height_m[:, None] * self.grounded
+        across, above, ahead = view.local(world(0, right_x), world(1, right_y) - drop, world(2, right_z))
+        near = 1 / ahead.clamp(min=0.5)
+        x = self.framing.width / 2 + self.framing.focal_x * across * near
+        y = horizon[:, 0] - self.framing.focal_y * above * near
+        return x.unflatten(1, (-1, 4)), y.unflatten(1, (-1, 4))
+
+    def _cover(self, x: Tensor, y: Tensor) -> Tensor:
+        """Share (E, Q, h, w) of each pixel inside each quadrilateral, from the distance to its nearest edge."""
+        dx, dy = x.roll(-1, 2) - x, y.roll(-1, 2) - y  # (E, Q, 4)
+        area = (x * y.roll(-1, 2) - y * x.roll(-1, 2)).sum(2, keepdim=True)
+        scale = area.sign() / (dx * dx + dy * dy).sqrt().clamp(min=1e-3)
+        across, down = -dy * scale, dx * scale
+        start = -(across * x + down * y) + 0.5
+        rows = (down[..., None] * self.y + start[..., None])[..., None]  # (E, Q, 4, h, 1)
+        inside = rows + (across[..., None] * self.x)[..., None, :]
+        return inside.amin(2).clamp(0, 1)
+
+
+def _steered(corners: Tensor) -> Tensor:
+    """Shift to the right (Q, 4) of each corner when steering fully right: front wheels turn about their middle."""
+    shift = torch.zeros(corners.shape[:2], device=corners.device)
+    middle = corners[1:3, :, 2].mean(1, keepdim=True)
+    shift[1:3] = STEER * (corners[1:3, :, 2] - middle)
+    return shift
+
+
+def _sprung(device: torch.device | str) -> Tensor:
+    """1 for corners (Q, 4) carried by the dampers, 0 for wheels and shadow."""
+    carried = torch.ones(len(QUADS), 4, device=device)
+    carried[[SHADOW, 1, 2, 4, 5]] = 0.0
+    return carried

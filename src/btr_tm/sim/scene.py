@@ -1,0 +1,135 @@
+"""What the pictures agree on: where the camera stands, what things measure, how a race may vary in looks.
+
+World axes are right-handed with y up; camera axes X right, Y up, Z along the level heading. The image plane stays
+upright (slopes shift the horizon instead of tilting it), so every image column is a vertical plane in the world.
+Letters in shapes: E cars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.sim.pose import Pose
+
+EYE_BACK_M = 7.0  # the game's third-person cam 2: behind and above
+EYE_UP_M = 3.2
+HALF_VIEW = 0.84  # tangent of half the horizontal field of view of a 4:3 picture (80 degrees)
+HORIZON = 0.34  # of the picture's height from the top, on level ground
+SLIDE_LOOK = 0.8  # how far the camera looks along the slide instead of along the nose
+FENCE_M = 1.6  # height of the fence
+GATE_BEAM_M = (4.8, 7.0)  # lower and upper edge of a gate's beam
+GATE_SPAN = 1.0  # posts stand at the road's edge, in half widths
+POST_M = 0.9  # width of a gate's post
+FOG_M = 170.0  # half of the contrast is left here
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Pixel geometry of a picture; all sizes show the same 4:3 scene, squeezed where they are not 4:3."""
+
+    height: int
+    width: int
+    aspect: float = 4 / 3  # of the scene shown; wider scenes show more at the sides
+
+    @property
+    def focal_x(self) -> float:
+        """Pixels per unit slope to the side."""
+        return self.width / (2 * HALF_VIEW) * (4 / 3) / self.aspect
+
+    @property
+    def focal_y(self) -> float:
+        """Pixels per unit slope upward."""
+        return self.height * (4 / 3) / (2 * HALF_VIEW)
+
+    @property
+    def horizon(self) -> float:
+        """Row of the level horizon, from the top."""
+        return self.height * HORIZON
+
+
+class View(NamedTuple):
+    """Where a camera stands and looks, one per car."""
+
+    eye: Tensor  # (E, 3)
+    heading_x: Tensor  # (E,) level unit vector
+    heading_z: Tensor  # (E,)
+    slope: Tensor  # (E,) rise per metre along the heading to which the picture is levelled
+
+    def local(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """World points relative to the eye, (E, N) each, in camera axes: right, up, ahead."""
+        x, y, z = x - self.eye[:, :1], y - self.eye[:, 1:2], z - self.eye[:, 2:]
+        across, ahead = self.turned(x, z)
+        return across, y, ahead
+
+    def turned(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """World directions (E, N) in camera axes: right, ahead."""
+        heading_x, heading_z = self.heading_x[:, None], self.heading_z[:, None]
+        return z * heading_x - x * heading_z, x * heading_x + z * heading_z
+
+
+class Look(NamedTuple):
+    """How a race looks, one per car or one for all: (E, 1, 1) or scalars."""
+
+    gain: Tensor | float = 1.0  # contrast around mid grey
+    offset: Tensor | float = 0.0  # brightness, grey levels
+    up_m: Tensor | float = 0.0  # camera higher
+    yaw: Tensor | float = 0.0  # camera turned, rad (small)
+
+
+NEUTRAL = Look()
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Every race looks the same: the null object of appearance randomisation."""
+
+    def draw(self, cars: int, generator: torch.Generator) -> Look:
+        """Looks for `cars` new races."""
+        return NEUTRAL
+
+
+@dataclass(frozen=True)
+class VariedAppearance(Appearance):
+    """Each race draws its own brightness, contrast and camera mounting."""
+
+    contrast: float = 0.2
+    brightness: float = 20.0
+    camera_up_m: float = 0.3
+    camera_yaw_rad: float = 0.03
+
+    def draw(self, cars: int, generator: torch.Generator) -> Look:
+        """Looks for `cars` new races, uniform within the ranges; fields (cars, 1, 1) on the generator's device."""
+        draw = torch.rand(4, cars, 1, 1, generator=generator, device=generator.device) * 2 - 1
+        return Look(
+            1 + self.contrast * draw[0],
+            self.brightness * draw[1],
+            self.camera_up_m * draw[2],
+            self.camera_yaw_rad * draw[3],
+        )
+
+
+def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
+    """The camera behind the car: level heading between nose and velocity, levelled to the road's `slope` (E,)."""
+    nose_x, nose_z = _level_unit(pose.forward[:, 0], pose.forward[:, 2])
+    velocity_x, velocity_z = pose.velocity[:, 0], pose.velocity[:, 2]
+    speed = (velocity_x * velocity_x + velocity_z * velocity_z).sqrt()
+    sideways = (velocity_z * nose_x - velocity_x * nose_z) / (speed + 8.0)
+    turn = SLIDE_LOOK * sideways + _flat(look.yaw)
+    heading_x, heading_z = _level_unit(nose_x - turn * nose_z, nose_z + turn * nose_x)
+    back = torch.stack([heading_x, slope, heading_z], 1) * EYE_BACK_M
+    up = pose.position[:, 1] + EYE_UP_M + _flat(look.up_m)
+    lifted = torch.stack([pose.position[:, 0], up, pose.position[:, 2]], 1)
+    return View(lifted - back, heading_x, heading_z, slope)
+
+
+def _level_unit(x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    length = (x * x + z * z).sqrt().clamp(min=1e-3)
+    return x / length, z / length
+
+
+def _flat(value: Tensor | float) -> Tensor | float:
+    return value.flatten() if isinstance(value, Tensor) else value

@@ -1,0 +1,161 @@
+"""What the grey camera knows about a track: stations with straight lead-in and run-out, and the painted road.
+
+The paint is a texture (cell of 2 m along the road, level of detail, place across), already as coarse as the strips
+that show it, so that thin lines fade with distance instead of flickering.
+Letters in shapes: S stations with padding, C cells, L levels, U places across, E cars.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.ribbon import DIRT, FINISH_GATE, NO_GATE, SPACING_M, TURBO, Ribbon, Track
+
+PAD = 640  # stations before and after; more than the camera looks ahead (256 m) and back
+PER_CELL = 4  # stations per cell
+SECTIONS = ((2.0, 16), (4.0, 16), (8.0, 10), (16.0, 5))  # (length m, count) of strips: 256 m in 47
+PLACES, EXTENT = 80, 2.5  # texture columns over |d| / half width from 0 to EXTENT
+FOOTPRINT_M = (0.4, 1.2, 2.5, 4.5)  # what a pixel of a 64 x 64 picture covers sideways, per level
+GREY = {"asphalt": 88.0, "dirt": 142.0, "turbo": 120.0, "grass": 48.0, "other": 70.0, "gap": 4.0, "line": 245.0}
+
+
+def ladder() -> tuple[Tensor, Tensor]:
+    """Distance ahead (K,) at which each strip ends, and the grid (K,) in m to which its end is aligned."""
+    grid = torch.tensor([length for length, count in SECTIONS for _ in range(count)])
+    return grid.cumsum(0), grid
+
+
+def levels() -> Tensor:
+    """Texture level (K,) int64 of each strip."""
+    return torch.tensor([level for level, (_, count) in enumerate(SECTIONS) for _ in range(count)])
+
+
+class Strips:
+    """Constant tables of one track on its device."""
+
+    def __init__(self, track: Track):
+        self.closed, self.length_m = track.closed, track.length_m
+        ribbon = padded(track)
+        half_width = ribbon.half_width_m[:, None]
+        wall = ribbon.wall_m[:, None] / half_width
+        self.station = torch.cat([ribbon.centre, ribbon.right * half_width, wall], 1)  # (S, 7)
+        self.centre, self.tangent = ribbon.centre, ribbon.tangent
+        self.right, self.curvature = ribbon.right, ribbon.curvature
+        self.rise = smooth_rise(ribbon.tangent)
+        self.gate = ribbon.gate
+        self.next_gate = next_gate(ribbon.gate)
+        self.texture = paint(ribbon).flatten()
+
+    def index(self, s_m: Tensor) -> Tensor:
+        """Station of the tables at arc length `s_m` (any shape), int64."""
+        if self.closed:
+            s_m = torch.remainder(s_m, self.length_m)
+        return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
+
+    def around(self, s_m: Tensor, reference_m: Tensor) -> Tensor:
+        """Station at `s_m` (E, N), wrapped as a whole so that neighbours of `reference_m` (E, 1) stay together."""
+        if self.closed:
+            s_m = s_m - torch.floor(reference_m / self.length_m) * self.length_m
+        return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
+
+    def slope(self, s_m: Tensor) -> Tensor:
+        """Mean rise per level metre of the road around `s_m` (E,)."""
+        return self.rise[self.index(s_m)]
+
+    def eye_s(self, pose: Pose, eye: Tensor) -> Tensor:
+        """Arc length (E,) of the eye (E, 3), to first order from the car's own."""
+        station = self.index(pose.s_m)
+        along = ((eye - self.centre[station]) * self.tangent[station]).sum(1)
+        stretch = 1 - self.curvature[station] * pose.d_m
+        return pose.s_m + along / stretch.clamp(min=0.4)
+
+
+def padded(track: Track) -> Ribbon:
+    """The ribbon with PAD stations more at both ends: round again if closed, straight on if open."""
+    ribbon = track.ribbon
+    count = ribbon.centre.shape[0]
+    wanted = torch.arange(-PAD, count + PAD, device=ribbon.centre.device)
+    inside = wanted % count if track.closed else wanted.clamp(0, count - 1)
+    out = Ribbon(*(values[inside] for values in ribbon))
+    if track.closed:
+        return out
+    excess = (wanted - inside) * SPACING_M
+    on_track = excess == 0
+    return out._replace(
+        centre=out.centre + excess[:, None] * out.tangent,
+        gate=torch.where(on_track, out.gate, NO_GATE),
+    )
+
+
+def smooth_rise(tangent: Tensor, window: int = 65) -> Tensor:
+    """Rise per level metre (S,), averaged over `window` stations, so that the camera pitches gently."""
+    rise = tangent[:, 1] / (tangent[:, 0].square() + tangent[:, 2].square()).sqrt().clamp(min=0.2)
+    around = torch.nn.functional.pad(rise[None, None], (window // 2, window // 2), mode="replicate")
+    return torch.nn.functional.avg_pool1d(around, window, stride=1)[0, 0].contiguous()
+
+
+def next_gate(gate: Tensor) -> Tensor:
+    """Station (S,) int64 of the first gate at or after each station, the last station if there is none."""
+    last = gate.shape[0] - 1
+    stations = torch.arange(last + 1, device=gate.device)
+    here = torch.where(gate > NO_GATE, stations, last)
+    return here.flip(0).cummin(0).values.flip(0)
+
+
+def paint(ribbon: Ribbon) -> Tensor:
+    """Grey levels (C, L, U) uint8 of the road and what lies beside it."""
+    cells = np.arange(0, ribbon.gate.shape[0], PER_CELL)
+    at_cell = [values.cpu().numpy()[cells][:, None, None] for values in ribbon]
+    cell = Ribbon(*at_cell)
+    number = np.arange(len(cells))[:, None, None]
+    footprint = np.array(FOOTPRINT_M)[None, :, None]
+    side_m = ((np.arange(PLACES) + 0.5) * EXTENT / PLACES)[None, None] * cell.half_width_m
+    near = np.array([1.0, 0.8, 0.3, 0.0])[None, :, None]  # how much of the fine pattern is left
+
+    grass = GREY["grass"] + near * 9 * _alternate(number, 4)
+    surface = _surface(cell.surface, number, side_m, near)
+    dash_m = np.maximum(0.3, 0.3 * footprint)
+    dash = _cover(dash_m - side_m, footprint) * (_alternate(number, 4) > 0) * (cell.surface == 0)
+    surface = surface + 0.8 * np.clip(near + 0.3, 0, 1) * dash * (GREY["line"] - surface)
+    line_m = np.maximum(0.7, 0.7 * footprint)
+    line = _cover(side_m - (cell.half_width_m - line_m), footprint) * (cell.surface != DIRT)
+    kerb = np.where((np.abs(cell.curvature) > 1 / 180) & (_alternate(number, 2) < 0), 90 * near, 0)
+    surface = surface + line * (GREY["line"] - kerb - surface)
+    surface = np.where(cell.road > 0, surface, GREY["gap"])
+    grey = surface + _cover(side_m - cell.half_width_m, footprint) * (grass - surface)
+    grey = _gate_line(grey, ribbon.gate.cpu().numpy(), side_m, cell.half_width_m)
+    return torch.from_numpy(np.clip(grey, 0, 255).astype(np.uint8)).to(ribbon.gate.device)
+
+
+def _surface(surface: np.ndarray, number: np.ndarray, side_m: np.ndarray, near: np.ndarray) -> np.ndarray:
+    names = ("asphalt", "grass", "dirt", "turbo", "other")
+    grey = np.array([GREY[name] for name in names])[surface] + near * 5 * _alternate(number, 2)
+    bumps = np.sin(number * 12.9898 + np.floor(side_m) * 78.233) * 43758.5453
+    grey = np.where(surface == DIRT, grey + near * 44 * (bumps - np.floor(bumps) - 0.5), grey)
+    chevron = (np.floor((number * 2 + side_m * 0.7) / 4) % 2) * 2 - 1
+    return np.where(surface == TURBO, GREY["turbo"] + 30 + np.maximum(near, 0.4) * 100 * chevron, grey)
+
+
+def _gate_line(grey: np.ndarray, gate: np.ndarray, side_m: np.ndarray, half_width_m: np.ndarray) -> np.ndarray:
+    """Paints a line under each gate, a chequered one at the finish."""
+    for station in np.flatnonzero(gate):
+        cell = station // PER_CELL
+        on_road = side_m[cell, 0] < half_width_m[cell, 0]
+        for ahead in (0, 1):
+            chequer = np.where((np.floor(side_m[cell, 0] / 1.5) + ahead) % 2 > 0, 250.0, 10.0)
+            colour = chequer if gate[station] == FINISH_GATE else np.full_like(chequer, 250.0)
+            row = min(cell + ahead, len(grey) - 1)
+            grey[row, :2] = np.where(on_road, colour, grey[row, :2])
+    return grey
+
+
+def _alternate(number: np.ndarray, period: int) -> np.ndarray:
+    return 1.0 - 2.0 * ((number // period) % 2)
+
+
+def _cover(inside_m: np.ndarray, footprint: np.ndarray) -> np.ndarray:
+    """Share of a pixel's footprint on the positive side of an edge `inside_m` away."""
+    return np.clip(inside_m / footprint + 0.5, 0, 1)
