@@ -34,13 +34,8 @@ def learning_curve(
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     timed = any("eval/canonical_time_s" in row or "eval/mean_time_s" in row for row in rows)
     (_draw_times if timed else _draw_returns)(top, rows)
-    if author_time_s and timed:
-        top.axhline(author_time_s, color=GREEN, lw=1.2, ls=(0, (5, 3)))
-        at = (1.0, author_time_s)
-        top.annotate(
-            f"author {author_time_s:.2f} s", at, xycoords=("axes fraction", "data"), xytext=(-4, 3),
-            textcoords="offset points", ha="right", color=GREEN, fontsize=9,
-        )  # fmt: skip
+    if timed:
+        _set_time_range(top, rows, author_time_s or np.inf)
     _draw_rates(bottom, rows)
     bottom.set_xlabel("frames (decisions of one car)")
     bottom.xaxis.set_major_formatter(FuncFormatter(frames_text))
@@ -58,9 +53,21 @@ def _draw_times(axes: Axes, rows: Sequence[Row]) -> None:
         *series(rows, "eval/best_canonical_time_s"), where="post", color=INK, lw=1.6, label="best so far"
     )
     _style(axes, "race time (s)")
-    top = np.quantile(np.concatenate([mean, series(rows, "eval/canonical_time_s")[1]]), 0.95)
-    axes.set_ylim(top=axes.get_ylim()[0] + 1.25 * max(top - axes.get_ylim()[0], 1e-6))
     axes.legend(frameon=False, fontsize=9, loc="upper right")
+
+
+def _set_time_range(axes: Axes, rows: Sequence[Row], author_time_s: float) -> None:
+    """Leave out the slowest twentieth, so that the first lucky finishes do not flatten the curve."""
+    times = np.concatenate([series(rows, f"eval/{name}_time_s")[1] for name in ("mean", "canonical")])
+    low = min(times.min(), series(rows, "eval/best_time_s")[1].min(initial=np.inf), author_time_s)
+    high = np.quantile(times, 0.95)
+    margin = 0.08 * max(high - low, 0.5)
+    axes.set_ylim(low - margin, high + 2 * margin)
+    if author_time_s < np.inf:
+        axes.axhline(author_time_s, color=GREEN, lw=1.2, ls=(0, (5, 3)))
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        text = f"author {author_time_s:.2f} s"
+        axes.annotate(text, (0.0, author_time_s), xytext=(6, 3), color=GREEN, fontsize=9, **place)
 
 
 def _draw_returns(axes: Axes, rows: Sequence[Row]) -> None:
@@ -72,7 +79,9 @@ def _draw_returns(axes: Axes, rows: Sequence[Row]) -> None:
 
 def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
     axes.plot(*series(rows, "race/finish_rate"), color=GREY, lw=0.9, label="training races finished")
-    axes.plot(*series(rows, "eval/progress_mean"), color=GREEN, lw=1.2, ls="--", label="share of track driven")
+    axes.plot(
+        *series(rows, "eval/progress_mean"), color=GREEN, lw=1.2, ls="--", label="share of track driven"
+    )
     axes.plot(*series(rows, "eval/finish_rate"), color=BLUE, lw=1.8, label="seeded starts finished")
     _style(axes, "share")
     axes.set_ylim(-0.03, 1.05)
@@ -85,14 +94,18 @@ def race_line(
 ) -> Path:
     """The road from above with the driven line (T, 3) coloured by speed (T,), and speed over time below.
 
-    `track` is a sim Track. The page shows x to the right and z downwards: seen from above, not mirrored.
+    `track` is a sim Track. Seen from above, never mirrored: x to the right and z down, or that turned.
     """
     edges = _edges(track)
+    line = positions[:, [0, 2]] * [1, -1]
+    extent = np.ptp(np.concatenate(edges), axis=0)
+    if extent[1] > extent[0]:  # lay tall tracks on their side
+        edges, line = (_turned(edges[0]), _turned(edges[1])), _turned(line)
     size = _page(np.concatenate(edges))
     figure = Figure(figsize=(size[0], size[1] + 1.9), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(size[1], 1.5))
     _draw_road(above, track, edges)
-    colours = _draw_speed_line(above, positions[:, [0, 2]] * [1, -1], speeds_kmh)
+    colours = _draw_speed_line(above, line, speeds_kmh)
     figure.colorbar(colours, ax=above, label="km/h", shrink=0.8, pad=0.01, aspect=30)
     below.plot(times_s, speeds_kmh, color=INK, lw=1.2)
     below.set_xlim(times_s[0], times_s[-1])
@@ -112,6 +125,11 @@ def _edges(track: Any) -> tuple[Array, Array]:
     return (centre - right * width)[:, [0, 2]] * page, (centre + right * width)[:, [0, 2]] * page
 
 
+def _turned(points: Array) -> Array:
+    """A quarter turn counter-clockwise of page coordinates (S, 2)."""
+    return np.stack([-points[:, 1], points[:, 0]], axis=1)
+
+
 def _page(points: Array, longest: float = 9.0, least: float = 2.5) -> tuple[float, float]:
     """Width and height in inches that fit the points at one scale."""
     extent = np.ptp(points, axis=0) + 40.0
@@ -128,9 +146,11 @@ def _draw_road(axes: Axes, track: Any, edges: tuple[Array, Array]) -> None:
         for edge in edges:
             axes.plot(*edge[part].T, color="white", lw=1.2)
             axes.plot(*edge[part].T, color=GREY, lw=0.5)
-    for kind, colour in ((1, GREEN), (2, BLUE), (3, ORANGE)):
+    for kind, colour, name in ((1, GREEN, "start"), (2, BLUE, ""), (3, ORANGE, "finish")):
         for station in np.flatnonzero(track.ribbon.gate.cpu().numpy() == kind):
             axes.plot(*np.stack([left[station], right[station]]).T, color=colour, lw=3, solid_capstyle="butt")
+            beside = right[station] + 0.5 * (right[station] - left[station])
+            axes.annotate(name, beside, ha="center", va="center", color=colour, fontsize=9)
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.margins(0.03)

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.meter import Meter, Row, Sink
-from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, clock_text, console
+from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
+from btr_tm.metrics.wording import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint, write_atomic
 from btr_tm.run.evaluate import Evaluator, Race
 from btr_tm.run.plan import Plan
@@ -24,7 +25,7 @@ from btr_tm.run.train import train
 class Report(Protocol):
     """Makes what remains of a run, and says what it came to."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         """Write pictures, video and inputs; names and paths (or figures) of what was made."""
         ...
 
@@ -32,7 +33,7 @@ class Report(Protocol):
 class NoReport:
     """Leaves nothing but the record."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         return {}
 
 
@@ -178,8 +179,8 @@ class Run:
         return wall | {"wall_s": row["wall_s"], "cpu_s": row["cpu_s"]} | figures
 
     def _show(self, summary: dict[str, Any]) -> None:
-        for name, value in summary.items():
-            self.say(f"  {name:<26} {round(value, 3) if isinstance(value, float) else value}")
+        for line in summary_lines(summary):
+            self.say(line)
 
     def close(self) -> None:
         """Release environments and sinks; safe to call twice."""

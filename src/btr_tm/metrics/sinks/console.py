@@ -8,16 +8,7 @@ from collections.abc import Callable
 
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.meter import Row
-
-
-def clock_text(seconds: float) -> str:
-    """12s, 3m05s, 2h07m."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+from btr_tm.metrics.wording import clock_text
 
 
 class Standing:

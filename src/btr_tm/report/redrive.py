@@ -1,0 +1,61 @@
+"""Driving a recorded race again, eagerly on the CPU: what it shows and times is what counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.ribbon import Track
+from btr_tm.sim.starts import Starts
+from btr_tm.sim.world import NO_KEYS, PHYSICS_VERSION, World
+
+TICK_MS = 10
+
+
+class Redriven(NamedTuple):
+    """One race, tick by tick; T ticks up to the finish or the end of the inputs."""
+
+    actions: Tensor  # (T,) int64, row of the action table held during each tick
+    pose: Pose  # leading axis T, after each tick
+    finished: bool
+    time_ms: int  # race time at the finish, else at the end
+
+    @property
+    def speed_kmh(self) -> Tensor:
+        return self.pose.velocity.norm(dim=1) * 3.6
+
+    @property
+    def times_s(self) -> Tensor:
+        return (torch.arange(len(self.actions)) + 1) * (TICK_MS / 1000)
+
+
+def per_tick(actions: Tensor, ticks_per_action: int, delay_ticks: int = 0) -> Tensor:
+    """Decisions (D,) as the row that reaches the car in each tick, nothing being pressed for the delay."""
+    waiting = torch.full((delay_ticks,), NO_KEYS, dtype=torch.int64)
+    return torch.cat([waiting, actions.cpu().repeat_interleave(ticks_per_action)])
+
+
+@torch.no_grad()
+def redrive(track: Track, actions: Tensor) -> Redriven:
+    """Drive rows (T,), one per tick, from the canonical start; ends at the finish."""
+    world = World(track.to("cpu"), ticks_per_action=1)
+    state = Starts(world).canonical(1)
+    poses: list[Pose] = []
+    for action in actions:
+        state = world.step(state, action.reshape(1))
+        poses.append(world.pose(state))
+        if int(state.finish_tick) >= 0:
+            break
+    pose = Pose(*(torch.cat(values) for values in zip(*poses, strict=True)))
+    finished = int(state.finish_tick) >= 0
+    ticks = int(state.finish_tick) if finished else len(poses)
+    return Redriven(actions[: len(poses)], pose, finished, ticks * TICK_MS)
+
+
+def inputs_of(track: Track, race: Redriven) -> InputsFile:
+    """The race as a file; time 0 if it did not finish."""
+    return InputsFile(track.name, PHYSICS_VERSION, race.time_ms if race.finished else 0, race.actions)

@@ -1,0 +1,85 @@
+"""What a run leaves behind: pictures, and the best race as inputs and film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.run.evaluate import Race
+
+
+@dataclass(frozen=True)
+class CurveReport:
+    """The learning curve only: for tasks without a track."""
+
+    title: str
+
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+        from btr_tm.report.plots import learning_curve
+
+        rows = read_record(folder / "record.jsonl")
+        return {"curve": str(learning_curve(rows, folder / "curve.png", self.title))}
+
+
+@dataclass(frozen=True)
+class RaceReport:
+    """Learning curve, and of the best race from the canonical start: race line, `.inputs` and film.
+
+    `track` is a sim Track. The race is driven again, eagerly; should its time differ from the one seen in
+    training (compiled code may round otherwise), that is said, and the time driven again is recorded.
+    """
+
+    title: str
+    track: Any
+    ticks_per_action: int = 5
+    action_delay_ticks: int = 0
+
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+        """Write the files; their names and paths, and the figures of the race."""
+        from btr_tm.report import plots
+
+        author_ms = self.track.author_time_ms
+        rows = read_record(folder / "record.jsonl")
+        author_s = author_ms / 1000 if author_ms else None
+        files: dict[str, Any] = {
+            "curve": str(plots.learning_curve(rows, folder / "curve.png", self.title, author_s))
+        }
+        if len(best.actions) == 0:
+            return files
+        return self._race(best, folder / "best", say) | files
+
+    def _race(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+        from btr_tm.report import plots
+        from btr_tm.report.redrive import inputs_of, per_tick, redrive
+
+        folder.mkdir(parents=True, exist_ok=True)
+        race = redrive(self.track, per_tick(best.actions, self.ticks_per_action, self.action_delay_ticks))
+        if (race.finished, race.time_ms) != (best.finished, best.time_ms) and best.finished:
+            say(f"driven again, the best race of {best.time_ms / 1000:.2f} s {outcome(race)}")
+        inputs = folder / "race.inputs"
+        inputs_of(self.track, race).write(inputs)
+        line = plots.race_line(
+            self.track,
+            race.pose.position.numpy(),
+            race.speed_kmh.numpy(),
+            race.times_s.numpy(),
+            folder / "race.png",
+            f"{self.track.name}: {outcome(race)}",
+        )
+        film = self._film(race, folder / "race.mp4", say)
+        figures: dict[str, Any] = {"best_race_s": race.time_ms / 1000 if race.finished else None}
+        if race.finished and self.track.author_time_ms:
+            figures["best_race_to_author"] = race.time_ms / self.track.author_time_ms
+        return figures | {"race_line": str(line), "inputs": str(inputs)} | film
+
+    def _film(self, race: Any, path: Path, say: Callable[[str], None]) -> dict[str, str]:
+        return {}
+
+
+def outcome(race: Any) -> str:
+    """How a race ended, in words."""
+    seconds = f"{race.time_ms / 1000:.2f} s"
+    return f"finished in {seconds}" if race.finished else f"not finished after {seconds}"
