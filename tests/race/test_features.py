@@ -7,7 +7,7 @@ import torch
 from btr_tm.core.errors import UserError
 from btr_tm.race import actions
 from btr_tm.race.features import CameraFeatures, Features
-from btr_tm.race.progress import start
+from btr_tm.race.progress import finish, start
 
 
 @pytest.fixture
@@ -118,5 +118,12 @@ def test_the_gearbox_is_counted_while_it_is_busy(car_at):
 
 
 def test_line_points_beyond_the_padding_are_refused_in_a_sentence():
-    with pytest.raises(UserError, match="60 points every 20"):
-        Features(line_points=60)
+    with pytest.raises(UserError, match="51 points every 20"):
+        Features(line_points=51)
+
+
+def test_a_finished_car_still_sees_a_line_ahead(winding, car_at):
+    car = car_at(winding.points[-1000:-998])
+    progress = finish(start(winding, car.position), winding, torch.tensor([True, True]))
+    features = Features(line_points=50)
+    assert features(car, progress, winding, features.start(2)).isfinite().all()

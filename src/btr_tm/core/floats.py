@@ -5,8 +5,7 @@ Nothing else in the project may index floats by number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
@@ -29,6 +28,15 @@ class FloatLayout:
     """
 
     parts: tuple[Part, ...]
+    slices: dict[str, slice] = field(init=False, repr=False, compare=False)  # where each part lies
+
+    def __post_init__(self) -> None:
+        slices, start = {}, 0
+        for part in self.parts:
+            slices[part.name] = slice(start, start + len(part.mean))
+            start += len(part.mean)
+        # A plain attribute: torch.compile cannot trace through functools.cached_property.
+        object.__setattr__(self, "slices", slices)
 
     @classmethod
     def full(cls, previous_actions: int = 5, line_points: int = 40) -> FloatLayout:
@@ -50,31 +58,22 @@ class FloatLayout:
         _check_count("size", size, least=0)
         return cls((_part("floats", [0.0] * size, 1.0),))
 
-    @cached_property
-    def slices(self) -> dict[str, slice]:
-        """Where each part lies."""
-        slices, start = {}, 0
-        for part in self.parts:
-            slices[part.name] = slice(start, start + len(part.mean))
-            start += len(part.mean)
-        return slices
-
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parts in order."""
         return tuple(part.name for part in self.parts)
 
-    @cached_property
+    @property
     def size(self) -> int:
         """F."""
         return sum(len(part.mean) for part in self.parts)
 
-    @cached_property
+    @property
     def mean(self) -> tuple[float, ...]:
         """F means in physical units."""
         return tuple(value for part in self.parts for value in part.mean)
 
-    @cached_property
+    @property
     def std(self) -> tuple[float, ...]:
         """F standard deviations in physical units, all positive."""
         return tuple(value for part in self.parts for value in part.std)

@@ -28,6 +28,16 @@ class CarState(NamedTuple):
     freewheeling: Tensor  # (E,) float32, 0 or 1
 
 
+def in_car_axes(car: CarState, vectors: Tensor) -> Tensor:
+    """World vectors (E, Z, 3) as the cars see them.
+
+    Not a matrix product: that may run in TF32 on a GPU, which loses decimetres at 400 m.
+    """
+    x, y, z = vectors.unsqueeze(-1).unbind(-2)  # (E, Z, 1)
+    world_x, world_y, world_z = car.rotation.unsqueeze(1).unbind(-2)  # (E, 1, 3), world axes seen by the car
+    return x * world_x + y * world_y + z * world_z
+
+
 def forward_speed(car: CarState) -> Tensor:
     """Speed along the car's nose (E,) in m/s, negative in reverse."""
     return (car.rotation[:, :, 2] * car.velocity).sum(1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.race import actions
-from btr_tm.race.car import CarState
+from btr_tm.race.car import CarState, in_car_axes
 from btr_tm.race.centerline import AFTER, Centerline
 from btr_tm.race.progress import Progress
 
@@ -51,24 +50,22 @@ class Features(_Remembering):
     line_points: int = 40
     previous_actions: int = 5
     point_step: int = 20
+    layout: FloatLayout = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.point_step < 1 or (self.line_points - 1) * self.point_step > AFTER:
+        if self.point_step < 1 or (self.line_points - 1) * self.point_step >= AFTER:
             raise UserError(
-                f"expected line points within {AFTER} zones, got {self.line_points} points every "
+                f"expected line points less than {AFTER} zones ahead, got {self.line_points} points every "
                 f"{self.point_step}; take fewer or closer ones"
             )
-
-    @cached_property
-    def layout(self) -> FloatLayout:
-        """Names and normalisation of the floats."""
-        return FloatLayout.full(self.previous_actions, self.line_points)
+        layout = FloatLayout.full(self.previous_actions, self.line_points)
+        object.__setattr__(self, "layout", layout)
 
     def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
         """Floats (E, F) in the order of `layout`."""
         points = _points_ahead(car, progress, line, self.line_points, self.point_step)
         motion = torch.stack((car.angular_velocity, car.velocity), dim=1)
-        turned = torch.cat((motion, points), dim=1) @ car.rotation  # (E, 2 + Z, 3), car axes
+        turned = in_car_axes(car, torch.cat((motion, points), dim=1))  # (E, 2 + Z, 3)
         remaining = (line.total_m - progress.metres).clamp(max=REMAINING_CAP_M)
         parts = (
             *_own_parts(car, memory),
@@ -90,15 +87,14 @@ class CameraFeatures(_Remembering):
     """The car's own state only: where the road goes must be seen in the image."""
 
     previous_actions: int = 5
+    layout: FloatLayout = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def layout(self) -> FloatLayout:
-        """Names and normalisation of the floats."""
-        return FloatLayout.camera(self.previous_actions)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", FloatLayout.camera(self.previous_actions))
 
     def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
         """Floats (E, F) in the order of `layout`; `progress` and `line` stay unseen."""
-        turned = torch.stack((car.angular_velocity, car.velocity), dim=1) @ car.rotation
+        turned = in_car_axes(car, torch.stack((car.angular_velocity, car.velocity), dim=1))
         parts = (
             *_own_parts(car, memory),
             turned.flatten(1),
@@ -109,7 +105,7 @@ class CameraFeatures(_Remembering):
 
     def nearest_points(self, floats: Tensor, car: CarState, progress: Progress, line: Centerline) -> Tensor:
         """The first two line points (E, 2, 3) in car axes, computed for the reward only."""
-        return _points_ahead(car, progress, line, 2, NEAREST_STEP) @ car.rotation
+        return in_car_axes(car, _points_ahead(car, progress, line, 2, NEAREST_STEP))
 
 
 def _points_ahead(car: CarState, progress: Progress, line: Centerline, count: int, step: int) -> Tensor:
