@@ -7,6 +7,7 @@ re-implementations and the community report for the stadium car; deviations carr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,13 +34,15 @@ class Surface:
 class CarConstants:
     """Every figure of the car. Frozen: a change makes recorded `.inputs` files invalid (PHYSICS_VERSION)."""
 
-    engine: tuple[tuple[float, float], ...] = ((101, 16.0), (201, 11.0), (401, 7.0), (1000, 5.5))  # km/h below, m/s^2
+    # (below km/h, m/s^2); 5.5 is reported up to 801 km/h, here it lasts until the top speed
+    engine: tuple[tuple[float, float], ...] = ((101, 16.0), (201, 11.0), (401, 7.0), (1000, 5.5))
     reverse_top_kmh: float = 500.0
     shift_up_kmh: tuple[float, ...] = (102.0, 162.0, 235.0, 342.0)
     shift_down_ratio: float = 0.9  # gears drop at this share of the speed that raised them: no hunting
     shift_s: float = 0.06
     shift_thrust: float = 0.5  # thrust while changing; a longer loss would miss 0-300 km/h in 9.3 s
-    grip: tuple[tuple[float, float], ...] = ((0, 80), (100, 80), (200, 75), (300, 67), (400, 60), (500, 55))  # km/h
+    # lateral limit: (km/h, m/s^2), linear in between
+    grip: tuple[tuple[float, float], ...] = ((0, 80), (100, 80), (200, 75), (300, 67), (400, 60), (500, 55))
     slide_grip: float = 0.35  # share of the lateral limit left when fully sliding
     slide_mps: float = 1.5  # sideways speed at which that share is reached; a smooth fall is easier to learn
     brake_grip: float = 0.55  # share of the lateral limit left while braking fast: how slides are started
@@ -55,6 +58,8 @@ class CarConstants:
     gravity_ground: float = 3.0 * 9.81
     gravity_air: float = 2.5 * 9.81
     air_drag_per_s: float = 0.03
+    pit_drag_per_s: float = 3.0  # a car that fell into the gap of a jump is stopped: no race below the road
+    settle_per_s: float = 30.0  # how fast a landing car takes the road's pitch and bank
     asphalt: Surface = Surface(1.0, 1.0, 0.0)
     grass: Surface = Surface(0.4, 2.0, 0.25)  # tops out near 130 km/h
     dirt: Surface = Surface(0.6, 1.5, 0.02)
@@ -65,7 +70,7 @@ class CarConstants:
     axle_m: float = 1.35
     wall_bounce: float = 0.2
     wall_friction: float = 0.25
-    wall_grip: float = 0.15  # tyres scrub while the body scrapes a wall: a glancing car slides on, does not stick
+    wall_grip: float = 0.15  # share of grip while scraping a wall: a glancing car slides on, does not stick
     wall_align_per_m: float = 0.15  # heading turned along the wall per metre scraped
     damper_rest_m: float = 0.02
     damper_max_m: float = 0.2
@@ -77,34 +82,112 @@ class CarConstants:
         return self.gravity_ground / self.damper_rest_m
 
 
-class Curves:
-    """Column names of the table of `sample_curves`."""
+class Figures(NamedTuple):
+    """What a tick computes with, as tensors: an operation with a Python number costs 2.5 times as much.
 
-    ENGINE, REVERSE, BRAKE, GRIP, BRAKE_LOSS, BEND, GEAR_UP, GEAR_DOWN = range(8)
+    Scalars () unless said; "per tick" figures contain the 0.01 s.
+    """
+
+    curves: Tensor  # (rows, 8), see sample_curves
+    grass: Tensor  # (4, 1): grip, then per tick resistance, drag, boost
+    fall: Tensor  # (3, 1) m/s per tick in the air
+    cling: Tensor  # (3, 1) m/s per tick, added to it on the ground
+    extent: Tensor  # (2, 1) m, half width and half length
+    zero: Tensor
+    one: Tensor
+    rows_per_mps: Tensor  # of `curves`
+    last_row: Tensor
+    half_per_track: Tensor  # 1/m
+    half: Tensor
+    wall_bounce: Tensor  # 1 + restitution
+    wall_friction: Tensor
+    wall_align: Tensor  # per metre per second, per tick
+    wall_grip_lost: Tensor
+    settle: Tensor  # how fast the car takes the road's pitch and bank, per tick
+    air_keep: Tensor  # share of velocity kept per tick
+    pit_keep: Tensor
+    slide_grip_lost: Tensor
+    slip_per_mps: Tensor
+    align: Tensor  # rad/s
+    steer_most: Tensor  # per tick
+    brake_limit: Tensor  # m/s per tick
+    brake_limit_lost: Tensor
+    shift_s: Tensor
+    shift_thrust: Tensor
+    tick_s: Tensor
+    stiffness: Tensor  # m/s per tick per metre
+    damping: Tensor  # per tick
+    damper_max_m: Tensor
 
 
-def sample_curves(constants: CarConstants) -> Tensor:
+def figures(car: CarConstants, device: torch.device | str = "cpu") -> Figures:
+    """The constants of `car` on a device."""
+    pull = torch.tensor([[0.0], [-TICK_S], [0.0]])
+    tensors = dict(
+        curves=sample_curves(car),
+        grass=surface_row(car.grass).unsqueeze(1),
+        fall=pull * car.gravity_air,
+        cling=pull * (car.gravity_ground - car.gravity_air),
+        extent=torch.tensor([[car.half_width_m], [car.half_length_m]]),
+    )
+    numbers = dict(
+        zero=0.0,
+        one=1.0,
+        rows_per_mps=1 / SPEED_STEP_MPS,
+        half_per_track=0.5 / car.half_track_m,
+        half=0.5,
+        wall_bounce=1 + car.wall_bounce,
+        wall_friction=car.wall_friction,
+        wall_align=car.wall_align_per_m * TICK_S,
+        wall_grip_lost=1 - car.wall_grip,
+        settle=car.settle_per_s * TICK_S,
+        air_keep=1 - car.air_drag_per_s * TICK_S,
+        pit_keep=1 - car.pit_drag_per_s * TICK_S,
+        slide_grip_lost=1 - car.slide_grip,
+        slip_per_mps=1 / car.slide_mps,
+        align=car.align_per_s,
+        steer_most=car.steer_rate_per_s * TICK_S,
+        brake_limit=car.brake_limit * TICK_S,
+        brake_limit_lost=(car.brake_limit - car.slide_brake_limit) * TICK_S,
+        shift_s=car.shift_s,
+        shift_thrust=car.shift_thrust,
+        tick_s=TICK_S,
+        stiffness=car.damper_stiffness_per_s2 * TICK_S,
+        damping=car.damper_damping_per_s * TICK_S,
+        damper_max_m=car.damper_max_m,
+    )
+    tensors |= {name: torch.tensor(value, dtype=torch.float32) for name, value in numbers.items()}
+    tensors["last_row"] = torch.tensor(tensors["curves"].shape[0] - 1)
+    return Figures(**{name: value.to(device) for name, value in tensors.items()})
+
+
+def surface_row(surface: Surface) -> Tensor:
+    """(4,) grip, then per tick resistance, drag and boost."""
+    per_tick = (surface.resistance * TICK_S, surface.drag_per_s * TICK_S, surface.boost * TICK_S)
+    return torch.tensor([surface.grip, *per_tick])
+
+
+def sample_curves(car: CarConstants) -> Tensor:
     """Speed-dependent figures, one row per 0.1 m/s: (rows, 8) float32, so that a tick needs one gather.
 
-    Columns: thrust, reverse thrust, brake, lateral limit, part of it lost while braking,
+    Columns: thrust, reverse thrust, brake, lateral limit, part of it lost while braking (m/s per tick each),
     path curvature at full lock (1/m), gear when accelerating, gear when slowing down.
     """
     rows = round(TOP_SPEED_MPS / SPEED_STEP_MPS)
     speed = (np.arange(rows) + 0.5) * SPEED_STEP_MPS
     kmh = speed / KMH
-    limits, forces = zip(*constants.engine, strict=True)
+    limits, forces = zip(*car.engine, strict=True)
     engine = np.append(forces, 0.0)[np.searchsorted(limits, kmh, side="right")]
-    grip = np.interp(kmh, *zip(*constants.grip, strict=True))
-    slow, fast = constants.brake_grip_kmh
-    shift = np.asarray(constants.shift_up_kmh)
-    columns = [
-        engine,
-        engine * (kmh < constants.reverse_top_kmh),
-        np.minimum(constants.brake_base + constants.brake_per_s * speed, constants.brake_limit),
-        grip,
-        grip * (1 - constants.brake_grip) * np.clip((kmh - slow) / (fast - slow), 0, 1),
-        1 / (constants.steer_radius_m + constants.steer_radius_s * speed),
+    brake = np.minimum(car.brake_base + car.brake_per_s * speed, car.brake_limit)
+    grip = np.interp(kmh, *zip(*car.grip, strict=True))
+    slow, fast = car.brake_grip_kmh
+    brake_loss = grip * (1 - car.brake_grip) * np.clip((kmh - slow) / (fast - slow), 0, 1)
+    reverse = engine * (kmh < car.reverse_top_kmh)
+    shift = np.asarray(car.shift_up_kmh)
+    columns = [force * TICK_S for force in (engine, reverse, brake, grip, brake_loss)]
+    columns += [
+        1 / (car.steer_radius_m + car.steer_radius_s * speed),
         1.0 + np.searchsorted(shift, kmh, side="right"),
-        1.0 + np.searchsorted(shift * constants.shift_down_ratio, kmh, side="right"),
+        1.0 + np.searchsorted(shift * car.shift_down_ratio, kmh, side="right"),
     ]
     return torch.tensor(np.stack(columns, -1), dtype=torch.float32)

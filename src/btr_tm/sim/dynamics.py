@@ -11,13 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.sim.car import SPEED_STEP_MPS, TICK_S, CarConstants
-from btr_tm.sim.road import Road, RoadPoint
+from btr_tm.sim.car import TICK_S, Figures
+from btr_tm.sim.road import REACH_M, Road, RoadPoint
 
 CONTACT_M = 0.02  # the road holds the car up to this height; gravity moves it 3 mm per tick
-REACH_M = 1.0  # deeper than this below the road the car has fallen into a gap and nothing carries it
 PIT_M = 8.0  # depth of a gap
-PIT_DRAG_PER_S = 3.0
 
 
 class Body(NamedTuple):
@@ -50,168 +48,157 @@ class Keys(NamedTuple):
     steer: Tensor  # -1 left, 0, 1 right
 
 
-class Tables(NamedTuple):
-    """The constants of a world as tensors on its device."""
-
-    road: Road
-    curves: Tensor  # (rows, 8), see car.sample_curves
-    grass: Tensor  # (4, 1), see road.grass_tyre
-    gravity: Tensor  # (3, 1) change of velocity per tick in the air
-
-
 class Motion(NamedTuple):
     """Velocity (m/s) and nose (unit vector) of a car along the road's tangent, right and up, each (E,)."""
 
     ahead: Tensor
     aside: Tensor
     rise: Tensor
-    nose_ahead: Tensor
-    nose_aside: Tensor
-    nose_rise: Tensor
+    nose: Tensor
+    flank: Tensor  # part of the nose that points to the right
+    pitch: Tensor
 
 
 class Touch(NamedTuple):
     """Where the car meets ground and wall."""
 
     contact: Tensor  # (E,) 1 on the ground
-    scrape: Tensor  # (E,) 1 against a wall
-    lift: Tensor  # (E,) m up, out of the ground
-    push: Tensor  # (E,) m to the right, out of the wall
+    wall: Tensor  # (E,) 1 against the right wall, -1 against the left, else 0
+    shift: Tensor  # (3, E) m along the road's axes, out of ground and wall
     impact: Tensor  # (E,) m/s of sinking stopped by the ground
 
 
-def tick(body: Body, keys: Keys, tables: Tables, car: CarConstants) -> Body:
+def tick(body: Body, keys: Keys, road: Road, k: Figures) -> Body:
     """Moves every car by one tick: fly, meet ground and wall, then roll."""
-    pull = body.contact * (car.gravity_ground / car.gravity_air - 1) + 1
-    velocity = body.velocity + tables.gravity * pull
+    velocity = body.velocity + (k.fall + k.cling * body.contact)
     position = torch.add(body.position, velocity, alpha=TICK_S)
     s = torch.add(body.s_m, body.s_rate, alpha=TICK_S)
-    here = tables.road.at(s)
+    here = road.at(s)
     vectors = torch.stack([position - here.centre, velocity, body.forward])
     local = (here.axes * vectors.unsqueeze(1)).sum(2)  # (vector, axis, E)
-    along, d, height = local[0].unbind(0)
 
-    motion, touch = meet(Motion(*local[1:].flatten(0, 1).unbind(0)), d, height, here, car)
-    d, height = d + touch.push, height + touch.lift
-    tyre = tables.grass + here.tyre * road_share(d, here.half_width_m, car)
-    motion, driven = roll(motion, touch, body, keys, tyre, tables.curves, car)
+    motion, touch = meet(local, here, k)
+    place = local[0] + touch.shift
+    _, d, height = place.unbind(0)
+    tyre = k.grass + here.tyre * road_share(d, here.half_width_m, k)
+    motion, driven = roll(motion, touch, body, keys, tyre, k)
 
-    after = torch.stack([torch.zeros_like(d), touch.push, touch.lift, *motion]).unflatten(0, (3, 3))
-    change = torch.cat([after[:1], after[1:] - local[1:]])
+    change = torch.stack(motion).unflatten(0, (2, 3)) - local[1:]
+    change = torch.cat([touch.shift.unsqueeze(0), change])
     shift, gain, turn = (here.axes * change.unsqueeze(2)).sum(1).unbind(0)
     forward = body.forward + turn
-    stretch = (1 - (here.bend * torch.stack([d, height])).sum(0)).clamp(min=0.2)
-    damper_m, damper_mps = _damp(body, touch.impact, car)
+    stretch = (k.one - (here.bend * place[1:]).sum(0)).clamp(min=0.2)
     return driven._replace(
         position=position + shift,
         velocity=velocity + gain,
         forward=forward * (forward * forward).sum(0).rsqrt(),
-        up=body.up + (here.axes[2] - body.up) * (0.3 * touch.contact),
-        s_m=s + along / stretch,
+        up=body.up + (here.axes[2] - body.up) * (touch.contact * k.settle),
+        s_m=s + local[0, 0] / stretch,
         d_m=d,
         height_m=height,
         s_rate=motion.ahead / stretch,
-        damper_m=damper_m,
-        damper_mps=damper_mps,
         contact=touch.contact,
     )
 
 
-def road_share(d: Tensor, half_width_m: Tensor, car: CarConstants) -> Tensor:
+def road_share(d: Tensor, half_width_m: Tensor, k: Figures) -> Tensor:
     """Share of the car's width that stands on the road, 0 to 1."""
-    return ((half_width_m - d.abs()) * (0.5 / car.half_track_m) + 0.5).clamp(0, 1)
+    return ((half_width_m - d.abs()) * k.half_per_track + k.half).clamp(k.zero, k.one)
 
 
-def meet(
-    motion: Motion, d: Tensor, height: Tensor, here: RoadPoint, car: CarConstants
-) -> tuple[Motion, Touch]:
-    """Stops what moves into the ground or the wall; slows what flies.
+def meet(local: Tensor, here: RoadPoint, k: Figures) -> tuple[Motion, Touch]:
+    """Stops what moves into the ground or the wall; slows what flies. `local` (3, 3, E): place, motion, nose.
 
     The wall takes speed in proportion to the hit and turns the nose along itself while the car scrapes by;
     a car that stands with its nose to the wall is not turned and has to reverse.
     """
-    contact = ((height < CONTACT_M) & (height > -REACH_M) & (here.road > 0.5)).float()
-    fallen = (height < -REACH_M).float()
-    impact = contact * (-motion.rise).clamp(min=0)
-    lift = contact * (-height).clamp(min=0) + (-PIT_M - height).clamp(min=0)
-    keep = 1 - TICK_S * (car.air_drag_per_s * (1 - contact) + PIT_DRAG_PER_S * fallen)
+    along, d, height = local[0].unbind(0)
+    ahead, aside, rise = local[1].unbind(0)
+    nose, flank, pitch = local[2].unbind(0)
+    carried = (height < CONTACT_M) & (height > here.floor_m)
+    contact = carried.float()
+    depth = -height
+    impact = torch.relu(-rise) * contact
+    lift = torch.relu(depth) * contact + torch.relu(depth - PIT_M)
+    keep = torch.where(carried, k.one, torch.where(depth > REACH_M, k.pit_keep, k.air_keep))
 
-    side = d.sign()
-    reach = d.abs() + motion.nose_ahead.abs() * car.half_width_m + motion.nose_aside.abs() * car.half_length_m
-    over = (reach - here.wall_m).clamp(min=0)
-    scrape = over.sign()
-    hit = (motion.aside * side).clamp(min=0) * scrape
-    loss = hit * car.wall_friction
-    nose_out = (motion.nose_aside * side).clamp(min=0)
-    align = side * nose_out * scrape * motion.ahead.abs() * (car.wall_align_per_m * TICK_S)
-    met = Motion(
-        (motion.ahead - motion.ahead.clamp(-loss, loss)) * keep,
-        (motion.aside - side * hit * (1 + car.wall_bounce)) * keep,
-        (motion.rise + impact) * keep,
-        motion.nose_ahead,
-        motion.nose_aside - align,
-        motion.nose_rise * (1 - 0.3 * contact),
-    )
-    return met, Touch(contact, scrape, lift, -side * over, impact)
+    reach = d.abs() + (local[2, :2].abs() * k.extent).sum(0)
+    over = torch.relu(reach - here.wall_m)
+    wall = over.sign() * d.sign()
+    hit = torch.relu(aside * wall)
+    loss = hit * k.wall_friction
+    align = torch.relu(flank * wall) * wall * ahead.abs() * k.wall_align
+    stopped = torch.stack([
+        ahead - ahead.clamp(-loss, loss), aside - hit * wall * k.wall_bounce, rise + impact
+    ])  # fmt: skip
+    met = Motion(*(stopped * keep).unbind(0), nose, flank - align, pitch - pitch * contact * k.settle)
+    shift = torch.stack([torch.zeros_like(d), -wall * over, lift])
+    return met, Touch(contact, wall, shift, impact)
 
 
 def roll(
-    motion: Motion, touch: Touch, body: Body, keys: Keys, tyre: Tensor, curves: Tensor, car: CarConstants
+    motion: Motion, touch: Touch, body: Body, keys: Keys, tyre: Tensor, k: Figures
 ) -> tuple[Motion, Body]:
-    """Engine, brake, steering and the tyres' grip; nothing but the yaw goes on in the air.
+    """Engine, brake, steering and the tyres' grip; in the air the car only goes on yawing.
 
     The tyres cancel sideways speed up to a limit. What is left is slip, and the more slip, the lower the
     limit: a slide goes on until the driver steers less or slower.
     """
-    nose, flank = motion.nose_ahead, motion.nose_aside
+    nose, flank = motion.nose, motion.flank
     ahead = motion.ahead * nose + motion.aside * flank
     aside = motion.aside * nose - motion.ahead * flank
     speed = ahead.abs()
-    grip, resistance, drag, boost = tyre.unbind(0)
-    row = (speed * (1 / SPEED_STEP_MPS)).long().clamp(max=curves.shape[0] - 1)
+    row = torch.minimum((speed * k.rows_per_mps).long(), k.last_row)
     engine, reverse, brake, limit, brake_loss, bend, gear_up, gear_down = (
-        curves.index_select(0, row).t().unbind(0)
+        k.curves.index_select(0, row).t().unbind(0)
     )
-    gear = torch.minimum(torch.maximum(body.gear, gear_up), gear_down)
-    shift_s = torch.where(gear == body.gear, (body.shift_s - TICK_S).clamp(min=0), car.shift_s)
+    gear, shift_s = _shift(body, gear_up, gear_down, k)
 
-    forwards = ahead > 0
+    forwards = ahead > k.zero
     braking = torch.where(forwards, keys.brake, keys.gas)
-    backing = torch.where(forwards, 0.0, keys.brake * (1 - keys.gas))
-    thrust = (keys.gas * engine - backing * reverse) * (1 - (1 - car.shift_thrust) * shift_s.sign()) + boost
-    brake_limit = car.brake_limit - (car.brake_limit - car.slide_brake_limit) * body.slip
-    slowing = resistance + drag * speed + torch.minimum(brake * braking, brake_limit) * grip
-    push = touch.contact * TICK_S
-    slowed = push * slowing
-    gain = push * thrust - ahead.clamp(-slowed, slowed)
+    backing = torch.where(forwards, k.zero, keys.brake - keys.brake * keys.gas)
+    thrust = keys.gas * engine - backing * reverse
+    thrust = torch.where(shift_s > k.zero, thrust * k.shift_thrust, thrust)
+    grip, resistance, drag, boost = tyre.unbind(0)
+    brake = torch.minimum(brake * braking, k.brake_limit - k.brake_limit_lost * body.slip)
+    slowing = (resistance + drag * speed + brake * grip) * touch.contact
+    gain = (thrust + boost) * touch.contact - ahead.clamp(-slowing, slowing)
 
-    hold = (limit - brake_loss * braking) * grip * (1 - (1 - car.slide_grip) * body.slip)
-    held = push * hold * (1 - (1 - car.wall_grip) * touch.scrape)
-    grab = -aside.clamp(-held, held)
-    left_over = aside + grab
-    slip = touch.contact * (left_over.abs() * (1 / car.slide_mps)).clamp(max=1)
+    hold = (limit - brake_loss * braking) * (k.one - k.slide_grip_lost * body.slip)
+    hold = hold * grip * (k.one - k.wall_grip_lost * touch.wall.abs()) * touch.contact
+    grab = -aside.clamp(-hold, hold)
+    drift = aside + grab
+    sideways = drift.abs()
+    slip = torch.minimum(sideways * k.slip_per_mps, k.one) * touch.contact
 
-    most = car.steer_rate_per_s * TICK_S
-    steer = body.steer + (keys.steer - body.steer).clamp(-most, most)
-    aligning = car.align_per_s * left_over / (speed + left_over.abs() + 1)
-    yaw_rate = body.yaw_rate + touch.contact * (steer * bend * ahead + aligning - body.yaw_rate)
-    turn = yaw_rate * TICK_S
+    steer = body.steer + (keys.steer - body.steer).clamp(-k.steer_most, k.steer_most)
+    yaw_rate = steer * bend * ahead + k.align * drift / (speed + sideways + k.one)
+    yaw_rate = body.yaw_rate + (yaw_rate - body.yaw_rate) * touch.contact
+    turn = yaw_rate * k.tick_s
     rolled = Motion(
         motion.ahead + gain * nose - grab * flank,
         motion.aside + gain * flank + grab * nose,
         motion.rise,
         nose - turn * flank,
         flank + turn * nose,
-        motion.nose_rise,
+        motion.pitch,
     )
+    damper_m, damper_mps = _damp(body, touch.impact, k)
     driven = body._replace(
-        steer=steer, yaw_rate=yaw_rate, gear=gear, shift_s=shift_s, slip=slip, brake=keys.brake
-    )
+        steer=steer, yaw_rate=yaw_rate, gear=gear, shift_s=shift_s, damper_m=damper_m, damper_mps=damper_mps,
+        slip=slip, brake=keys.brake,
+    )  # fmt: skip
     return rolled, driven
 
 
-def _damp(body: Body, impact: Tensor, car: CarConstants) -> tuple[Tensor, Tensor]:
+def _shift(body: Body, gear_up: Tensor, gear_down: Tensor, k: Figures) -> tuple[Tensor, Tensor]:
+    """The gear and the time left of its change; a gear stays until a lower one fits with some reserve."""
+    gear = torch.minimum(torch.maximum(body.gear, gear_up), gear_down)
+    return gear, torch.where(gear == body.gear, torch.relu(body.shift_s - k.tick_s), k.shift_s)
+
+
+def _damp(body: Body, impact: Tensor, k: Figures) -> tuple[Tensor, Tensor]:
     """Compression and its speed: a damped spring pressed in by what the ground stops."""
-    force = car.damper_stiffness_per_s2 * body.damper_m + car.damper_damping_per_s * body.damper_mps
-    speed = torch.add(body.damper_mps + impact, force, alpha=-TICK_S)
-    return torch.add(body.damper_m, speed, alpha=TICK_S).clamp(0, car.damper_max_m), speed
+    force = k.stiffness * body.damper_m + k.damping * body.damper_mps
+    speed = body.damper_mps + impact - force
+    return torch.add(body.damper_m, speed, alpha=TICK_S).clamp(k.zero, k.damper_max_m), speed

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.sim.car import CarConstants, Surface
-from btr_tm.sim.ribbon import Track
+from btr_tm.sim.car import CarConstants, surface_row
+from btr_tm.sim.ribbon import GRASS, Track
 
+REACH_M = 1.0  # deeper than this below the road the car has fallen into a gap and nothing carries it
+_COLUMNS = 21
 _TYRE = 17  # first of the four surface columns
 
 
@@ -25,7 +27,7 @@ class RoadPoint(NamedTuple):
     bend: Tensor  # (2, E) 1/m: curvature to the right, curvature upward
     half_width_m: Tensor  # (E,)
     wall_m: Tensor  # (E,)
-    road: Tensor  # (E,) 1 road, 0 gap
+    floor_m: Tensor  # (E,) height above which the road carries: -REACH_M, over a gap out of the way
     tyre: Tensor  # (4, E) grip, resistance, drag, boost of the road, minus those of grass
 
 
@@ -34,50 +36,36 @@ class Road:
     """Interpolates the packed ribbon at arc lengths; clamps on open tracks, wraps on closed ones."""
 
     table: Tensor  # (S, 2 x 21): values, then differences to the next station
-    per_metre: float
+    per_metre: Tensor  # () stations
+    first: Tensor  # () zero
+    last: Tensor  # () float, largest position in stations; a closed ribbon repeats its first row there
     closed: bool
 
     def at(self, s_m: Tensor) -> RoadPoint:
         """The road at arc length `s_m` (E,)."""
-        stations, columns = self.table.shape[0], self.table.shape[1] // 2
         where = s_m * self.per_metre
-        where = torch.remainder(where, stations) if self.closed else where.clamp(0, stations - 1)
-        below = where.long().clamp(max=stations - 1)  # a remainder may round up to `stations`
-        rows = self.table.index_select(0, below).t()
-        row = rows[:columns] + rows[columns:] * (where - below)
-        half_width, wall, road = row[14:_TYRE].unbind(0)
-        return RoadPoint(
-            row[0:3], row[3:12].unflatten(0, (3, 3)), row[12:14], half_width, wall, road, row[_TYRE:]
-        )
+        where = torch.remainder(where, self.last) if self.closed else where.clamp(self.first, self.last)
+        rows = self.table.index_select(0, where.long()).t()
+        row = rows[:_COLUMNS] + rows[_COLUMNS:] * where.frac()
+        half_width, wall, floor = row[14:_TYRE].unbind(0)
+        axes = row[3:12].unflatten(0, (3, 3))
+        return RoadPoint(row[0:3], axes, row[12:14], half_width, wall, floor, row[_TYRE:])
 
 
-def pack_road(track: Track, constants: CarConstants) -> Road:
+def pack_road(track: Track, car: CarConstants) -> Road:
     """Builds the table of a track, on the track's device."""
     ribbon = track.ribbon
-    tyres = _tyre_table(constants).to(ribbon.centre.device)
-    tyre = tyres[ribbon.surface] - tyres[1]
-    scalars = [
-        ribbon.curvature, ribbon.pitch_curvature, ribbon.half_width_m, ribbon.wall_m, ribbon.road,
-    ]  # fmt: skip
-    values = torch.cat(
-        [ribbon.centre, ribbon.tangent, ribbon.right, ribbon.up, torch.stack(scalars, 1), tyre], dim=1
-    )
-    after = torch.roll(values, -1, 0)
-    if not track.closed:
-        after[-1] = values[-1]
-    table = torch.cat([values, after - values], dim=1).contiguous()
-    return Road(table, 1 / track.spacing_m, track.closed)
-
-
-def grass_tyre(constants: CarConstants) -> Tensor:
-    """(4, 1) grip, resistance, drag and boost beside the road."""
-    return _row(constants.grass).unsqueeze(1)
-
-
-def _tyre_table(constants: CarConstants) -> Tensor:
-    groups = (constants.asphalt, constants.grass, constants.dirt, constants.turbo, constants.asphalt)
-    return torch.stack([_row(group) for group in groups])
-
-
-def _row(surface: Surface) -> Tensor:
-    return torch.tensor([surface.grip, surface.resistance, surface.drag_per_s, surface.boost])
+    materials = (car.asphalt, car.grass, car.dirt, car.turbo, car.asphalt)
+    tyres = torch.stack([surface_row(material) for material in materials]).to(ribbon.centre.device)
+    tyre = (tyres - tyres[GRASS])[ribbon.surface]
+    floor = REACH_M - 2 * REACH_M * ribbon.road
+    scalars = [ribbon.curvature, ribbon.pitch_curvature, ribbon.half_width_m, ribbon.wall_m, floor]
+    frame = [ribbon.centre, ribbon.tangent, ribbon.right, ribbon.up]
+    values = torch.cat([*frame, torch.stack(scalars, 1), tyre], dim=1)
+    if track.closed:
+        values = torch.cat([values, values[:1]])
+    change = torch.cat([values[1:] - values[:-1], torch.zeros_like(values[:1])])
+    table = torch.cat([values, change], dim=1)
+    numbers = (1 / track.spacing_m, 0.0, len(table) - 1.0)
+    per_metre, first, last = (table.new_tensor(number) for number in numbers)
+    return Road(table, per_metre, first, last, track.closed)

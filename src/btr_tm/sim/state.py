@@ -21,7 +21,7 @@ class SimState(NamedTuple):
     """State of E races. The properties name the columns that others need; `body` names all of them."""
 
     floats: Tensor  # (E, 25) float32, the fields of dynamics.Body side by side
-    counters: Tensor  # (E, 4) int64: tick, finish tick, next gate, ticks until the driver's keys reach the car
+    counters: Tensor  # (E, 4) int64: tick, finish tick, next gate, tick before which no key reaches the car
     queue: Tensor  # (E, Q) int64, actions under way to the car
 
     @property

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from btr_tm.race.car import CarState
 from btr_tm.sim.car import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants
-from btr_tm.sim.dynamics import CONTACT_M, REACH_M, Body
+from btr_tm.sim.dynamics import CONTACT_M, Body
 from btr_tm.sim.ribbon import GRASS, OTHER, RibbonPoint
+from btr_tm.sim.road import REACH_M
 
 SLIDING = 0.1  # a wheel slides from this share of full slip
 _ROLL_M = 0.0004  # m of damper per m/s^2 of sideways acceleration: 2 to 3 cm in a fast curve

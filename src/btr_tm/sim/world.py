@@ -12,12 +12,12 @@ from torch import Tensor
 
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
-from btr_tm.sim.car import TICK_S, CarConstants, sample_curves
-from btr_tm.sim.dynamics import REACH_M, Body, Keys, Tables, tick
+from btr_tm.sim.car import CarConstants, figures
+from btr_tm.sim.dynamics import Body, Keys, tick
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import Track
-from btr_tm.sim.road import grass_tyre, pack_road
-from btr_tm.sim.state import FINISH, GATE, HOLD, TICK, SimState, pack
+from btr_tm.sim.road import REACH_M, pack_road
+from btr_tm.sim.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.wheels import axes, car_state
 
 PHYSICS_VERSION = 1  # belongs into every .inputs file: other figures make another race of the same keys
@@ -38,17 +38,10 @@ class World:
     action_delay_ticks: int = 0
 
     def __post_init__(self) -> None:
-        device = self.device
-        gravity = torch.tensor([[0.0], [-self.constants.gravity_air * TICK_S], [0.0]])
-        tables = Tables(
-            road=pack_road(self.track, self.constants),
-            curves=sample_curves(self.constants).to(device),
-            grass=grass_tyre(self.constants).to(device),
-            gravity=gravity.to(device),
-        )
-        gates = [*self.track.checkpoints_m, self.track.finish_m, float("inf")]
-        object.__setattr__(self, "_tables", tables)
-        object.__setattr__(self, "_gates_m", torch.tensor(gates, dtype=torch.float32, device=device))
+        gates = torch.tensor([*self.track.checkpoints_m, self.track.finish_m], device=self.device)
+        object.__setattr__(self, "_road", pack_road(self.track, self.constants))
+        object.__setattr__(self, "_figures", figures(self.constants, self.device))
+        object.__setattr__(self, "_gates_m", gates)
 
     @property
     def device(self) -> torch.device:
@@ -60,30 +53,34 @@ class World:
         if action.dim() == 1:
             action = action.unsqueeze(1).expand(-1, self.ticks_per_action)
         driver, queue = self._driver_keys(state, action)
-        body, counters = state.body, list(state.counters.unbind(1))
+        body, places = state.body, []
         for held in driver:
-            body = tick(body, held, self._tables, self.constants)
-            counters = self._count(counters, body)
-        return SimState(pack(body), torch.stack(counters, dim=1), queue)
+            body = tick(body, held, self._road, self._figures)
+            places.append(torch.where(body.height_m > -REACH_M, body.s_m, -torch.inf))
+        return SimState(pack(body), self._count(state, torch.stack(places)), queue)
 
     def _driver_keys(self, state: SimState, action: Tensor) -> tuple[list[Keys], Tensor]:
         ticks = action.shape[1]
         arriving = torch.cat([state.queue, action], dim=1)
         driven, queue = arriving[:, :ticks], arriving[:, ticks:]
-        clock = state.tick.unsqueeze(1) + torch.arange(ticks, device=action.device)
-        driven = torch.where(clock < state.counters[:, HOLD : HOLD + 1], NO_KEYS, driven)
-        gas, brake, left, right = keys(driven).permute(2, 1, 0).unbind(0)  # (K, E) each
-        steer = right - left
-        return [Keys(*held) for held in zip(gas.unbind(0), brake.unbind(0), steer.unbind(0), strict=True)], queue
+        clock = state.counters[:, TICK, None] + torch.arange(ticks, device=action.device)
+        driven = torch.where(clock < state.counters[:, HOLD, None], NO_KEYS, driven)
+        gas, brake, left, right = keys(driven).permute(2, 1, 0).contiguous().unbind(0)  # (K, E) each
+        per_tick = zip(gas.unbind(0), brake.unbind(0), (right - left).unbind(0), strict=True)
+        return [Keys(*held) for held in per_tick], queue
 
-    def _count(self, counters: list[Tensor], body: Body) -> list[Tensor]:
-        """Advances the clock; a gate counts once the car is past it, and in the order of the track."""
-        clock, finish, gate, hold = counters
-        clock = clock + 1
-        passed = (body.s_m >= self._gates_m.index_select(0, gate)) & (body.height_m > -REACH_M)
-        gate = gate + passed
-        last = gate == self._gates_m.shape[0] - 1
-        return [clock, torch.where(passed & last, clock, finish), gate, hold]
+    def _count(self, state: SimState, places_m: Tensor) -> Tensor:
+        """The clock and the gates after a decision, from the arc lengths (K, E) at its ticks.
+
+        Arc length is continuous, so a car past a gate has passed all gates before it.
+        """
+        clock, finish, gate, hold = state.counters.unbind(1)
+        ticks = places_m.shape[0]
+        passed = (places_m.amax(0).unsqueeze(1) >= self._gates_m).sum(1)
+        number = torch.arange(1, ticks + 1, device=clock.device).unsqueeze(1)
+        first = torch.where(places_m >= self._gates_m[-1], number, ticks + 1).amin(0)
+        finish = torch.where((finish < 0) & (first <= ticks), clock + first, finish)
+        return torch.stack([clock + ticks, finish, torch.maximum(gate, passed), hold], dim=1)
 
     def car(self, state: SimState) -> CarState:
         """What the driver's instruments read."""
@@ -117,7 +114,7 @@ class World:
         cos, sin = yaw_rad.cos().unsqueeze(1), yaw_rad.sin().unsqueeze(1)
         forward = here.tangent * cos + here.right * sin
         zero = torch.zeros_like(s_m)
-        row = (speed_mps * 10).long().clamp(0, self._tables.curves.shape[0] - 1)
+        row = torch.minimum((speed_mps * self._figures.rows_per_mps).long(), self._figures.last_row)
         body = Body(
             position=(here.centre + here.right * d_m.unsqueeze(1)).t(),
             velocity=(forward * speed_mps.unsqueeze(1)).t(),
@@ -129,7 +126,7 @@ class World:
             s_rate=speed_mps * cos.squeeze(1) / (1 - here.curvature * d_m).clamp(min=0.2),
             steer=zero,
             yaw_rate=zero,
-            gear=self._tables.curves[row, 6],
+            gear=self._figures.curves[row, 6],
             shift_s=zero,
             damper_m=torch.full_like(zero, self.constants.damper_rest_m),
             damper_mps=zero,
