@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +24,23 @@ class Memory(NamedTuple):
 
     previous_actions: Tensor  # (E, P, 4) float32 keys, oldest first
     gearbox_count: Tensor  # (E,) float32, decisions in a row with the gearbox busy
+
+
+class FeatureSet(Protocol):
+    """Makes the float vector, and hands a backend what the reward needs beside it."""
+
+    @property
+    def layout(self) -> FloatLayout: ...
+
+    def start(self, cars: int, device: torch.device | str = "cpu") -> Memory: ...
+
+    def remember(self, memory: Memory, action: Tensor, car: CarState) -> Memory: ...
+
+    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor: ...
+
+    def nearest_points(
+        self, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+    ) -> Tensor: ...
 
 
 class _Remembering:
