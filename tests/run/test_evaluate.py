@@ -1,0 +1,76 @@
+"""Evaluation: what the figures say, and which race is remembered."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.protocols import Decision
+from btr_tm.run.evaluate import NOTHING, Evaluator, Race
+
+
+class Steady:
+    """Always the same action."""
+
+    def __init__(self, action: int) -> None:
+        self.action = action
+
+    def act(self, obs, explore):
+        assert not explore
+        cars = len(obs.floats)
+        action = torch.full((cars,), self.action)
+        return Decision(action, action == action, torch.full((cars, 2), 3.0))
+
+
+@pytest.fixture
+def evaluator(fake_env):
+    return Evaluator(fake_env, Clock(frames=7), starts=4, track_m=20.0, author_time_s=0.8)
+
+
+def test_figures_of_finished_races(evaluator):
+    # the canonical car needs 20 decisions of 50 ms; seeded cars start up to 0.4 m behind and need 21
+    figures = evaluator.run(Steady(1))
+    assert figures["canonical_time_s"] == 1.0 and figures["best_time_s"] == 1.0
+    assert figures["finish_rate"] == 1.0 and figures["progress_mean"] == 1.0
+    assert figures["mean_time_s"] == pytest.approx(1.05) and figures["std_time_s"] == pytest.approx(
+        0.0, abs=1e-9
+    )
+    assert figures["author_ratio"] == pytest.approx(1.25) and figures["q_mean"] == 3.0
+    assert figures["best_canonical_time_s"] == 1.0
+
+
+def test_canonical_race_is_recorded_decision_by_decision(evaluator):
+    evaluator.run(Steady(1))
+    assert evaluator.best.actions.tolist() == [1] * 20
+    assert evaluator.best.frames == 7 and evaluator.best.finished
+
+
+def test_figures_that_do_not_exist_are_nan(fake_env):
+    evaluator = Evaluator(fake_env, Clock(), starts=2, track_m=40.0)
+    figures = evaluator.run(Steady(0))
+    assert figures["canonical_time_s"] == 2.0 and math.isnan(figures["author_ratio"])
+
+
+def test_best_race_is_kept_over_evaluations_and_a_resume(evaluator, fake_env):
+    evaluator.run(Steady(1))
+    evaluator.clock.frames = 99
+    evaluator.run(Steady(0))
+    assert evaluator.best.frames == 7
+    again = Evaluator(fake_env, Clock(), starts=4, track_m=20.0)
+    again.load_state_dict(evaluator.state_dict())
+    assert again.best.time_ms == 1000 and again.best.actions.tolist() == [1] * 20
+
+
+def test_finished_beats_farther_and_faster_beats_slower():
+    actions = torch.zeros(1, dtype=torch.int64)
+    races = [
+        NOTHING,
+        Race(actions, False, 300_000, 10.0, 0),
+        Race(actions, False, 2_000, 900.0, 0),
+        Race(actions, True, 30_000, 900.0, 0),
+        Race(actions, True, 24_000, 900.0, 0),
+    ]
+    assert sorted(reversed(races), key=Race.rank) == races
