@@ -11,10 +11,12 @@ from btr_tm.cli.build import make, make_with_known
 from btr_tm.cli.composition import Composition
 from btr_tm.cli.parts import Parts, checked, device_of
 from btr_tm.core.seeding import seed_globals
+from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
-from btr_tm.run.run import Run
+from btr_tm.run.run import Report, Run
 
-HERE_AND_NOW = frozenset({"name", "runs_dir", "on_existing"})  # where a run lies is no part of what it is
+# Where a run lies is no part of what it is, nor are alternatives that were not chosen.
+NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "alternatives"})
 
 
 def build(job: Composition) -> Run:
@@ -29,9 +31,10 @@ def build(job: Composition) -> Run:
     parts = Parts(values, device)
     env = parts.env(parts.profile["cars"])
     policy = parts.policy(env)
-    recorded = {key: value for key, value in values.items() if key not in HERE_AND_NOW}
+    recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
     manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
     replay = parts.replay(env)
+    title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
     return Run(
         folder=job.folder,
         collector=make(values["collector"], env=env),
@@ -41,8 +44,9 @@ def build(job: Composition) -> Run:
         clock=parts.clock,
         plan=parts.plan(),
         sinks=_sinks(job, parts, manifest),
-        title=f"btr_tm {values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}",
-        facts=facts(parts, policy.net, replay) | {"configuration": job.fingerprint},
+        report=_report(title, parts),
+        title=title,
+        facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
         next_command=f"python -m btr_tm.watch {job.folder.as_posix()}",
     )
 
@@ -65,6 +69,13 @@ def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
         "parameters": f"{sum(p.numel() for p in net.parameters()):,}",
         "replay": f"{memory / 2**30:.2f} GiB for {replay.capacity:,} transitions",
     }
+
+
+def _report(title: str, parts: Parts) -> Report:
+    if not parts.simulated:
+        return CurveReport(title)
+    env = parts.values["env"]
+    return RaceReport(title, parts.track, env["ticks_per_action"], env["action_delay_ticks"])
 
 
 def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:

@@ -27,8 +27,8 @@ from btr_tm.cli import validate
 from btr_tm.cli.sentences import user_error
 from btr_tm.core.errors import UserError
 
-# What a fingerprint leaves out: the labels, and what cannot change a result by design.
-NOT_IN_FINGERPRINT = typed.LABELS
+# What a fingerprint leaves out: labels, and the alternatives that a preset did not choose.
+NOT_IN_FINGERPRINT = typed.LABELS | {"alternatives"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def current_job(cfg: DictConfig) -> Composition:
     return job
 
 
-def _composition(cfg: DictConfig, hydra: DictConfig, folder: Path) -> Composition:
+def _composition(cfg: DictConfig, hydra: Any, folder: Path) -> Composition:
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items()}
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     return Composition(kept, choices, list(hydra.overrides.task), folder)
@@ -125,8 +125,8 @@ def _check_ablations(job: Composition) -> None:
         for group, wanted in _override_lines(name):
             if job.choices.get(group) != wanted:
                 raise UserError(
-                    f"expected ablation={name} to end in {group}={wanted}, got {group}={job.choices.get(group)}; "
-                    "put it last and do not choose that group again"
+                    f"expected ablation={name} to end in {group}={wanted}, got {group}="
+                    f"{job.choices.get(group)}; put it last and do not choose that group again"
                 )
 
 
@@ -134,8 +134,9 @@ def _override_lines(ablation: str) -> list[tuple[str, str]]:
     path = conf_dir() / "ablation" / f"{ablation}.yaml"
     if not path.is_file():  # a user's own, from --config-dir
         return []
-    entries = (OmegaConf.load(path) or {}).get("defaults", [])
-    return [(key.removeprefix("override").strip().lstrip("/"), str(v)) for entry in entries for key, v in entry.items()]
+    content: Any = OmegaConf.to_container(OmegaConf.load(path)) or {}
+    lines = [line for entry in content.get("defaults", []) for line in entry.items()]
+    return [(key.removeprefix("override").strip().lstrip("/"), str(choice)) for key, choice in lines]
 
 
 @contextmanager
@@ -158,7 +159,7 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 def _sentences() -> Iterator[None]:
     try:
         yield
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # Hydra raises bare ones too
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # bare ones are Hydra's
         raise user_error(error, known_names()) from error
 
 
@@ -166,7 +167,7 @@ def known_names() -> dict[str, list[str]]:
     """Choices by group and keys by node of the base configuration, for error messages."""
     loader = _loader()
     groups = {group: loader.get_group_options(group) for group in _groups(loader)}
-    base = OmegaConf.to_container(compose("config"), resolve=False)
+    base: Any = OmegaConf.to_container(compose("config"), resolve=False)
     names = {"": sorted({*base, *groups} - {""})}
     names |= {node: sorted(value) for node, value in base.items() if isinstance(value, dict)}
     return names | {group: choices for group, choices in groups.items() if group not in names}
@@ -188,7 +189,9 @@ def _loader() -> Any:
 
 
 def _search(config_dir: str | None) -> list[str]:
-    return [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve().as_posix()}]"]
+    return (
+        [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve().as_posix()}]"]
+    )
 
 
 def register_resolvers() -> None:

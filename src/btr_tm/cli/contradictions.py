@@ -22,7 +22,7 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
     # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
     noisy_head = _is(values["head"]["linear"], "Noisy")
     if _is(values["exploration"], "Noisy") and not noisy_head:
-        yield "exploration=noisy has no noise to explore with; choose head=noisy, head=noisy_ln or exploration=auto"
+        yield "exploration=noisy needs noise in the head; choose head=noisy or noisy_ln, or exploration=auto"
     if _is(values["exploration"], "EpsilonBoltzmann") and noisy_head:
         yield (
             "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
@@ -32,7 +32,7 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
 
 def _horizon(values: dict[str, Any]) -> Iterator[str]:
     if _is(values["horizon"], "MiniRace") and _is(values["env"], "GymnasiumVectorEnv"):
-        yield "horizon=mini_race needs the clock among the floats, which env=gymnasium lacks; choose horizon=discounted"
+        yield "horizon=mini_race needs the clock that env=gymnasium lacks; choose horizon=discounted"
     if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
         yield (
             "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "

@@ -41,7 +41,7 @@ def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
         ablation = next(o for o in task_overrides if o.lstrip("+").startswith("ablation="))
         experiment = next(o for o in task_overrides if o.lstrip("+").startswith("experiment="))
         raise UserError(
-            f"expected the experiment before its ablation, got '{ablation}' first; type {experiment} {ablation}"
+            f"expected the experiment before its ablation, got {ablation} first; type {experiment} {ablation}"
         )
 
 

@@ -20,7 +20,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
 
-PLAN = ("total_frames", "batch_size", "frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
+CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,9 @@ def device_of(name: str) -> torch.device:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"expected a device that exists, got device={name} ({reason}); use device=auto") from error
+        raise UserError(
+            f"expected an existing device, got device={name} ({reason}); use device=auto"
+        ) from error
     return torch.device(name)
 
 
@@ -82,11 +84,11 @@ class Parts:
 
     def env(self, cars: int, **parts: Any) -> Any:
         """A vector environment with `cars` cars; `parts` replace values of the node."""
-        parts = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size} | parts
+        known = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size}
         if self.simulated:
-            parts |= {"track": self.track}
-            parts |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
-        return make_with_known(self.values["env"], **parts)
+            known |= {"track": self.track}
+            known |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
+        return make_with_known(self.values["env"], **(known | parts))
 
     def net(self, env: Any) -> IQN:
         """The online network with its initial weights, for what `env` shows."""
@@ -138,4 +140,4 @@ class Parts:
         return Evaluator(self.env, self.clock, starts, length_m, author_s)
 
     def plan(self) -> Plan:
-        return Plan(**{name: self.profile[name] for name in PLAN})
+        return Plan(**{name: self.profile[name] for name in ("total_frames", "batch_size", *CADENCES)})

@@ -28,8 +28,7 @@ class Profile:
     head_hidden: int  # units of each dueling stream
     float_hidden: int
     cosines: int
-    taus_online: int  # quantiles of the prediction
-    taus_target: int
+    taus: int  # quantiles of the prediction, and of the target
     taus_act: int
     threads: int | Literal["auto"]
     precision: Literal["fp32", "bf16"]
@@ -48,8 +47,9 @@ class Convention:
     loss_reduction: Literal["mean", "sum"]
     clip_norm: float
     weight_decay_ratio: float
-    sync_every_updates: int
-    sync_tau: float
+    target_sync: Literal["hard", "soft"]
+    noise: Literal["redraw_both", "share_with_acting"]
+    noisy_last_value: Literal["noisy", "plain"]
     adam_eps: float
     spectral_where: Literal["residual", "all"]
     munchausen_alpha: float
@@ -97,3 +97,4 @@ class Settings:
     learner: dict[str, Any]
     collector: dict[str, Any]
     logger: dict[str, Any]
+    alternatives: dict[str, Any]

@@ -30,7 +30,7 @@ def user_error(error: Exception, known: dict[str, list[str]]) -> UserError:
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     if isinstance(error, OverrideParseException):
-        return UserError(f"cannot read the override '{error.override}'; write key=value, quoted if it holds spaces")
+        return UserError(f"cannot read '{error.override}'; write key=value, in quotes if it holds spaces")
     if isinstance(error, ConfigCompositionException):
         return _unknown_key(error, known)
     return UserError(_one_line(error))
@@ -47,7 +47,8 @@ def _unknown_choice(error: MissingConfigException) -> UserError:
 def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]]) -> UserError:
     text = str(error)
     if "Ambiguous value" in text:
-        return UserError(f"{_one_line(error).split(';')[0]}; write [a,b] for a list, or add -m for a sweep over both")
+        first = _one_line(error).split(";")[0]
+        return UserError(f"{first}; write [a,b] for a list, or add -m to sweep over both")
     if "appears more than once" in text or "Multiple values" in text:
         return UserError(f"{_one_line(error)}; a group that has a choice already is changed without the +")
     found = re.search(r"Could not (?:override|append to config|delete from config)\D*?'([^']+)'", text)
@@ -55,7 +56,7 @@ def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]])
         return UserError(_one_line(error))
     key = found[1].split("=")[0].lstrip("+~")
     if key in ("experiment", "ablation"):
-        return UserError(f"expected a + before {key}, got none; type +{found[1]}=..., after which come other choices")
+        return UserError(f"expected a + before {key}, got none; type +{found[1]}=... before other choices")
     if "No match in the defaults list" in text and key in known:
         return UserError(f"{key} cannot be chosen here: the chosen {key.split('/')[0]} has no such part")
     node, _, name = key.replace("/", ".").rpartition(".")

@@ -49,7 +49,7 @@ def resolve(target: str) -> Callable[..., Any]:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot load '{target}': {error}; correct the _target_ or install what it needs") from error
+        raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
 
 
 def refuse_foreign_targets(node: Any) -> None:
@@ -58,7 +58,7 @@ def refuse_foreign_targets(node: Any) -> None:
         refuse_foreign_targets(child)
     target = node.get("_target_", "btr_tm.") if isinstance(node, Mapping) else "btr_tm."
     if not str(target).startswith(ALLOWED_TARGETS):
-        raise UserError(f"expected a _target_ that starts with {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
+        raise UserError(f"expected a _target_ within {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
 
 
 def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
@@ -86,7 +86,9 @@ def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
 def parameters(target: str) -> dict[str, Any]:
     """Name and type of every argument; `**` stands for arbitrary ones."""
     function = resolve(target)
-    hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
+    hints = get_type_hints(
+        getattr(function, "__init__", function) if isinstance(function, type) else function
+    )
     parameters = inspect.signature(function).parameters.values()
     names = {p.name: hints.get(p.name, Any) for p in parameters if p.kind is not p.VAR_POSITIONAL}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
