@@ -138,7 +138,7 @@ class FakeWandb(types.ModuleType):
     def log(self, row):
         self.rows.append(row)
 
-    def finish(self, quiet):
+    def finish(self):
         self.finished = True
 
 

@@ -74,3 +74,22 @@ def test_finished_beats_farther_and_faster_beats_slower():
         Race(actions, True, 24_000, 900.0, 0),
     ]
     assert sorted(reversed(races), key=Race.rank) == races
+
+
+def test_nobody_at_the_finish_is_no_warning(fake_env):
+    evaluator = Evaluator(fake_env, Clock(), starts=2, track_m=20.0)
+    evaluator.env.step = stalled(evaluator.env.step)
+    figures = evaluator.run(Steady(0))
+    assert figures["finish_rate"] == 0.0 and math.isnan(figures["std_time_s"])
+    assert not evaluator.best.finished
+
+
+def stalled(step):
+    """The environment's step with every race over and nobody at the finish."""
+
+    def unfinished(action):
+        *rest, info = step(action)
+        races = info["races"]._replace(done=action == action, finished=action != action)
+        return *rest, info | {"races": races}
+
+    return unfinished

@@ -26,7 +26,9 @@ def test_run_drives_its_frames_and_leaves_a_record(tmp_path, build):
     assert all(abs(sum(v for k, v in row.items() if k.startswith("time/")) - 1.0) < 1e-6 for row in rows)
     evaluated = [row for row in rows if "eval/finish_rate" in row]
     assert len(evaluated) == 4 and evaluated[-1]["eval/canonical_time_s"] == 1.0
-    assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 2000
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["frames"] == 2000 == rows[-1]["frames"] != rows[-2]["frames"]
+    assert summary["eval/canonical_time_s"] == 1.0
 
 
 def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):

@@ -125,6 +125,10 @@ class Meter:
         self._frames, self._updates = clock.frames, clock.updates
         return row | {f"time/{name}_share": share for name, share in shares.items()}
 
+    def pending(self, clock: Clock) -> bool:
+        """Whether a flush would write anything new."""
+        return bool(self._sections) or clock.frames != self._frames
+
     def state_dict(self) -> dict[str, Any]:
         sections = {name: section.state_dict() for name, section in self._sections.items()}
         return {"sections": sections, "frames": self._frames, "updates": self._updates}

@@ -64,7 +64,8 @@ class Evaluator:
         self.track_m, self.author_time_s = track_m, author_time_s
         self.clock = clock
         self.best = NOTHING
-        self.evaluated_frames = -1
+        self.latest: dict[str, float] = {}  # figures of the last evaluation, at `latest_frames`
+        self.latest_frames = -1
 
     @torch.no_grad()
     def race(self, policy: Policy) -> Result:
@@ -96,10 +97,10 @@ class Evaluator:
     def run(self, policy: Policy) -> dict[str, float]:
         """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist."""
         result = self.race(policy)
-        self.evaluated_frames = self.clock.frames
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
-        return self.summarise(result)
+        self.latest_frames, self.latest = self.clock.frames, self.summarise(result)
+        return self.latest
 
     def summarise(self, result: Result) -> dict[str, float]:
         nan_times = torch.where(result.finished, result.time_s, math.nan)
@@ -110,7 +111,7 @@ class Evaluator:
             "best_time_s": float(nan_times.nan_to_num(math.inf).min()),
             "finish_rate": float(result.finished[1:].double().mean()),
             "mean_time_s": float(seeded.mean()),
-            "std_time_s": float(seeded.std(correction=0)),
+            "std_time_s": float((seeded - seeded.mean()).square().mean().sqrt()),
             "progress_mean": float((result.progress_m[1:] / self.track_m).clamp(0.0, 1.0).mean()),
             "author_ratio": canonical_s / self.author_time_s,
             "return_mean": float(result.reward.mean()),
@@ -119,11 +120,11 @@ class Evaluator:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best._asdict(), "evaluated_frames": self.evaluated_frames}
+        return {"best": self.best._asdict(), "latest": self.latest, "latest_frames": self.latest_frames}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best = Race(**state["best"])
-        self.evaluated_frames = int(state["evaluated_frames"])
+        self.latest, self.latest_frames = dict(state["latest"]), int(state["latest_frames"])
 
     def close(self) -> None:
         self.env.close()

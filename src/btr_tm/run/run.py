@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from btr_tm.core.clock import Clock
-from btr_tm.metrics.meter import Meter, Row, Sink
+from btr_tm.metrics.meter import Meter, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.wording import clock_text, summary_lines
@@ -161,22 +162,25 @@ class Run:
 
     def _finish(self) -> None:
         """Last evaluation and row, checkpoint, files, summary."""
-        if self.evaluator.evaluated_frames != self.clock.frames:
+        if self.evaluator.latest_frames != self.clock.frames:
             with self.collector.watch("evaluation"):
                 self.meter.add("eval", self.evaluator.run(self.learner.policy))
-        row = self.meter.flush(self.clock)
+        if self.meter.pending(self.clock):
+            self.meter.flush(self.clock)
         self.checkpoint.save()
         self.console.close()
-        summary = self._figures(row) | self.report.make(self.evaluator.best, self.folder, self.say)
+        summary = self._figures() | self.report.make(self.evaluator.best, self.folder, self.say)
         if self.next_command:
             summary["next"] = self.next_command
         write_atomic(self._summary_path, json.dumps(summary, indent=2).encode())
         self._show(summary)
 
-    def _figures(self, row: Row) -> dict[str, Any]:
-        figures = {name: row[name] for name in sorted(row) if name.startswith("eval/")}
-        wall = {"frames": self.clock.frames, "updates": self.clock.updates}
-        return wall | {"wall_s": row["wall_s"], "cpu_s": row["cpu_s"]} | figures
+    def _figures(self) -> dict[str, Any]:
+        clock = self.clock
+        done = {"frames": clock.frames, "updates": clock.updates}
+        spent = {"wall_s": round(clock.seconds, 1), "cpu_s": round(clock.cpu_seconds, 1)}
+        latest = self.evaluator.latest
+        return done | spent | {f"eval/{name}": v for name, v in latest.items() if math.isfinite(v)}
 
     def _show(self, summary: dict[str, Any]) -> None:
         for line in summary_lines(summary):

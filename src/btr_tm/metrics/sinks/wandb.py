@@ -65,7 +65,7 @@ class WandbSink:
             self._run.summary["best_time_s"] = best
 
     def close(self) -> None:
-        self._run.finish(quiet=True)
+        self._run.finish()
 
 
 def choose_mode(settings: Any) -> tuple[Literal["online", "offline"], str]:
