@@ -103,15 +103,18 @@ class OwnCar:
         return x.unflatten(1, (-1, 4)), y.unflatten(1, (-1, 4))
 
     def _cover(self, x: Tensor, y: Tensor) -> Tensor:
-        """Share (E, Q, h, w) of each pixel inside each quadrilateral, from the distance to its nearest edge."""
+        """Share (E, Q, h, w) of each pixel inside each convex quadrilateral, from where its outline cuts the rows."""
         dx, dy = x.roll(-1, 2) - x, y.roll(-1, 2) - y  # (E, Q, 4)
-        area = (x * y.roll(-1, 2) - y * x.roll(-1, 2)).sum(2, keepdim=True)
-        scale = area.sign() / (dx * dx + dy * dy).sqrt().clamp(min=1e-3)
-        across, down = -dy * scale, dx * scale
-        start = -(across * x + down * y) + 0.5
-        rows = (down[..., None] * self.y + start[..., None])[..., None]  # (E, Q, 4, h, 1)
-        inside = rows + (across[..., None] * self.x)[..., None, :]
-        return inside.amin(2).clamp(0, 1)
+        top, bottom = y.amin(2)[..., None], y.amax(2)[..., None]
+        row = torch.minimum(torch.maximum(self.y, top), bottom)  # rows just outside take the outline's end
+        part = (row[..., None] - y[..., None, :]) / torch.where(dy.abs() < 1e-4, 1e-4, dy)[..., None, :]
+        cut = x[..., None, :] + part * dx[..., None, :]  # (E, Q, h, 4)
+        beside = (part < -1e-3) | (part > 1.001)
+        left = cut.masked_fill(beside, 1e6).amin(3)
+        right = cut.masked_fill(beside, -1e6).amax(3)
+        high = torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1)  # (E, Q, h)
+        wide = torch.minimum(self.x + 0.5 - left[..., None], right[..., None] + 0.5 - self.x)
+        return wide.clamp_(0, 1).mul_(high[..., None])
 
 
 def _steered(corners: Tensor) -> Tensor:

@@ -79,8 +79,20 @@ class Look(NamedTuple):
     up_m: Tensor | float = 0.0  # camera higher
     yaw: Tensor | float = 0.0  # camera turned, rad (small)
 
+    def tint(self, grey: Tensor) -> Tensor:
+        """Grey levels (E, H, W) as this race shows them."""
+        return ((grey - 128) * self.gain + (128 + self.offset)).clamp(0, 255)
 
-NEUTRAL = Look()
+
+class NeutralLook(Look):
+    """Nothing is changed."""
+
+    def tint(self, grey: Tensor) -> Tensor:
+        """The same grey levels."""
+        return grey
+
+
+NEUTRAL = NeutralLook()
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import DIRT, FINISH_GATE, NO_GATE, SPACING_M, TURBO, Ribbon, Track
+from btr_tm.sim.scene import FOG_M
 
 PAD = 640  # stations before and after; more than the camera looks ahead (256 m) and back
 PER_CELL = 4  # stations per cell
 SECTIONS = ((2.0, 16), (4.0, 16), (8.0, 10), (16.0, 5))  # (length m, count) of strips: 256 m in 47
-PLACES, EXTENT = 80, 2.5  # texture columns over |d| / half width from 0 to EXTENT
+PLACES, EXTENT = 160, 2.5  # texture columns over place / half width from -EXTENT to EXTENT
 FOOTPRINT_M = (0.4, 1.2, 2.5, 4.5)  # what a pixel of a 64 x 64 picture covers sideways, per level
 GREY = {"asphalt": 88.0, "dirt": 142.0, "turbo": 120.0, "grass": 48.0, "other": 70.0, "gap": 4.0, "line": 245.0}
+FOG = 172.0  # grey level of fog and horizon
 
 
 def ladder() -> tuple[Tensor, Tensor]:
@@ -28,9 +30,10 @@ def ladder() -> tuple[Tensor, Tensor]:
     return grid.cumsum(0), grid
 
 
-def levels() -> Tensor:
-    """Texture level (K,) int64 of each strip."""
-    return torch.tensor([level for level, (_, count) in enumerate(SECTIONS) for _ in range(count)])
+def fogged(grey: Tensor, nearness: Tensor) -> Tensor:
+    """Blends towards the fog; half of the contrast is left at FOG_M."""
+    square = nearness * nearness
+    return FOG + (grey - FOG) * square / (square + 1 / FOG_M**2)
 
 
 class Strips:
@@ -47,13 +50,21 @@ class Strips:
         self.rise = smooth_rise(ribbon.tangent)
         self.gate = ribbon.gate
         self.next_gate = next_gate(ribbon.gate)
-        self.texture = paint(ribbon).flatten()
+        self.reach, self.grid = (values.to(ribbon.gate.device) for values in ladder())
+        self.texture = in_fog(paint(ribbon), self.reach - self.grid / 2).flatten()
 
     def index(self, s_m: Tensor) -> Tensor:
         """Station of the tables at arc length `s_m` (any shape), int64."""
         if self.closed:
             s_m = torch.remainder(s_m, self.length_m)
         return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
+
+    def first_texel(self, station: Tensor, s_m: Tensor) -> Tensor:
+        """Index in `texture` (E, K - 1, 1) int64 of the strips that end at samples 1 to K - 1."""
+        back = (self.grid[:, None] / SPACING_M).long() * (s_m[:, 1:] > s_m[:, :1])  # the strip lies before its end
+        cell = torch.div((station[:, 1:] - back).clamp(min=0), PER_CELL, rounding_mode="floor")
+        strips = self.grid.shape[0]
+        return (cell * strips + torch.arange(strips, device=cell.device)[:, None]) * PLACES
 
     def around(self, s_m: Tensor, reference_m: Tensor) -> Tensor:
         """Station at `s_m` (E, N), wrapped as a whole so that neighbours of `reference_m` (E, 1) stay together."""
@@ -105,6 +116,12 @@ def next_gate(gate: Tensor) -> Tensor:
     return here.flip(0).cummin(0).values.flip(0)
 
 
+def in_fog(painted: Tensor, distance_m: Tensor) -> Tensor:
+    """The paint as each strip of the ladder shows it at its distance: (C, K - 1, U) uint8."""
+    level = [level for level, (_, count) in enumerate(SECTIONS) for _ in range(count)]
+    return fogged(painted[:, level].float(), 1 / distance_m[:, None]).to(torch.uint8)
+
+
 def paint(ribbon: Ribbon) -> Tensor:
     """Grey levels (C, L, U) uint8 of the road and what lies beside it."""
     cells = np.arange(0, ribbon.gate.shape[0], PER_CELL)
@@ -112,7 +129,7 @@ def paint(ribbon: Ribbon) -> Tensor:
     cell = Ribbon(*at_cell)
     number = np.arange(len(cells))[:, None, None]
     footprint = np.array(FOOTPRINT_M)[None, :, None]
-    side_m = ((np.arange(PLACES) + 0.5) * EXTENT / PLACES)[None, None] * cell.half_width_m
+    side_m = np.abs((np.arange(PLACES) + 0.5) * 2 / PLACES - 1)[None, None] * EXTENT * cell.half_width_m
     near = np.array([1.0, 0.8, 0.3, 0.0])[None, :, None]  # how much of the fine pattern is left
 
     grass = GREY["grass"] + near * 9 * _alternate(number, 4)
