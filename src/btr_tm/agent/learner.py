@@ -72,10 +72,9 @@ class Learner:
         micro_batch: int = 4096,
     ) -> None:
         self.policy, self.online, self.target_net = policy, policy.net, target_copy(policy.net)
-        self.optimizer = optimizer(list(self.online.parameters()))
+        self.step = GuardedStep(self.online, optimizer, clip_norm, weight_decay_ratio)
         self.learning_rate, self.target = learning_rate, target
         self.target_sync, self.noise = target_sync, noise
-        self.step = GuardedStep(clip_norm, weight_decay_ratio)
         self.taus, self.symmetric_taus = taus, symmetric_taus
         self.kappa, self.loss_reduction, self.micro_batch = kappa, loss_reduction, micro_batch
         self.clock, self.generator = clock, generator
@@ -89,10 +88,10 @@ class Learner:
         """One gradient step on `batch`; if it is not finite it is not applied, and the metrics show it."""
         self.noise(self.online, self.target_net, self.generator)
         self.online.power_iteration()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.step.clear()
         errors = self._accumulate_gradients(batch)
         rate = self.learning_rate(self.clock.frames)
-        grad_norm = self.step(self.online.parameters(), self.optimizer, rate)
+        grad_norm = self.step(rate)
         self.updates += 1
         self.target_sync(self.online, self.target_net, self.updates)
         metrics = self._metrics(batch, errors, grad_norm, rate)
@@ -141,7 +140,7 @@ class Learner:
         return {
             "online": self.online.state_dict(),
             "target": self.target_net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.step.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "policy": self.policy.state_dict(),
             "updates": self.updates,
@@ -150,7 +149,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.online.load_state_dict(state["online"])
         self.target_net.load_state_dict(state["target"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.step.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         self.policy.load_state_dict(state["policy"])
         self.updates = int(state["updates"])

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
 class GuardedStep:
-    """Applies one update to `parameters`, or leaves them as they are if the gradient norm is not finite.
+    """Moves the parameters of `network`, or leaves them as they are if the gradient norm is not finite.
 
-    The choice is made on the device, without a host sync. `clip_norm` bounds the global gradient norm; after
-    the step all parameters shrink by the share `weight_decay_ratio` * learning rate (decoupled, biases and
-    norms included).
+    The choice is made on the device, without a host sync. All parameters and gradients are laid out in one
+    tensor each, of which the network's are views, so that every operation here is one kernel; the network
+    must stay on its device from then on. `clip_norm` bounds the global gradient norm; after the step all
+    parameters shrink by the share `weight_decay_ratio` * learning rate (decoupled, biases and norms
+    included).
     """
 
-    clip_norm: float = 10.0
-    weight_decay_ratio: float = 0.0
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        clip_norm: float = 10.0,
+        weight_decay_ratio: float = 0.0,
+    ) -> None:
+        self.parameters = flatten_parameters(network)
+        self.optimizer = optimizer([self.parameters])
+        self.clip_norm, self.weight_decay_ratio = clip_norm, weight_decay_ratio
+
+    @property
+    def gradient(self) -> Tensor:
+        """(P,) accumulated by backward passes through the network since the last `clear`."""
+        assert self.parameters.grad is not None
+        return self.parameters.grad
+
+    def clear(self) -> None:
+        """Set all gradients to zero, in place."""
+        self.gradient.zero_()
 
     @torch.no_grad()
-    def __call__(
-        self, parameters: Iterable[nn.Parameter], optimizer: torch.optim.Optimizer, rate: float
-    ) -> Tensor:
+    def __call__(self, learning_rate: float) -> Tensor:
         """Returns the gradient norm before clipping, not finite if the update was refused."""
-        moved: list[Tensor] = [parameter for parameter in parameters if parameter.grad is not None]
-        before = [parameter.detach().clone() for parameter in moved]
-        norm = nn.utils.clip_grad_norm_(moved, self.clip_norm, foreach=True)
+        norm = torch.linalg.vector_norm(self.gradient)
         finite = torch.isfinite(norm)
-        for parameter in moved:  # moments would keep a NaN for ever
-            gradient = parameter.grad
-            assert gradient is not None
-            gradient.copy_(torch.where(finite, gradient, 0.0))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        torch._foreach_mul_(moved, 1.0 - self.weight_decay_ratio * rate)
-        for parameter, old in zip(moved, before, strict=True):
-            parameter.copy_(torch.where(finite, parameter, old))
+        clipped = self.gradient * (self.clip_norm / (norm + 1e-6)).clamp_max(1.0)
+        self.gradient.copy_(torch.where(finite, clipped, 0.0))  # moments would keep a NaN for ever
+        before = self.parameters.clone()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+        self.parameters.mul_(1.0 - self.weight_decay_ratio * learning_rate)
+        self.parameters.copy_(torch.where(finite, self.parameters, before))
         return norm
+
+
+def flatten_parameters(network: nn.Module) -> nn.Parameter:
+    """One tensor (P,) with gradient, of which the trainable parameters of `network` become views, in order."""
+    parts = [part for part in network.parameters() if part.requires_grad]
+    flat = nn.Parameter(torch.cat([part.detach().flatten() for part in parts]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [part.numel() for part in parts]
+    for part, values, gradient in zip(parts, flat.detach().split(sizes), flat.grad.split(sizes), strict=True):
+        part.data = values.view_as(part)
+        part.grad = gradient.view_as(part)  # backward adds to it in place
+    return flat

@@ -8,6 +8,7 @@ every forward pass.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,10 +62,10 @@ class SpectrallyNormalised(nn.Module):
         super().__init__()
         self.body = body
         kernels = dict(body.named_parameters())
-        shapes: dict[torch.Size, list[str]] = defaultdict(list)
+        shapes: dict[torch.Size, dict[str, nn.Parameter]] = defaultdict(dict)
         for name in names:
-            shapes[kernels[name].shape].append(name)
-        self.groups = list(shapes.values())
+            shapes[kernels[name].shape][name] = kernels[name]
+        self._groups = list(shapes.values())
         for index, (shape, members) in enumerate(shapes.items()):
             self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
             self.register_buffer(f"right_{index}", torch.ones(len(members), shape[1:].numel()))
@@ -80,32 +81,30 @@ class SpectrallyNormalised(nn.Module):
     @torch.no_grad()
     def power_iteration(self, count: int = 1) -> None:
         """Improve the estimates for the present kernels, in place."""
-        kernels = dict(self.body.named_parameters())
-        for index, names in enumerate(self.groups):
+        for index, kernels in enumerate(self._groups):
             left, right = self.get_buffer(f"left_{index}"), self.get_buffer(f"right_{index}")
-            matrices = _matrices([kernels[name] for name in names])
+            matrices = _matrices(kernels.values())
             for _ in range(count):
                 right.copy_(_unit(torch.matmul(left[:, None, :], matrices)[:, 0]))
                 left.copy_(_unit(torch.matmul(matrices, right[:, :, None])[:, :, 0]))
 
     def normalised(self) -> dict[str, Tensor]:
         """The kernels the body runs with, by name; differentiable, the singular vectors held constant."""
-        kernels = dict(self.body.named_parameters())
         result: dict[str, Tensor] = {}
-        for index, names in enumerate(self.groups):
+        for index, kernels in enumerate(self._groups):
             left, right = self.get_buffer(f"left_{index}"), self.get_buffer(f"right_{index}")
-            matrices = _matrices([kernels[name] for name in names])
+            matrices = _matrices(kernels.values())
             sigma = (left * torch.matmul(matrices, right[:, :, None])[:, :, 0]).sum(1)
             scaled = matrices / sigma.clamp_min(_EPSILON)[:, None, None]
-            for name, kernel in zip(names, scaled.unbind(), strict=True):
-                result[name] = kernel.view(kernels[name].shape)
+            for (name, kernel), matrix in zip(kernels.items(), scaled.unbind(), strict=True):
+                result[name] = matrix.view(kernel.shape)
         return result
 
     def forward(self, x: Tensor) -> Tensor:
         return functional_call(self.body, self.normalised(), (x,))
 
 
-def _matrices(kernels: list[Tensor]) -> Tensor:
+def _matrices(kernels: Iterable[Tensor]) -> Tensor:
     """(G, out, in * kh * kw)."""
     return torch.stack([kernel.flatten(1) for kernel in kernels])
 
