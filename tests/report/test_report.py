@@ -1,0 +1,138 @@
+"""What a run leaves behind: the best race driven again, its files, the pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.protocols import Decision
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.metrics.sinks.jsonl import JsonlSink
+from btr_tm.race.features import Features
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.report import plots, redrive
+from btr_tm.report.summary import CurveReport, RaceReport
+from btr_tm.run.evaluate import NOTHING, Evaluator
+from btr_tm.sim.compile import load_track
+from btr_tm.sim.flat import straight_track
+from btr_tm.sim.world import NO_KEYS
+
+SIZE = b"\x89PNG"
+
+
+class Weaver:
+    """Full throttle with a little steering now and then: actions that must be timed rightly."""
+
+    def __init__(self) -> None:
+        self.step = 0
+
+    def act(self, obs, explore):
+        self.step += 1
+        cars = len(obs.floats)
+        action = torch.full((cars,), (1 if self.step % 20 == 3 else 2 if self.step % 20 == 7 else 0))
+        return Decision(action, action == action, torch.zeros(cars, 12))
+
+
+def raced(track, delay_ticks):
+    """The canonical race of the weaver, seen by the environment."""
+
+    def env(cars):
+        features, reward = Features(), ProgressReward()
+        return SimVectorEnv(
+            track, features, reward, cars, (0, 0), action_delay_ticks=delay_ticks, start_pool=8
+        )
+
+    evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
+    evaluator.run(Weaver())
+    return evaluator.best
+
+
+@pytest.fixture(scope="module")
+def track():
+    return straight_track(length_m=200.0)
+
+
+@pytest.mark.parametrize("delay_ticks", [0, 3])
+def test_race_driven_again_from_its_inputs_takes_the_time_the_environment_saw(track, delay_ticks, tmp_path):
+    best = raced(track, delay_ticks)
+    assert best.finished
+    again = redrive.redrive(track, redrive.per_tick(best.actions, 5, delay_ticks))
+    assert again.finished and again.time_ms == best.time_ms
+    path = tmp_path / "race.inputs"
+    redrive.inputs_of(track, again).write(path)
+    from_file = InputsFile.read(path)
+    assert from_file.time_ms == best.time_ms
+    assert redrive.redrive(track, from_file.actions).time_ms == best.time_ms
+
+
+def test_redriven_race_ends_at_the_finish(track):
+    race = redrive.redrive(track, torch.zeros(3000, dtype=torch.int64))
+    assert race.finished and len(race.actions) == len(race.pose.s_m) == race.time_ms // 10
+    assert float(race.pose.s_m[-2]) < track.finish_m <= float(race.pose.s_m[-1])
+
+
+def test_delay_holds_no_keys():
+    assert redrive.per_tick(torch.tensor([4, 0]), 2, 3).tolist() == [NO_KEYS] * 3 + [4, 4, 0, 0]
+
+
+def test_report_writes_every_file_and_names_it(track, tmp_path):
+    record = JsonlSink(tmp_path / "record.jsonl")
+    for row in rows():
+        record.write(row)
+    said = []
+    made = RaceReport("title", track).make(raced(track, 0), tmp_path, said.append)
+    assert said == [] and made["best_race_s"] > 3
+    for name in ("curve", "race_line"):
+        assert open(made[name], "rb").read(4) == SIZE
+    assert InputsFile.read(made["inputs"]).time_ms == round(1000 * made["best_race_s"])
+
+
+def test_report_says_when_the_race_takes_another_time_driven_again(track, tmp_path):
+    (tmp_path / "record.jsonl").touch()
+    best = raced(track, 0)._replace(time_ms=10)
+    said = []
+    RaceReport("title", track).make(best, tmp_path, said.append)
+    assert len(said) == 1 and "0.01 s" in said[0]
+
+
+def test_run_that_never_raced_still_has_its_curve(track, tmp_path):
+    (tmp_path / "record.jsonl").touch()
+    assert set(RaceReport("title", track).make(NOTHING, tmp_path, print)) == {"curve"}
+    assert set(CurveReport("title").make(NOTHING, tmp_path, print)) == {"curve"}
+
+
+def rows():
+    """A record as training writes it: times appear late, some are missing."""
+    for frames in range(0, 1000, 100):
+        row = {"frames": frames, "race/finish_rate": frames / 1000, "eval/finish_rate": frames / 1000}
+        row |= {"eval/progress_mean": 0.5, "race/return": 1.0, "eval/return_mean": 2.0}
+        if frames > 400:
+            row |= {"eval/mean_time_s": 30.0, "eval/std_time_s": 1.0, "eval/best_canonical_time_s": 29.0}
+        if frames == 600:
+            row |= {"eval/canonical_time_s": 29.0}
+        yield row
+
+
+def test_curve_without_a_single_finish_is_drawn(tmp_path):
+    unfinished = [{k: v for k, v in row.items() if "time" not in k} for row in rows()]
+    assert plots.learning_curve(unfinished, tmp_path / "curve.png", "title").stat().st_size > 5000
+
+
+def test_page_is_seen_from_above_and_not_mirrored():
+    # east is x, south is z; the driver's right of a road heading south (z grows) is west
+    track = straight_track(length_m=100.0)
+    left, right = plots._edges(track)
+    heading, aside = left[10] - left[0], right[0] - left[0]
+    assert heading[0] * aside[1] - heading[1] * aside[0] < 0  # clockwise from the heading, as on any map
+
+
+def test_gap_of_a_jump_is_left_out_of_the_road():
+    assert plots._stretches(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
+    assert len(plots._stretches(load_track("a01").ribbon.road.numpy() > 0.5)) == 2
+
+
+def test_frames_read_well():
+    assert [plots.frames_text(n) for n in (0, 250_000, 1_500_000)] == ["0", "250k", "1.5M"]
