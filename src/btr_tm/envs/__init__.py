@@ -1,1 +1,12 @@
-"""Backends: every game as a gymnasium VectorEnv of tensors."""
+"""Backends: every game as a gymnasium VectorEnv of tensors. Importing this registers one-car tracks."""
+
+import gymnasium
+
+TRACKS = ("a01", "oval", "s_bends", "hills", "dirt_and_turbo")
+
+for _track in TRACKS:
+    gymnasium.register(
+        id=f"btr_tm/{''.join(part.capitalize() for part in _track.split('_'))}-v0",
+        entry_point="btr_tm.envs.single:SingleEnv",
+        kwargs={"track": _track},
+    )

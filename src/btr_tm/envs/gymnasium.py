@@ -1,0 +1,156 @@
+"""Any gymnasium environment with discrete actions as a backend: tasks that are not ours, to learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Obs, Races
+from btr_tm.envs.game import Blind, Eyes, Game, make
+
+EVALUATION_SEED = 2**32 - 1  # shared by all runs; training seeds are smaller
+DEFAULT_FPS = 50
+
+
+class GymnasiumVectorEnv(VectorEnv):
+    """`cars` copies of the environment `id`, one after the other in this process, under SAME_STEP autoreset.
+
+    Every episode has a seed of its own, made from run seed, car and episode number. In `Races`, `progress_m`
+    is the return so far, `time_ms` counts steps at the frame rate the environment states, and an episode is
+    finished when its return reached the environment's reward threshold (LunarLander-v3: 200, CarRacing-v3:
+    900) or, where there is none, when it ended by itself. A picture observed is the image; no floats remain.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        id: str,
+        cars: int,
+        image: str = "none",
+        image_size: tuple[int, int] = (64, 64),
+        frame_stack: int = 1,
+        options: dict[str, Any] | None = None,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+    ) -> None:
+        if image not in ("none", "pixels"):
+            raise UserError(f"expected env.image out of none, pixels, got {image!r}; correct the choice")
+        looks = image == "pixels" and image_size[0] > 0
+        self.eyes: Eyes | Blind = Eyes((image_size[0], image_size[1]), frame_stack) if looks else Blind()
+        self.games = [Game(make(id, self.eyes, options or {}), self.eyes) for _ in range(cars)]
+        self.num_envs, self.device, self.seed = cars, torch.device(device), seed
+        env = self.games[0].env
+        fps = env.metadata.get("render_fps") or DEFAULT_FPS
+        self._step_ms = round(1000 / fps)
+        self._threshold = env.spec.reward_threshold if env.spec else None
+        self._restarts = True
+        self._set_spaces(env, self.eyes.shape)
+
+    def _set_spaces(self, env: gymnasium.Env, image_shape: tuple[int, ...]) -> None:
+        self.games[0].start(0)
+        self.image_shape, self.actions = tuple(image_shape), int(env.action_space.n)  # type: ignore[attr-defined]
+        self.layout = FloatLayout.generic(len(self.games[0].floats))
+        self.single_observation_space = gymnasium.spaces.Dict(
+            {
+                "image": gymnasium.spaces.Box(0, 255, self.image_shape, np.uint8),
+                "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
+            }
+        )
+        self.single_action_space = gymnasium.spaces.Discrete(self.actions)
+        self.observation_space = gymnasium.vector.utils.batch_space(
+            self.single_observation_space, self.num_envs
+        )
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
+
+    def reset(  # type: ignore[override]
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, dict[str, Any]]:
+        """Begin episodes: `options["start"]` is "training" (default), "canonical" or "evaluation".
+
+        Evaluation episodes are the same in every run, the canonical one is their first, and none restarts.
+        """
+        self.seed = self.seed if seed is None else seed
+        start = (options or {}).get("start", "training")
+        if start not in ("training", "canonical", "evaluation"):
+            raise UserError(
+                f"expected a start out of training, canonical, evaluation, got {start!r}; correct it"
+            )
+        self._restarts = start == "training"
+        for car, game in enumerate(self.games):
+            game.episode = -1
+            fixed = episode_seed(EVALUATION_SEED, car if start == "evaluation" else 0, 0)
+            game.start(episode_seed(self.seed, car, 0) if self._restarts else fixed)
+        return self._observe(), {"potential": torch.zeros(self.num_envs, device=self.device)}
+
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
+        """One step of every copy: `action` (E,) int64; info as described at `SimVectorEnv`."""
+        chosen = self._checked(action)
+        was_over = [game.over for game in self.games]
+        outcomes = [game.step(a) for game, a in zip(self.games, chosen, strict=True)]
+        reward, terminated, truncated = (self._tensor(column) for column in zip(*outcomes, strict=True))
+        races = self._races(was_over, terminated)
+        final = obs = self._observe()
+        ended = [car for car, game in enumerate(self.games) if game.over and self._restarts]
+        for car in ended:
+            self.games[car].start(episode_seed(self.seed, car, self.games[car].episode + 1))
+        if ended:
+            obs = self._observe()
+        zero = torch.zeros_like(reward)
+        info = {"final_obs": final, "final_potential": zero, "potential": zero, "races": races}
+        return obs, reward, terminated, truncated, info
+
+    def _checked(self, action: Tensor) -> list[int]:
+        chosen = torch.as_tensor(action).tolist()
+        for a in chosen:
+            if not (isinstance(a, int) and 0 <= a < self.actions):
+                raise UserError(f"expected whole-numbered actions from 0 to {self.actions - 1}, got {a}")
+        return chosen
+
+    def _races(self, was_over: list[bool], terminated: Tensor) -> Races:
+        games = self.games
+        total = self._tensor([game.total for game in games])
+        over = self._tensor([game.over for game in games])
+        return Races(
+            done=over & ~self._tensor(was_over),
+            finished=over & (terminated if self._threshold is None else total >= self._threshold),
+            time_ms=self._tensor([len(game.actions) * self._step_ms for game in games]),
+            progress_m=total,
+            from_start=torch.ones_like(over),
+            reward=total,
+        )
+
+    def _observe(self) -> Obs:
+        image = torch.stack([game.image for game in self.games])
+        return Obs(image.to(self.device), torch.stack([game.floats for game in self.games]).to(self.device))
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.tensor(values, device=self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seed and, per copy, the episode number and its actions so far, which lead to the present state."""
+        games = [{"episode": game.episode, "actions": list(game.actions)} for game in self.games]
+        return {"seed": self.seed, "games": games}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Drive every episode of a training reset again up to where it was; this takes as long as it took."""
+        self.seed, self._restarts = state["seed"], True
+        for car, (game, saved) in enumerate(zip(self.games, state["games"], strict=True)):
+            game.replay(episode_seed(self.seed, car, saved["episode"]), saved["episode"], saved["actions"])
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close every copy."""
+        for game in self.games:
+            game.env.close()
+
+
+def episode_seed(*parts: int) -> int:
+    """A seed that looks unrelated for every combination of parts."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])

@@ -1,0 +1,108 @@
+"""One car as an ordinary gymnasium.Env of NumPy arrays, for libraries that are not ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.types import Obs
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.race.actions import check_actions
+from btr_tm.race.features import Features
+from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.sim.compile import load_track
+
+
+class SingleEnv(gymnasium.Env):
+    """A race on `track`, one decision every 50 ms; "btr_tm/A01-v0" and so on for the shipped tracks.
+
+    Observation: {"image": uint8 (H, W, 1) grey, "floats": float32 (F,), physical units as in core/floats.py}.
+    Action: row of race.actions.TABLE. Crossing the line terminates; standing still or 5 minutes truncate.
+    A share `anywhere_share` of the races starts rolling somewhere along the track, the others at the line;
+    `reset(options={"start": "canonical"})` starts at the line in any case. More `options` go to SimVectorEnv.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def __init__(
+        self,
+        track: str = "a01",
+        render_mode: str | None = None,
+        image_size: tuple[int, int] = (64, 64),
+        render_size: tuple[int, int] = (360, 640),
+        anywhere_share: float = 0.0,
+        features: Any = None,
+        reward: Any = None,
+        **options: Any,
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise UserError(
+                f"expected render_mode None or rgb_array, got {render_mode!r}; choose one of them"
+            )
+        self._cars = SimVectorEnv(
+            load_track(track),
+            features or Features(),
+            reward or ProgressReward(),
+            cars=1,
+            image_size=image_size,
+            start_pool=1,
+            **options,
+        )
+        self.render_mode, self._render_size, self._anywhere_share = render_mode, render_size, anywhere_share
+        self._view: Any = None
+        floats = gymnasium.spaces.Box(-np.inf, np.inf, (self._cars.layout.size,), np.float32)
+        image = gymnasium.spaces.Box(0, 255, (*image_size, 1), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({"image": image, "floats": floats})
+        self.action_space = self._cars.single_action_space
+
+    @torch.no_grad()
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Begin a race; `options["start"]` "canonical" forces the start line."""
+        super().reset(seed=seed)
+        generator = torch.Generator().manual_seed(int(self.np_random.integers(2**31)))
+        share = 0.0 if (options or {}).get("start") == "canonical" else self._anywhere_share
+        starts = self._cars.starts
+        sim = starts.training(1, share, generator)
+        self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim))
+        return _arrays(seen.obs), {"time_ms": 0, "progress_m": 0.0, "finished": False}
+
+    @torch.no_grad()
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """One decision; raises UserError for an action out of 0..11."""
+        check_actions(action)
+        chosen = torch.tensor([int(action)], device=self._cars.device)
+        self._drive, seen, outcome = self._cars.race.decide(self._drive, chosen)
+        races = outcome.races
+        info = {
+            "time_ms": int(races.time_ms),
+            "progress_m": float(races.progress_m),
+            "finished": bool(races.finished),
+        }
+        reward = float(outcome.reward)
+        return _arrays(seen.obs), reward, bool(outcome.terminated), bool(outcome.truncated), info
+
+    @torch.no_grad()
+    def render(self) -> np.ndarray | None:  # type: ignore[override]
+        """The colour view (H, W, 3) uint8, where `render_mode` asks for it."""
+        if self.render_mode is None:
+            return None
+        if self._view is None:
+            from btr_tm.sim.colour import ColourView  # the scene in colour takes memory: only for who looks
+
+            self._view = ColourView(self._cars.track, *self._render_size)
+        return self._view(self._cars.race.world.pose(self._drive.sim))[0].cpu().numpy()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._cars.close()
+
+
+def _arrays(obs: Obs) -> dict[str, np.ndarray]:
+    image, floats = obs.image[0].permute(1, 2, 0), obs.floats[0]
+    return {"image": image.contiguous().cpu().numpy(), "floats": floats.cpu().numpy()}

@@ -1,0 +1,130 @@
+"""The backends that must keep the contract, in sizes that make races end within a few decisions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from btr_tm.core.types import Obs
+from btr_tm.envs.game import Game
+from btr_tm.envs.gymnasium import GymnasiumVectorEnv, episode_seed
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.race.features import Features
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.linesight import LinesightReward
+from btr_tm.sim.compile import load_track
+
+CORRIDOR = "btr_tm_tests/Corridor-v0"
+
+
+class Corridor(gymnasium.Env):
+    """Walk from a random place beyond 4; backwards, stay, forwards. Both ways to end come soon."""
+
+    observation_space = gymnasium.spaces.Box(-100, 100, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(3)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        super().reset(seed=seed)
+        self.place, self.steps = self.np_random.uniform(0, 2), 0
+        return self._observe(), {}
+
+    def step(self, action: int):
+        self.place, self.steps = self.place + action - 1, self.steps + 1
+        return self._observe(), action - 1.25, bool(self.place > 4), False, {}
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.place, self.steps], np.float32)
+
+    def render(self) -> np.ndarray:
+        return np.full((8, 12, 3), np.clip(20 * self.place, 0, 255), np.uint8)
+
+
+gymnasium.register(CORRIDOR, entry_point=Corridor, max_episode_steps=9)
+
+
+def corridor(cars: int = 3, seed: int = 0, **options: Any) -> GymnasiumVectorEnv:
+    return GymnasiumVectorEnv(CORRIDOR, cars, seed=seed, **options)
+
+
+def corridor_seen(cars: int = 3, seed: int = 0) -> GymnasiumVectorEnv:
+    return corridor(cars, seed, image="pixels", image_size=(4, 6), frame_stack=2)
+
+
+def lunar_lander(cars: int = 3, seed: int = 0) -> GymnasiumVectorEnv:
+    return GymnasiumVectorEnv("LunarLander-v3", cars, seed=seed, options={"max_episode_steps": 25})
+
+
+def car_racing(cars: int = 1, seed: int = 0) -> GymnasiumVectorEnv:
+    options = {"continuous": False, "max_episode_steps": 4}
+    return GymnasiumVectorEnv("CarRacing-v3", cars, "pixels", (32, 32), 3, options, seed=seed)
+
+
+def simulator(cars: int = 3, seed: int = 0, image_size: tuple[int, int] = (16, 24)) -> SimVectorEnv:
+    return SimVectorEnv(
+        load_track("oval"),
+        Features(line_points=8),
+        LinesightReward(),
+        cars,
+        image_size,
+        cut_offs=CutOffs(race_ms=1200, no_progress_ms=500),
+        start_pool=8,
+        seed=seed,
+    )
+
+
+def blind_simulator(cars: int = 3, seed: int = 0) -> SimVectorEnv:
+    return simulator(cars, seed, (0, 0))
+
+
+def driven_by_rules(env: SimVectorEnv, action: Tensor) -> Obs:
+    """What the pure function of the simulator shows after `action`."""
+    return env.race.decide(env.drive, action)[1].obs
+
+
+def driven_again(env: GymnasiumVectorEnv, action: Tensor) -> Obs:
+    """What raw environments show that are driven from their seeds to the same state, and one step on."""
+    state = env.state_dict()
+    games = [Game(gymnasium.make(game.env.spec), env.eyes) for game in env.games]
+    for car, (game, saved) in enumerate(zip(games, state["games"], strict=True)):
+        game.replay(episode_seed(state["seed"], car, saved["episode"]), 0, saved["actions"])
+        game.step(int(action[car]))
+    return Obs(torch.stack([g.image for g in games]), torch.stack([g.floats for g in games]))
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How to build a backend, and what it should show after an action, found in another way."""
+
+    make: Callable[..., Any]
+    successor: Callable[[Any, Tensor], Obs]
+    box2d: bool = False
+    checks_actions: bool = True
+
+
+BACKENDS = {
+    "simulator": Backend(simulator, driven_by_rules, checks_actions=False),
+    "blind_simulator": Backend(blind_simulator, driven_by_rules, checks_actions=False),
+    "corridor": Backend(corridor, driven_again),
+    "corridor_seen": Backend(corridor_seen, driven_again),
+    "lunar_lander": Backend(lunar_lander, driven_again, box2d=True),
+}
+
+
+def need_box2d() -> None:
+    """Skip without Box2D; its binding warns while it is imported, and crashes if that is made an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("Box2D")
+        pytest.importorskip("pygame")

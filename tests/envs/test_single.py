@@ -1,0 +1,99 @@
+"""The registered environment: gymnasium's own checks, and a library that is not ours learning on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+import btr_tm.envs
+from btr_tm.core.errors import UserError
+from btr_tm.race.progress import CutOffs
+from btr_tm.sim.compile import shipped_tracks
+
+needs_view = pytest.mark.skipif(
+    importlib.util.find_spec("btr_tm.sim.colour") is None, reason="there is no colour view to render"
+)
+
+
+def test_every_shipped_track_is_registered() -> None:
+    ids = {spec.kwargs["track"]: id for id, spec in gymnasium.registry.items() if spec.namespace == "btr_tm"}
+    assert sorted(ids) == sorted(btr_tm.envs.TRACKS) == shipped_tracks()
+    assert ids["a01"] == "btr_tm/A01-v0" and ids["dirt_and_turbo"] == "btr_tm/DirtAndTurbo-v0"
+
+
+@pytest.mark.filterwarnings("ignore:.*infinity")  # floats in physical units have no bounds
+def test_gymnasium_finds_nothing_wrong() -> None:
+    env = gymnasium.make("btr_tm/A01-v0")
+    check_env(env.unwrapped, skip_render_check=True)
+    env.close()
+
+
+@needs_view
+def test_rendering_gives_a_colour_picture_of_the_present_state() -> None:
+    env = gymnasium.make("btr_tm/Oval-v0", render_mode="rgb_array", render_size=(90, 160))
+    env.reset(seed=0)
+    first = env.render()
+    for _ in range(20):
+        env.step(0)
+    later = env.render()
+    assert first.shape == later.shape == (90, 160, 3) and first.dtype == np.uint8
+    assert first.std() > 10 and (first != later).mean() > 0.05
+    env.close()
+
+
+def test_accelerating_gains_ground_and_standing_still_truncates() -> None:
+    env = gymnasium.make("btr_tm/Oval-v0", image_size=(8, 8), cut_offs=CutOffs(no_progress_ms=300))
+    env.reset(seed=0)
+    for _ in range(20):
+        obs, reward, terminated, truncated, info = env.step(0)
+    assert info["time_ms"] == 1000 and info["progress_m"] > 5 and not (terminated or truncated)
+    assert env.observation_space.contains(obs) and isinstance(reward, float)
+    env.reset()
+    steps = 0
+    while not truncated:
+        _, _, terminated, truncated, info = env.step(3)
+        steps += 1
+    assert steps == 7 and not terminated and not info["finished"]
+    env.close()
+
+
+def test_races_start_where_the_seed_says() -> None:
+    env = gymnasium.make("btr_tm/Oval-v0", image_size=(8, 8), anywhere_share=1.0)
+    one, other, again = (env.reset(seed=seed)[0]["floats"] for seed in (1, 2, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    canonical = [env.reset(seed=seed, options={"start": "canonical"})[0]["floats"] for seed in (1, 2)]
+    assert np.array_equal(*canonical)
+    env.close()
+
+
+@pytest.mark.parametrize("action", [12, -1, 0.5])
+def test_an_action_that_does_not_exist_is_refused(action) -> None:
+    env = gymnasium.make("btr_tm/Oval-v0", image_size=(8, 8), disable_env_checker=True)
+    env.reset(seed=0)
+    with pytest.raises(UserError, match="actions"):
+        env.step(action)
+    env.close()
+
+
+@pytest.mark.slow
+def test_stable_baselines_trains_on_it() -> None:
+    """DQN on image and floats for 3000 steps: finite losses, changed weights, a policy that answers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it imports is not ours to mend
+        sb3 = pytest.importorskip("stable_baselines3")
+    env = gymnasium.make("btr_tm/Oval-v0", image_size=(40, 40))
+    model = sb3.DQN("MultiInputPolicy", env, buffer_size=4000, learning_starts=500, seed=0, device="cpu")
+    before = torch.nn.utils.parameters_to_vector(model.q_net.parameters()).clone()
+    model.learn(total_timesteps=3000)
+    after = torch.nn.utils.parameters_to_vector(model.q_net.parameters())
+    assert model.num_timesteps == 3000
+    assert bool(after.isfinite().all()) and not torch.equal(before, after)
+    action, _ = model.predict(env.reset(seed=0)[0], deterministic=True)
+    assert env.action_space.contains(int(action))
+    env.close()
