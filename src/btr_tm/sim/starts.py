@@ -24,7 +24,7 @@ class Starts:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._speed_mps = plausible_speed(world).to(world.device)
+        self.ceiling_mps = plausible_speed(world).to(world.device)
         self._allowed_m = _allowed(world).to(world.device)
 
     def canonical(self, count: int) -> SimState:
@@ -61,7 +61,7 @@ class Starts:
         s_m = self._allowed_m[pick]
         here = self.world.track.at(s_m)
         station = ((s_m - self.world.track.start_m) / self.world.track.spacing_m).long()
-        speed_mps = self._speed_mps[station] * (0.4 + 0.6 * speed)
+        speed_mps = self.ceiling_mps[station] * (0.4 + 0.6 * speed)
         d_m = (aside * 2 - 1) * (here.half_width_m - 2).clamp(min=0) * 0.6
         yaw_rad = (yaw * 2 - 1) * math.radians(5)
         anywhere = chosen < anywhere_share

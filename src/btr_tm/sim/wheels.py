@@ -15,7 +15,7 @@ from btr_tm.sim.ribbon import GRASS, OTHER, RibbonPoint
 from btr_tm.sim.road import REACH_M
 
 SLIDING = 0.1  # a wheel slides from this share of full slip
-_ROLL_M = 0.0004  # m of damper per m/s^2 of sideways acceleration: 2 to 3 cm in a fast curve
+_ROLL_M = 0.00025  # m of damper per m/s^2 of sideways acceleration: 1 to 2 cm in a fast curve
 
 
 def axes(body: Body) -> tuple[Tensor, Tensor, Tensor]:
