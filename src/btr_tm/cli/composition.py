@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +161,12 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # bare ones are Hydra's
-        raise user_error(error, known_names()) from error
+        search_path = _loader().config_search_path
+        raise user_error(error, known_names(tuple(part.path for part in search_path.get_path()))) from error
 
 
-def known_names() -> dict[str, list[str]]:
+@cache
+def known_names(search_path: tuple[str, ...]) -> dict[str, list[str]]:
     """Choices by group and keys by node of the base configuration, for error messages."""
     loader = _loader()
     groups = {group: loader.get_group_options(group) for group in _groups(loader)}

@@ -1,0 +1,204 @@
+"""The composition rules, each tried on what ships in conf/."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from btr_tm.cli import composition
+from btr_tm.cli.composition import Composition, compose_jobs, conf_dir, refuse_twins
+from btr_tm.core.errors import UserError
+
+EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+ABLATIONS = sorted(path.stem for path in (conf_dir() / "ablation").glob("*.yaml"))
+LEFT_OUT = [name for name in ABLATIONS if name.startswith("no_")]
+ADDED = [name for name in ABLATIONS if name.startswith("plus_")]
+OFF = ["target=ddqn", "encoder=cnn", "head=plain"]
+INGREDIENTS = (
+    ("target", "Munchausen"),
+    ("encoder.body", "ImpalaBody"),
+    ("encoder.pool", "AdaptiveMaxPool"),
+    ("encoder.norm", "SpectralNorm"),
+    ("head.norm", "LayerNorm"),
+    ("head.linear", "Noisy"),
+)
+
+
+@cache
+def cached(*overrides: str) -> Composition:
+    return composition.compose_job(overrides)
+
+
+def compose_job(overrides: list[str], config_dir: str | None = None) -> Composition:
+    """Composing costs a fifth of a second, so each command line is composed once."""
+    return composition.compose_job(overrides, config_dir) if config_dir else cached(*overrides)
+
+
+def target(job: Composition, path: str) -> str:
+    node = job.values
+    for key in path.split("."):
+        node = node[key]
+    return node["_target_"].rpartition(".")[2]
+
+
+def ingredients(job: Composition) -> set[str]:
+    return {name for path, name in INGREDIENTS if target(job, path) == name}
+
+
+ALL = {name for _, name in INGREDIENTS}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiments_compose(experiment: str) -> None:
+    job = compose_job([f"+experiment={experiment}"])
+    assert job.folder == Path("runs") / experiment / "base" / "s0"
+
+
+def test_without_an_experiment_there_is_no_ingredient() -> None:
+    assert ingredients(compose_job([])) == set()
+    assert ingredients(compose_job(["+experiment=a01_v2"])) == set()
+
+
+@pytest.mark.parametrize("experiment", ["quickstart", "a01_v4_btr"])
+def test_btr_has_all_six(experiment: str) -> None:
+    assert ingredients(compose_job([f"+experiment={experiment}"])) == ALL
+
+
+@pytest.mark.parametrize(
+    ("choice", "gone"),
+    [
+        ("target=ddqn", {"Munchausen"}),
+        ("target=max", {"Munchausen"}),
+        ("encoder=cnn_sn_pool", {"ImpalaBody"}),
+        ("encoder=impala_sn", {"AdaptiveMaxPool"}),
+        ("encoder=impala_pool", {"SpectralNorm"}),
+        ("encoder=impala", {"AdaptiveMaxPool", "SpectralNorm"}),
+        ("encoder=cnn", {"ImpalaBody", "AdaptiveMaxPool", "SpectralNorm"}),
+        ("head=noisy", {"LayerNorm"}),
+        ("head=ln", {"Noisy"}),
+        ("head=plain", {"LayerNorm", "Noisy"}),
+        ("encoder/norm=none", {"SpectralNorm"}),
+    ],
+)
+def test_one_ingredient_is_left_out_by_group_choice(choice: str, gone: set[str]) -> None:
+    assert ingredients(compose_job(["+experiment=a01_v4_btr", choice])) == ALL - gone
+
+
+def test_presets_and_their_parts_combine() -> None:
+    job = compose_job(["encoder=impala", "encoder/pool=adaptive_max"])
+    assert ingredients(job) == {"ImpalaBody", "AdaptiveMaxPool"}
+
+
+def test_every_ingredient_off_is_the_baseline() -> None:
+    off = compose_job(["+experiment=a01_v4_btr", *OFF])
+    assert off.fingerprint == compose_job(["+experiment=a01_v2"]).fingerprint
+
+
+@pytest.mark.parametrize("ablation", LEFT_OUT)
+def test_each_ablation_takes_exactly_one_ingredient_off(ablation: str) -> None:
+    assert len(ingredients(compose_job(["+experiment=a01_v4_btr", f"+ablation={ablation}"]))) == 5
+
+
+@pytest.mark.parametrize("ablation", ADDED)
+def test_each_addition_puts_exactly_one_ingredient_on(ablation: str) -> None:
+    assert len(ingredients(compose_job(["+experiment=a01_v2", f"+ablation={ablation}"]))) == 1
+
+
+def test_ablations_stack_to_the_baseline() -> None:
+    job = compose_job(["+experiment=a01_v4_btr", f"+ablation=[{','.join(LEFT_OUT)}]"])
+    assert job.fingerprint == compose_job(["+experiment=a01_v2"]).fingerprint
+
+
+@pytest.mark.parametrize("experiment", ["quickstart", "a01_v4_btr"])
+def test_all_arms_of_leave_one_out_differ(experiment: str) -> None:
+    arms = ",".join(["none", *LEFT_OUT])
+    jobs = compose_jobs([f"+experiment={experiment}", f"+ablation={arms}", "seed=0"])
+    assert len({job.fingerprint for job in jobs}) == 1 + len(LEFT_OUT)
+    assert len({job.folder for job in jobs}) == len(jobs) == 1 + len(LEFT_OUT)
+
+
+def test_ablation_none_is_the_experiment_itself() -> None:
+    none = compose_job(["+experiment=quickstart", "+ablation=none"])
+    plain = compose_job(["+experiment=quickstart"])
+    assert (none.fingerprint, none.folder) == (plain.fingerprint, plain.folder)
+
+
+def test_an_ablation_before_its_experiment_is_refused() -> None:
+    with pytest.raises(UserError, match="expected the experiment before its ablation"):
+        compose_job(["+ablation=no_noisy", "+experiment=quickstart"])
+
+
+def test_an_ablation_among_the_sweeper_parameters_is_refused(tmp_path: Path) -> None:
+    # Hydra puts the sweeper's parameters in front, where the experiment's presets undo them.
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    sweep = "hydra:\n  sweeper:\n    params:\n      +ablation: none,no_noisy\n"
+    (folder / "mine.yaml").write_text(f"# @package _global_\ndefaults:\n  - a01_v4_btr\n{sweep}")
+    with pytest.raises(UserError, match="expected the experiment before its ablation"):
+        compose_jobs(["+experiment=mine"], str(tmp_path))
+
+
+def test_an_ablation_that_a_later_choice_undoes_is_refused() -> None:
+    with pytest.raises(UserError, match="expected ablation=no_noisy to end in head/linear=plain"):
+        compose_job(["+experiment=quickstart", "+ablation=no_noisy", "head/linear=noisy"])
+
+
+def test_two_arms_with_one_fingerprint_are_refused() -> None:
+    with pytest.raises(UserError, match="'base' and 'no_noisy' with the same configuration"):
+        compose_jobs(["+experiment=a01_v2", "+ablation=none,no_noisy"])
+    with pytest.raises(UserError, match="expected arms that differ"):
+        compose_jobs(["+experiment=a01_v4_btr", "target=munchausen,ddqn", "profile.cars=256,256"])
+
+
+def test_two_experiments_that_only_differ_in_name_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - a01_v2\n  - _self_\nname: mine\n")
+    jobs = [compose_job([f"+experiment={name}"], str(tmp_path)) for name in ("a01_v2", "mine")]
+    assert jobs[0].folder != jobs[1].folder
+    with pytest.raises(UserError, match="expected arms that differ"):
+        refuse_twins([*jobs, compose_job(["+experiment=mine", "target=ddqn"], str(tmp_path))])
+
+
+@pytest.mark.parametrize("label", ["seed=1", "logger=none", "runs_dir=x", "device=cpu", "name=x"])
+def test_labels_do_not_change_the_fingerprint(label: str) -> None:
+    assert compose_job([label]).fingerprint == compose_job([]).fingerprint
+
+
+@pytest.mark.parametrize("value", ["profile=smoke", "target.over=quantile", "convention.kappa=0.005"])
+def test_everything_else_does(value: str) -> None:
+    base = ["target=max"]
+    assert compose_job([*base, value]).fingerprint != compose_job(base).fingerprint
+
+
+def test_a_profile_beats_the_experiment() -> None:
+    small = compose_job(["+experiment=a01_v4_btr", "profile=smoke"])
+    assert small.values["encoder"]["body"]["model_size"] == small.values["profile"]["impala_model_size"] < 1
+
+
+def test_run_folders_are_deterministic_and_flat() -> None:
+    job = compose_job(["+experiment=a01_v4_btr", "encoder/pool=none", "seed=7", "runs_dir=elsewhere"])
+    assert job.folder.as_posix() == "elsewhere/a01_v4_btr/encoder.pool=none/s7"
+
+
+def test_groups_sweep() -> None:
+    jobs = compose_jobs(["+experiment=a01_v4_btr", "encoder=impala,impala_sn", "seed=0,1"])
+    assert [job.folder.as_posix().split("/")[2:] for job in jobs] == [
+        list(pair) for pair in itertools.product(["encoder=impala", "encoder=impala_sn"], ["s0", "s1"])
+    ]
+
+
+def test_an_experiment_of_the_user_can_inherit(tmp_path: Path) -> None:
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    text = (
+        "# @package _global_\ndefaults:\n  - a01_v4_btr\n  - override /encoder: cnn\n  - _self_\nname: mine\n"
+    )
+    (folder / "mine.yaml").write_text(text)
+    job = compose_job(["+experiment=mine"], str(tmp_path))
+    assert ingredients(job) == {"Munchausen", "LayerNorm", "Noisy"}
+    with pytest.raises(UserError, match="--config-dir"):
+        compose_job([], str(tmp_path / "absent"))

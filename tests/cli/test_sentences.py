@@ -1,0 +1,83 @@
+"""What a user reads after a mistake: one line, what is valid, and the nearest guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from btr_tm.cli.composition import compose_job
+from btr_tm.core.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ["encoder=impla"],
+            r"unknown choice encoder=impla; did you mean 'impala'\? valid: cnn, cnn_pool, .*none",
+        ),
+        (
+            ["+experiment=quick"],
+            r"unknown choice experiment=quick; did you mean 'quickstart'\? valid: a01_v2",
+        ),
+        (["+ablation=no_nois"], "unknown choice ablation=no_nois; did you mean 'no_noisy'"),
+        (["enc=cnn"], r"unknown .*'enc'; did you mean 'env'\?"),
+        (["encoder/bdy=impala"], r"unknown .*'encoder/bdy'; did you mean 'body'\?"),
+        (["profile.cas=3"], r"unknown key 'profile\.cas'; did you mean 'cars'\? valid: batch_size"),
+        (["+profile.cas=3"], r"unknown key 'profile\.cas'; did you mean 'cars'\?"),
+        (["+foo=3"], "unknown key 'foo'; valid: alternatives, collector"),
+        (["target.alpha=3"], r"unknown key 'target\.alpha'"),
+        (["encoder=none", "encoder/body=impala"], "encoder/body cannot be chosen here"),
+        (["experiment=quickstart"], r"type \+experiment="),
+        (["+encoder=cnn"], r"without the \+"),
+        (["seed=0,1"], "add -m to sweep over both"),
+        (["a b"], "write key=value"),
+        (["profile=[a"], "write key=value"),
+        (["seed=${nothing}"], "nothing"),
+        (["~target"], "expected a value for 'target', got none"),
+        (["target=null"], "override"),
+        (["seed=zero"], "expected a whole number for 'seed', got 'zero'"),
+        (["profile.cars=2.5"], "expected a whole number for 'profile.cars', got 2.5"),
+        (["profile.precision=fp16"], "expected fp32 or bf16 for 'profile.precision', got 'fp16'"),
+        (["on_existing=ask"], "expected resume or overwrite"),
+        (["profile=3"], "override must be a string"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        compose_job(overrides)
+    assert "\n" not in str(caught.value)
+    assert "HYDRA" not in str(caught.value)
+
+
+def experiment(folder: Path, text: str) -> list[str]:
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+    return ["+experiment=mine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("profile:\n  cas: 3\n", r"unknown key 'profile\.cas'; did you mean 'cars'\?"),
+        ("convention:\n  kapa: 1\n", r"unknown key 'convention\.kapa'; did you mean 'kappa'\?"),
+        ("targt:\n  alpha: 1\n", r"unknown key 'targt'; did you mean 'target'\?"),
+        ("schedule:\n  sped: 1\n", r"unknown key 'schedule\.sped'; did you mean 'speed'\?"),
+        ("defaults:\n  - override /encodr: cnn\n", "encodr"),
+        ("defaults:\n  - override /encoder: cn\n", r"unknown choice encoder=cn; did you mean 'cnn'\?"),
+        ("profile: [\n", "."),
+    ],
+)
+def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        compose_job(experiment(tmp_path, text), str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_floats_are_integers() -> None:
+    from btr_tm.cli.validate import structure
+
+    values = structure(compose_job(["profile.total_frames=1e6"]).values)
+    assert values["profile"]["total_frames"] == 1_000_000
+    assert isinstance(values["profile"]["total_frames"], int)
