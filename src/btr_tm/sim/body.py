@@ -14,7 +14,7 @@ from btr_tm.sim.scene import Framing, View
 
 SHADOW, BODY, REAR = 0, 3, 6
 STEER = 0.45  # sine of the front wheels' largest angle
-WINDOW = (0.48, 1.0, 0.28, 0.72)  # top, bottom, left, right as shares of the picture
+WINDOW = (0.48, 1.0, 0.3, 0.7)  # top, bottom, left, right as shares of the picture
 
 
 def _across(half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0):
@@ -68,17 +68,18 @@ class OwnCar:
         self.grounded = grounded.flatten()
         self.sprung = (self.corner_y > 0).float() * _sprung(device).flatten()
         self.grey = torch.tensor(GREYS, device=device)
+        self.opacity = torch.tensor(OPACITY, device=device)[:, None]
         self.brake = torch.zeros(len(QUADS), device=device)
         self.brake[REAR] = BRAKE_LIGHT
 
     def paint(self, grey: Tensor, pose: Pose, view: View, horizon: Tensor) -> Tensor:
         """The pictures (E, H, W) with the cars of `pose` in front."""
         x, y = self._project(pose, view, horizon)
-        cover = self._cover(x, y)
-        shade = self.grey + pose.brake[:, None] * self.brake  # (E, Q)
-        part = grey[:, self.rows, self.columns]
-        for quad, opacity in enumerate(OPACITY):
-            part = part + cover[:, quad] * opacity * (shade[:, quad, None, None] - part)
+        cover = self._cover(x, y).unbind(1)
+        shade = (self.grey + pose.brake[:, None] * self.brake)[..., None, None].unbind(1)
+        part = grey[:, self.rows, self.columns].clone()
+        for share, colour in zip(cover, shade, strict=True):
+            part.add_((colour - part).mul_(share))
         grey[:, self.rows, self.columns] = part
         return grey
 
@@ -112,7 +113,7 @@ class OwnCar:
         beside = (part < -1e-3) | (part > 1.001)
         left = cut.masked_fill(beside, 1e6).amin(3)
         right = cut.masked_fill(beside, -1e6).amax(3)
-        high = torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1)  # (E, Q, h)
+        high = torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1) * self.opacity  # (E, Q, h)
         wide = torch.minimum(self.x + 0.5 - left[..., None], right[..., None] + 0.5 - self.x)
         return wide.clamp_(0, 1).mul_(high[..., None])
 

@@ -18,7 +18,7 @@ from btr_tm.sim.scene import Framing, Look, View
 from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged
 
 SKY, LAND = 105.0, 70.0  # grey levels overhead and just beyond the fence
-FENCE_GREYS = (62.0, 128.0)  # panels of 4 m alternate
+FENCE_GREYS = (95.0, 225.0)  # panels of 4 m alternate
 GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 260.0
 
 
