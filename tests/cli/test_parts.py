@@ -1,0 +1,142 @@
+"""Every choice of every group builds, and what it builds is what it says."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from btr_tm.cli.build import make, partial
+from btr_tm.cli.composition import compose_job, conf_dir
+from btr_tm.cli.parts import Parts, checked
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Batch, Obs
+
+CPU = torch.device("cpu")
+
+
+@cache
+def parts(*overrides: str) -> Parts:
+    return Parts(checked(compose_job(list(overrides)).values), CPU)
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def seen(parts: Parts, layout: FloatLayout | None = None) -> SimpleNamespace:
+    """What a network asks of an environment."""
+    return SimpleNamespace(
+        image_shape=(1, *parts.image_size), layout=layout or FloatLayout.full(), actions=12
+    )
+
+
+def parameters(*overrides: str) -> int:
+    built = parts(*overrides)
+    return sum(p.numel() for p in built.net(seen(built)).parameters())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "count"),
+    [
+        (("+experiment=a01_v2",), 1_051_805),
+        (("+experiment=a01_v2", "encoder=cnn_pool"), 1_789_725),
+        (("+experiment=a01_v2", "encoder=impala"), 5_526_861),
+        (("+experiment=a01_v2", "encoder=impala_pool"), 3_460_685),
+        (("+experiment=a01_v2", "encoder=cnn_sn"), 1_051_805),
+        (("+experiment=a01_v2", "head=ln"), 1_054_877),
+        (("+experiment=a01_v2", "head=noisy", "convention.noisy_last_value=plain"), 1_845_417),
+        (("+experiment=a01_v4_btr", "convention.noisy_last_value=plain"), 6_092_377),
+    ],
+)
+def test_published_parameter_counts(overrides: tuple[str, ...], count: int) -> None:
+    assert parameters(*overrides) == count
+
+
+@pytest.mark.parametrize("group", ["encoder", "head"])
+def test_every_network_choice_runs_forward(group: str) -> None:
+    for choice in choices(group):
+        built = parts("profile=smoke", f"{group}={choice}")
+        env = seen(built)
+        obs = Obs(torch.zeros(2, *env.image_shape, dtype=torch.uint8), torch.zeros(2, env.layout.size))
+        assert built.net(env)(obs, torch.rand(2, 3)).shape == (2, 3, 12), choice
+
+
+@pytest.mark.parametrize(
+    "group", ["target", "exploration", "horizon", "optimizer", "schedule", "obs", "reward"]
+)
+def test_every_choice_builds(group: str) -> None:
+    extra = {
+        "exploration": ["head=noisy"],
+        "horizon": ["schedule=btr"],
+    }
+    for choice in choices(group):
+        more = ["head=plain"] if choice == "epsilon_boltzmann" else extra.get(group, [])
+        built = parts(*more, f"{group}={choice}")
+        if group == "schedule":
+            values = [
+                make(node)(10**7) for node in built.values["schedule"].values() if isinstance(node, dict)
+            ]
+            assert len(values) == 4 and all(value >= 0 for value in values), choice
+        else:
+            assert callable(partial(built.values[group])), choice
+
+
+@pytest.mark.parametrize("choice", [name for name in choices("track") if name != "line"])
+def test_every_track_builds(choice: str) -> None:
+    assert parts(f"track={choice}").track.name == choice
+
+
+@pytest.mark.parametrize("choice", choices("replay"))
+def test_every_replay_builds(choice: str) -> None:
+    built = parts("profile=smoke", f"replay={choice}")
+    env = SimpleNamespace(num_envs=4, image_shape=(1, 8, 8), layout=FloatLayout.generic(3))
+    assert len(built.replay(env)) == 0
+
+
+def batch(size: int, shape: tuple[int, int, int]) -> Batch:
+    draw = torch.Generator().manual_seed(0)
+
+    def obs() -> Obs:
+        image = torch.randint(0, 256, (size, *shape), dtype=torch.uint8, generator=draw)
+        return Obs(image, torch.randn(size, 184, generator=draw))
+
+    return Batch(
+        obs=obs(),
+        action=torch.randint(0, 12, (size,), generator=draw),
+        reward=torch.randn(size, generator=draw),
+        discount=torch.full((size,), 0.97),
+        next_obs=obs(),
+        weight=torch.ones(size),
+        index=torch.arange(size),
+    )
+
+
+def learnt(*overrides: str) -> dict[str, torch.Tensor]:
+    """All state of the learner after its first update."""
+    built = Parts(parts(*overrides).values, CPU)
+    env = seen(built)
+    learner = built.learner(built.policy(env))
+    learner.update(batch(16, env.image_shape))
+    buffer = io.BytesIO()
+    torch.save(learner.state_dict(), buffer)
+    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)["online"]
+
+
+def test_every_ingredient_off_is_the_baseline_weight_for_weight() -> None:
+    off = learnt("+experiment=a01_v4_btr", "profile=smoke", "target=ddqn", "encoder=cnn", "head=plain")
+    base = learnt("+experiment=a01_v2", "profile=smoke")
+    assert off.keys() == base.keys()
+    assert all(torch.equal(off[name], base[name]) for name in base)
+
+
+def test_seeds_draw_different_weights() -> None:
+    first, second = (learnt("profile=smoke", "encoder=none", f"seed={seed}") for seed in (0, 1))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_driver_without_eyes_is_not_shown_pictures() -> None:
+    assert parts("encoder=none").image_size == (0, 0)

@@ -1,0 +1,112 @@
+"""Keys and types against signatures, foreign classes, and choices that exclude each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from btr_tm.cli.build import make
+from btr_tm.cli.composition import compose_job
+from btr_tm.cli.parts import checked, device_of
+from btr_tm.cli.validate import signatures, structure
+from btr_tm.core.errors import UserError
+
+
+def check(*overrides: str, config_dir: Path | None = None) -> dict:
+    return checked(compose_job(list(overrides), str(config_dir) if config_dir else None).values)
+
+
+def write_experiment(folder: Path, text: str) -> None:
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("target:\n  alhpa: 1\n", r"unknown key 'target\.alhpa' of DoubleDqn; valid: none"),
+        ("encoder:\n  boddy: 1\n", r"unknown key 'encoder\.boddy' of Encoder; did you mean 'body'\?"),
+        (
+            "env:\n  cut_offs:\n    race_s: 3\n",
+            r"'env\.cut_offs\.race_s' of CutOffs; did you mean 'race_ms'\?",
+        ),
+        ("optimizer:\n  beta: 3\n", r"unknown key 'optimizer\.beta' of RAdam; did you mean 'betas'\?"),
+        ("logger:\n  wandb:\n    projekt: x\n", r"did you mean 'project'\?"),
+        (
+            "env:\n  ticks_per_action: many\n",
+            r"expected a whole number for 'env\.ticks_per_action', got 'many'",
+        ),
+        ("head:\n  linear:\n    _target_: os.system\n", "expected a _target_ within btr_tm. or torch.optim."),
+        ("target:\n  _target_: btr_tm.target.greedy.Mx\n", r"cannot load 'btr_tm\.target\.greedy\.Mx'"),
+    ],
+)
+def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentence: str) -> None:
+    write_experiment(tmp_path, text)
+    with pytest.raises(UserError, match=sentence) as caught:
+        check("+experiment=mine", config_dir=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["exploration=noisy"], "choose head=noisy or noisy_ln"),
+        (["head=noisy", "exploration=epsilon_boltzmann"], "choose exploration=auto"),
+        (["env=gymnasium", "encoder=none"], "horizon=mini_race needs the clock"),
+        (["horizon=discounted"], "schedule.gamma reaches 1"),
+        (["env=gymnasium", "horizon=discounted", "schedule=btr"], "choose encoder=none"),
+        (
+            ["env=gymnasium", "env.image=pixels", "encoder=none", "horizon=discounted", "schedule=btr"],
+            "choose an encoder",
+        ),
+        (
+            ["env=gymnasium", "encoder=none", "horizon=discounted", "schedule=btr", "obs=camera"],
+            "belongs to env=sim",
+        ),
+        (["profile.micro_batch=100"], "expected profile.micro_batch to divide profile.batch_size"),
+        (["profile.warmup_frames=1000000"], "within profile.replay_capacity"),
+        (["profile.cars=0"], "expected a positive profile.cars"),
+    ],
+)
+def test_contradictory_choices_are_one_sentence(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        check(*overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["obs=camera", "encoder=none"],  # cannot learn, and shows just that
+        ["head=plain", "exploration=noisy_epsilon"],
+        ["+experiment=quickstart", "head=ln"],
+        ["env=gymnasium", "encoder=none", "horizon=discounted", "schedule=btr"],
+    ],
+)
+def test_odd_but_meaningful_choices_pass(overrides: list[str]) -> None:
+    check(*overrides)
+
+
+def test_a_value_of_a_class_may_be_a_whole_float() -> None:
+    assert signatures({"_target_": "btr_tm.race.progress.CutOffs", "race_ms": 3e5})["race_ms"] == 300_000
+
+
+def test_a_class_cannot_be_named_where_it_is_not_allowed() -> None:
+    for node in ({"_target_": "subprocess.run"}, {"_target_": "btr_tm.x", "y": [{"_target_": "os.system"}]}):
+        with pytest.raises(UserError, match="expected a _target_ within"):
+            make(node)
+
+
+def test_a_missing_group_is_named() -> None:
+    values = compose_job([]).values
+    del values["reward"]
+    with pytest.raises(UserError, match="expected a value for 'reward', got none"):
+        structure(values)
+
+
+def test_a_device_that_is_not_there_is_one_sentence() -> None:
+    assert device_of("auto").type in ("cpu", "cuda")
+    for name in ("cuda:63", "toaster"):
+        with pytest.raises(UserError, match="use device=auto"):
+            device_of(name)
