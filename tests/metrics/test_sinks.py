@@ -150,3 +150,23 @@ def test_wandb_rows_lie_on_the_frames_axis_under_a_stable_id(monkeypatch, tmp_pa
     sink.close()
     assert fake.kwargs["id"] == "abc" and ("*", "frames") in fake.axes
     assert fake.rows == [ROW] and fake.summary == {"best_time_s": 24.5} and fake.finished
+
+
+def test_wandb_run_that_logs_nothing_leaves_nothing(monkeypatch, tmp_path):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    wandb.WandbSink("abc", tmp_path, {}).close()
+    assert not hasattr(fake, "kwargs") and list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_files_hold_own_and_published_tags(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    sink = tensorboard.TensorboardSink(tmp_path, "A01", say=lambda line: None)
+    row = {name: value for name, value in ROW.items() if "best" not in name}
+    sink.write(row | {"race/best_time_s": 30.0, "learner/loss": 0.25})
+    sink.write(row | {"frames": 600, "race/best_time_s": 31.0})
+    sink.close()
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("Training/loss")] == [(500, 0.25)]
+    assert [(e.step, e.value) for e in events.Scalars("alltime_min_ms_A01")] == [(500, 30_000), (600, 30_000)]
+    assert "speed/frames_per_s" in events.Tags()["scalars"]

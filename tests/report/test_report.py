@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from btr_tm.sim.compile import load_track
 from btr_tm.sim.flat import straight_track
 from btr_tm.sim.world import NO_KEYS
 
-SIZE = b"\x89PNG"
+PNG = b"\x89PNG"
 
 
 class Weaver:
@@ -86,7 +88,7 @@ def test_report_writes_every_file_and_names_it(track, tmp_path):
     made = RaceReport("title", track).make(raced(track, 0), tmp_path, said.append)
     assert said == [] and made["best_race_s"] > 3
     for name in ("curve", "race_line"):
-        assert open(made[name], "rb").read(4) == SIZE
+        assert Path(made[name]).read_bytes()[:4] == PNG
     assert InputsFile.read(made["inputs"]).time_ms == round(1000 * made["best_race_s"])
 
 

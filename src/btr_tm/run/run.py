@@ -87,11 +87,13 @@ class Run:
         """Banner, resume, loop, final evaluation, files, summary; a finished run only repeats its summary."""
         try:
             self._banner()
-            self._resume()
+            resumed = self.checkpoint.load_newest()
             if self._finished():
                 self.say(f"this run is finished: {self.clock.frames:,} frames were driven")
                 self._show(json.loads(self._summary_path.read_text(encoding="utf-8")))
                 return
+            if resumed:
+                self._continue()
             with self._interruptible():
                 self.console.start()
                 self._loop()
@@ -128,10 +130,9 @@ class Run:
             self.say(f"  {name:<12} {value}")
         self.say(f"  {'folder':<12} {self.folder}")
 
-    def _resume(self) -> None:
-        if self.checkpoint.load_newest():
-            self.record.rewind(self.clock.frames)
-            self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")
+    def _continue(self) -> None:
+        self.record.rewind(self.clock.frames)  # rows beyond the checkpoint will be driven again
+        self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -35,37 +35,37 @@ class WandbSink:
         mode: Literal["auto", "online", "offline"] = "auto",
         say: Callable[[str], None] = print,
     ) -> None:
-        import wandb
-
-        if mode == "auto":
-            mode, reason = choose_mode(wandb.setup().settings)
-            say(f"wandb: {mode} ({reason})")
-        self._run = wandb.init(
-            id=run_id,
-            dir=str(folder),
-            config=dict(config),
-            project=project,
-            name=name,
-            group=group,
-            job_type=job_type,
-            tags=list(tags),
-            mode=mode,
-            resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(silent=True),
-        )
-        self._run.define_metric("frames")
-        self._run.define_metric("*", step_metric="frames")
-        if mode == "online":
-            say(f"wandb: {self._run.url}")
+        self._mode, self._say, self._run = mode, say, None
+        self._arguments = {"id": run_id, "dir": str(folder), "config": dict(config), "project": project}
+        self._arguments |= {"name": name, "group": group, "job_type": job_type, "tags": list(tags)}
 
     def write(self, row: Row) -> None:
+        self._run = self._run or self._begin()  # a run that only says it is finished leaves nothing
         self._run.log(dict(row))
         best = row.get("eval/best_canonical_time_s")
         if best is not None:
             self._run.summary["best_time_s"] = best
 
+    def _begin(self) -> Any:
+        import wandb
+
+        mode = self._mode
+        if mode == "auto":
+            mode, reason = choose_mode(wandb.setup().settings)
+            self._say(f"wandb: {mode} ({reason})")
+        resume = "allow" if mode == "online" else None
+        settings = wandb.Settings(silent=True)
+        run = wandb.init(**self._arguments, mode=mode, resume=resume, settings=settings)
+        run.define_metric("frames")
+        run.define_metric("*", step_metric="frames")
+        if mode == "online":
+            self._say(f"wandb: {run.url}")
+        return run
+
     def close(self) -> None:
-        self._run.finish()
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
 
 
 def choose_mode(settings: Any) -> tuple[Literal["online", "offline"], str]:
