@@ -1,0 +1,37 @@
+"""What the small commands share: one sentence instead of a traceback, and common arguments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from btr_tm.core.errors import UserError
+
+
+def run(
+    command: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> None:
+    """Parse `argv` (None: the command line) and run; errors that a user can fix end in one line."""
+    arguments = parser.parse_args(argv)
+    try:
+        command(arguments)
+    except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        sys.exit(f"btr_tm: {error}")
+
+
+def at_least_one(text: str) -> int:
+    """An argparse type: a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
+    return number
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """`--device` and `--track`."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    parser.add_argument("--track", help="drive another track: a shipped one, a .yaml or a .npy file")

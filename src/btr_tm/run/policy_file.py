@@ -1,0 +1,49 @@
+"""A trained driver in one file: weights as safetensors, the configuration that rebuilds it in the header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+
+FORMAT = "btr_tm policy 1"
+SUFFIX = ".safetensors"
+
+
+class PolicyFile(NamedTuple):
+    """What a policy file holds."""
+
+    weights: dict[str, Tensor]  # state of the online network
+    config: dict[str, Any]  # resolved configuration of the run
+    frames: int  # driven when the weights were saved
+
+
+def save(path: str | Path, policy: PolicyFile) -> None:
+    """Write `policy`; tensors that share memory are written apart."""
+    header = {"format": FORMAT, "config": json.dumps(policy.config), "frames": str(policy.frames)}
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in policy.weights.items()}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, metadata=header)
+
+
+def load(path: str | Path) -> PolicyFile:
+    """Read what `save` wrote; raises UserError for anything else."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"expected a policy file, got {path} ({error}); name one that was exported"
+        ) from error
+    if header.get("format") != FORMAT:
+        raise UserError(
+            f"expected {path} to be a '{FORMAT}' file, got another one; name one that was exported"
+        )
+    return PolicyFile(weights, json.loads(header["config"]), int(header["frames"]))
