@@ -13,7 +13,7 @@ from btr_tm.core.types import Obs, Races
 
 from .backends import BACKENDS, Backend, need_box2d
 
-STEPS = 40  # each backend ends several races within these
+STEPS = 32  # each backend ends several races within these
 
 
 @pytest.fixture(params=BACKENDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WIDTH = 16  # children per node; 2**20 leaves are five levels
+WIDTH = 32  # children per node: 2**20 leaves are four levels; 16 and 64 are about as fast
 
 
 class SumTree:
