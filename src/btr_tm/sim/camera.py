@@ -13,13 +13,13 @@ from btr_tm.sim import scene
 from btr_tm.sim.body import OwnCar
 from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, Stations
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, Track
+from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 from btr_tm.sim.scene import Framing, Look, View
 from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged
 
 SKY, LAND = 105.0, 70.0  # grey levels overhead and just beyond the fence
 FENCE_GREYS = (95.0, 225.0)  # panels of 4 m alternate
-GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 260.0
+GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 300.0  # depth; along the road
 
 
 class Camera:
@@ -88,7 +88,8 @@ class Camera:
         Two posts and a beam make one span per column, cut off where nearer ground rises above it.
         """
         strips, focal = self.strips, self.framing.focal_y
-        station = strips.next_gate[strips.around(eye_s[:, None], eye_s[:, None])]  # (E, 1)
+        here = strips.around(eye_s[:, None], eye_s[:, None])  # (E, 1)
+        station = strips.next_gate[here]
         x, y, z, side_x, side_y, side_z, _ = (values[..., None] for values in strips.station[station].unbind(2))
         kind = strips.gate[station][..., None]
         x, y, z = (values[..., None] for values in view.local(x[..., 0], y[..., 0], z[..., 0]))
@@ -100,7 +101,8 @@ class Camera:
         low, high = (foot - focal * beam * near for beam in scene.GATE_BEAM_M)
         half_width = (side_x * side_x + side_z * side_z).sqrt()
         end = 1 + (1 / (self.framing.focal_x * near)).clamp(min=scene.POST_M) / half_width  # a pixel at least
-        shown = (depth > GATE_NEAREST_M) & (depth < GATE_FARTHEST_M) & (kind > NO_GATE) & (place.abs() < end)
+        exists = (kind > NO_GATE) & ((station - here)[..., None] * SPACING_M < GATE_FARTHEST_M)
+        shown = exists & (depth > GATE_NEAREST_M) & (place.abs() < end)
         low = torch.where(place.abs() > 1, foot, low)
         nearer = chain.row.masked_fill(chain.nearness < near * 1.02, NOWHERE).amin(1, keepdim=True)
         low = torch.minimum(low, nearer)

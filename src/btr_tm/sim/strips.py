@@ -137,7 +137,7 @@ def paint(ribbon: Ribbon) -> Tensor:
     dash_m = np.maximum(0.3, 0.3 * footprint)
     dash = _cover(dash_m - side_m, footprint) * (_alternate(number, 4) > 0) * (cell.surface == 0)
     surface = surface + 0.8 * np.clip(near + 0.3, 0, 1) * dash * (GREY["line"] - surface)
-    line_m = np.maximum(0.7, 0.7 * footprint)
+    line_m = np.maximum(1.1, 0.7 * footprint)  # wide enough for an unbroken line at the sides of 64 x 64
     line = _cover(side_m - (cell.half_width_m - line_m), footprint) * (cell.surface != DIRT)
     kerb = np.where((np.abs(cell.curvature) > 1 / 180) & (_alternate(number, 2) < 0), 90 * near, 0)
     surface = surface + line * (GREY["line"] - kerb - surface)

@@ -1,0 +1,178 @@
+"""The large colour view for people: the same scene and camera as the grey one, painted far to near.
+
+Not for training: it runs on the host, some twenty pictures a second. Letters in shapes: E cars, N faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from btr_tm.sim import colour_mesh, scene
+from btr_tm.sim.colour_car import car_faces
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.ribbon import Track
+from btr_tm.sim.strips import Strips
+
+NEAR_M, MIDDLE_M, FAR_M = 0.4, 72.0, 420.0  # clipping, end of the fine mesh, end of the coarse one
+ZENITH, HAZE, MEADOW = (58, 124, 214), (206, 224, 240), (74, 132, 62)
+FOG_HALF_M = 260.0
+SMOOTHING = 2  # every pixel is the mean of this many squared
+
+
+@dataclass(frozen=True)
+class _Eye:
+    """One car's camera on the host."""
+
+    eye: np.ndarray  # (3,)
+    heading: np.ndarray  # (2,) x and z
+    horizon: float  # row
+    focal: tuple[float, float]
+    middle: float  # column
+
+    def local(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) as right, up, ahead of the eye."""
+        x, y, z = np.moveaxis(points - self.eye, -1, 0)
+        across = z * self.heading[0] - x * self.heading[1]
+        return np.stack([across, y, x * self.heading[0] + z * self.heading[1]], -1)
+
+    def project(self, local: np.ndarray) -> np.ndarray:
+        """Image column and row (..., 2) of points in front of the eye."""
+        near = 1 / np.maximum(local[..., 2], NEAR_M)
+        column = self.middle + self.focal[0] * local[..., 0] * near
+        return np.stack([column, self.horizon - self.focal[1] * local[..., 1] * near], -1)
+
+
+class ColourView:
+    """Pictures (E, H, W, 3) uint8 of the cars in a pose, wide ones showing more at the sides."""
+
+    def __init__(self, track: Track, height: int = 360, width: int = 640):
+        self.height, self.width = height, width
+        self.framing = scene.Framing(height * SMOOTHING, width * SMOOTHING, aspect=width / height)
+        host = track.to("cpu")
+        self.strips = Strips(host)
+        self.fine, self.coarse = colour_mesh.build(host, 2.0), colour_mesh.build(host, 8.0)
+        self.sky = _sky(self.framing.height * 3)
+        self.skyline = np.random.default_rng(11).uniform(0.35, 1.0, 72)
+
+    def __call__(self, pose: Pose) -> Tensor:
+        """One picture per car."""
+        pose = Pose(*(values.detach().to("cpu", torch.float32) for values in pose))
+        view = scene.view(pose, self.strips.slope(pose.s_m))
+        pictures = [self._picture(pose, view, car) for car in range(len(pose.s_m))]
+        return torch.from_numpy(np.stack(pictures))
+
+    def _picture(self, pose: Pose, view: scene.View, car: int) -> np.ndarray:
+        framing = self.framing
+        heading = np.array([float(view.heading_x[car]), float(view.heading_z[car])])
+        horizon = framing.horizon + framing.focal_y * float(view.slope[car])
+        focal = (framing.focal_x, framing.focal_y)
+        eye = _Eye(view.eye[car].numpy().astype(float), heading, horizon, focal, framing.width / 2)
+        image = self._backdrop(eye)
+        draw = ImageDraw.Draw(image, "RGBA")
+        self._track(draw, eye)
+        self._car(draw, eye, pose, car)
+        return np.asarray(image.resize((self.width, self.height), Image.Resampling.BOX))
+
+    def _backdrop(self, eye: _Eye) -> Image.Image:
+        """Sky, a stadium ring on the horizon, meadow."""
+        framing = self.framing
+        image = self.sky.resize((framing.width, self.sky.height))
+        top = self.sky.height // 2 - round(min(max(eye.horizon, -framing.height / 2), framing.height * 1.4))
+        image = image.crop((0, top, framing.width, top + framing.height))
+        draw = ImageDraw.Draw(image)
+        angles = np.arange(73) * 2 * np.pi / 72
+        for i in range(72):
+            column = []
+            for angle in angles[i : i + 2]:
+                ahead = eye.heading @ [np.sin(angle), np.cos(angle)]
+                across = np.cos(angle) * eye.heading[0] - np.sin(angle) * eye.heading[1]
+                column.append(eye.middle + eye.focal[0] * across / ahead if ahead > 0.3 else None)
+            if column[0] is None or column[1] is None:
+                continue
+            high = eye.horizon - 0.055 * self.skyline[i] * eye.focal[1]
+            tone = 168 + int(26 * self.skyline[(i * 7) % 72])
+            left, right = sorted(column)
+            draw.rectangle((left, high, right, eye.horizon), fill=(tone - 14, tone, tone + 12))
+            if i % 6 == 0:  # a floodlight mast
+                mast, lamp = eye.horizon - 0.13 * eye.focal[1], 0.008 * eye.focal[0]
+                draw.rectangle((left, mast, left + 0.003 * eye.focal[0], eye.horizon), fill=(150, 162, 176))
+                draw.rectangle((left - lamp, mast - lamp, left + lamp, mast), fill=(245, 246, 240))
+        return image
+
+    def _track(self, draw: ImageDraw.ImageDraw, eye: _Eye) -> None:
+        parts = [_shown(self.coarse, eye, MIDDLE_M, FAR_M), _shown(self.fine, eye, 0.0, MIDDLE_M)]
+        for local, colour, order in parts:
+            nearest = local[..., 2].min(1)
+            corners = eye.project(local)
+            for i in order:
+                if nearest[i] > NEAR_M:
+                    outline = [tuple(corner) for corner in corners[i].tolist()]
+                else:
+                    outline = [tuple(corner) for corner in eye.project(_clipped(local[i])).tolist()]
+                if len(outline) > 2:
+                    draw.polygon(outline, fill=colour[i])
+
+    def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
+        forward, up, position = (values[car].numpy().astype(float) for values in (pose.forward, pose.up, pose.position))
+        right = np.cross(forward, up)
+        ground = position - np.array([0.0, float(pose.height_m[car]), 0.0])
+        shade = int(120 / (1 + 0.25 * abs(float(pose.height_m[car]))))
+        for grow, opacity in ((1.12, shade // 2), (1.0, shade)):
+            around = np.arange(24) * 2 * np.pi / 24
+            cos, sin = np.cos(around), np.sin(around)
+            x = 1.08 * grow * np.sign(cos) * np.abs(cos) ** 0.5
+            z = 2.1 * grow * np.sign(sin) * np.abs(sin) ** 0.5
+            shadow = ground + x[:, None] * right + z[:, None] * forward
+            outline = eye.project(eye.local(shadow))
+            draw.polygon([tuple(corner) for corner in outline.tolist()], fill=(10, 12, 20, opacity))
+        controls = float(pose.steer[car]), float(pose.brake[car]), float(pose.damper[car])
+        faces = car_faces(np.stack([right, up, forward]), position, *controls)
+        local = eye.local(faces.corners)
+        outline = eye.project(local)
+        for i in np.argsort(-np.linalg.norm(local.mean(1), axis=1)):
+            colour = tuple(int(value) for value in np.clip(faces.colour[i], 0, 255))
+            draw.polygon([tuple(corner) for corner in outline[i].tolist()], fill=colour)
+
+
+def _shown(mesh: colour_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float):
+    """Corners in eye axes, fogged colours and far-to-near painting order of the faces within a distance range."""
+    distance = np.linalg.norm(mesh.middle - eye.eye, axis=1)
+    chosen = np.flatnonzero(((distance >= nearest_m) & (distance < farthest_m))[mesh.slice_])
+    local = eye.local(mesh.corners[chosen])
+    ahead = local[..., 2]
+    limit = eye.middle / eye.focal[0] * np.maximum(ahead, NEAR_M) * 1.05
+    seen = (ahead.max(1) > NEAR_M) & (local[..., 0] < limit).any(1) & (local[..., 0] > -limit).any(1)
+    chosen, local = chosen[seen], local[seen]
+    away = distance[mesh.slice_[chosen]]
+    clear = 1 / (1 + (away / FOG_HALF_M) ** 2)[:, None]
+    colour = mesh.colour[chosen] * clear + np.array(HAZE) * (1 - clear)
+    order = np.lexsort((mesh.layer[chosen], mesh.slice_[chosen], -away))
+    return local, [tuple(values) for values in colour.astype(int).tolist()], order
+
+
+def _clipped(local: np.ndarray) -> np.ndarray:
+    """The part (M, 3) of a polygon (4, 3) in front of the near plane."""
+    out = []
+    for start, end in zip(local, np.roll(local, -1, axis=0), strict=True):
+        inside, next_inside = start[2] >= NEAR_M, end[2] >= NEAR_M
+        if inside:
+            out.append(start)
+        if inside != next_inside:
+            part = (NEAR_M - start[2]) / (end[2] - start[2])
+            out.append(start + part * (end - start))
+    return np.array(out).reshape(-1, 3)
+
+
+def _sky(height: int) -> Image.Image:
+    """One column: sky above the middle, meadow below it."""
+    row = (np.arange(height) - height // 2) / (height / 3)
+    up, down = np.clip(-row * 2.2, 0, 1)[:, None] ** 0.7, np.clip(row * 5, 0, 1)[:, None] ** 0.4
+    sky = np.array(HAZE) * (1 - up) + np.array(ZENITH) * up
+    meadow = np.array(HAZE) * (1 - down) + np.array(MEADOW) * down
+    column = np.where(row[:, None] < 0, sky, meadow)
+    return Image.fromarray(column[:, None].astype(np.uint8), "RGB")
