@@ -22,6 +22,9 @@ class Stopwatch:
     """Seconds per activity since `lap` was last called; activities do not nest."""
 
     def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
         self._begin, self._cpu_begin = time.perf_counter(), time.process_time()
         self._spent = dict.fromkeys(ACTIVITIES, 0.0)
 
@@ -39,5 +42,5 @@ class Stopwatch:
         cpu_seconds = time.process_time() - self._cpu_begin
         shares = {name: spent / seconds for name, spent in self._spent.items()}
         shares["other"] = 1.0 - sum(shares.values())
-        self.__init__()
+        self._restart()
         return Lap(seconds, cpu_seconds, shares)

@@ -38,6 +38,7 @@ def learning_curve(
         _set_time_range(top, rows, author_time_s or np.inf)
     _draw_rates(bottom, rows)
     bottom.set_xlabel("frames (decisions of one car)")
+    bottom.set_xlim(left=0)
     bottom.xaxis.set_major_formatter(FuncFormatter(frames_text))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
     return _save(figure, path)
@@ -65,7 +66,7 @@ def _set_time_range(axes: Axes, rows: Sequence[Row], author_time_s: float) -> No
     axes.set_ylim(low - margin, high + 2 * margin)
     if author_time_s < np.inf:
         axes.axhline(author_time_s, color=GREEN, lw=1.2, ls=(0, (5, 3)))
-        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         text = f"author {author_time_s:.2f} s"
         axes.annotate(text, (0.0, author_time_s), xytext=(6, 3), color=GREEN, fontsize=9, **place)
 
@@ -74,7 +75,7 @@ def _draw_returns(axes: Axes, rows: Sequence[Row]) -> None:
     axes.plot(*series(rows, "race/return"), color=GREY, lw=1.0, label="training")
     axes.plot(*series(rows, "eval/return_mean"), color=BLUE, lw=1.6, marker="o", ms=3, label="evaluation")
     _style(axes, "return")
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=9)
 
 
 def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:

@@ -71,17 +71,19 @@ class Evaluator:
     def race(self, policy: Policy) -> Result:
         """Drive every race to its end."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
-        ends, actions, q_means, driven = None, [], [], 0
+        ends: Races | None = None
+        actions, q_means, over = [], [], []  # of the canonical race, decision by decision
         for step in itertools.count(1):
             decision = policy.act(obs, explore=False)
             actions.append(decision.action[0])
             q_means.append(decision.q[0].mean())
             obs, _, _, _, info = self.env.step(decision.action)
-            driven = driven + (~ends.done[0] if ends is not None else 1)  # the canonical race may end early
             ends = info["races"] if ends is None else first_end(ends, info["races"])
+            over.append(ends.done[0])
             if step % CHECK_EVERY == 0 and bool(ends.done.all()):
                 break
-        n = int(driven)
+        assert ends is not None
+        n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
         return self._result(ends, torch.stack(actions).cpu()[:n], torch.stack(q_means)[:n])
 
     def _result(self, ends: Races, actions: Tensor, q_means: Tensor) -> Result:
@@ -106,13 +108,14 @@ class Evaluator:
         nan_times = torch.where(result.finished, result.time_s, math.nan)
         seeded = nan_times[1:][result.finished[1:]]
         canonical_s = float(nan_times[0])
+        share = torch.where(result.finished, 1.0, (result.progress_m / self.track_m).clamp(0.0, 1.0))
         return {
             "canonical_time_s": canonical_s,
             "best_time_s": float(nan_times.nan_to_num(math.inf).min()),
             "finish_rate": float(result.finished[1:].double().mean()),
             "mean_time_s": float(seeded.mean()),
             "std_time_s": float((seeded - seeded.mean()).square().mean().sqrt()),
-            "progress_mean": float((result.progress_m[1:] / self.track_m).clamp(0.0, 1.0).mean()),
+            "progress_mean": float(share[1:].mean()),
             "author_ratio": canonical_s / self.author_time_s,
             "return_mean": float(result.reward.mean()),
             "q_mean": result.q_mean,

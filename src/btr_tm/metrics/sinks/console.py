@@ -97,14 +97,16 @@ class LiveConsole:
         self._running = False
 
     def _render(self):  # type: ignore[no-untyped-def]
+        from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table.grid(padding=(0, 2))
         share = min(1.0, self.clock.frames / self.standing.total_frames)
-        bar = ProgressBar(total=1.0, completed=share, width=24)
-        table.add_row(bar, f"{share:4.0%}", *self.standing.fields(self.clock.frames))
-        return table
+        *figures, to_go = self.standing.fields(self.clock.frames)
+        line = Table.grid(padding=(0, 2))
+        line.add_row(ProgressBar(total=1.0, completed=share, width=50), f"{share:4.0%}", to_go)
+        return Group(line, Text("  ".join(figures), no_wrap=True, overflow="ellipsis"))
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False)

@@ -35,9 +35,16 @@ class WandbSink:
         mode: Literal["auto", "online", "offline"] = "auto",
         say: Callable[[str], None] = print,
     ) -> None:
-        self._mode, self._say, self._run = mode, say, None
-        self._arguments = {"id": run_id, "dir": str(folder), "config": dict(config), "project": project}
-        self._arguments |= {"name": name, "group": group, "job_type": job_type, "tags": list(tags)}
+        self._mode, self._say = mode, say
+        self._run: Any = None
+        self._arguments: dict[str, Any] = {"id": run_id, "dir": str(folder), "config": dict(config)}
+        self._arguments |= {
+            "project": project,
+            "name": name,
+            "group": group,
+            "job_type": job_type,
+            "tags": list(tags),
+        }
 
     def write(self, row: Row) -> None:
         self._run = self._run or self._begin()  # a run that only says it is finished leaves nothing
@@ -53,9 +60,8 @@ class WandbSink:
         if mode == "auto":
             mode, reason = choose_mode(wandb.setup().settings)
             self._say(f"wandb: {mode} ({reason})")
-        resume = "allow" if mode == "online" else None
         settings = wandb.Settings(silent=True)
-        run = wandb.init(**self._arguments, mode=mode, resume=resume, settings=settings)
+        run = wandb.init(**self._arguments, mode=mode, resume="allow", settings=settings)
         run.define_metric("frames")
         run.define_metric("*", step_metric="frames")
         if mode == "online":
