@@ -50,9 +50,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     show(result, evaluator.summarise(result))
     evaluator.close()
     if arguments.video:
-        from btr_tm.cli.film import film_race
+        from btr_tm.cli.film import film_driver
 
-        print(film_race(driver, result.canonical, arguments.video))
+        print(film_driver(driver, result.canonical, arguments.video))
 
 
 def show(result: Result, figures: dict[str, float]) -> None:
