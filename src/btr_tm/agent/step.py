@@ -56,7 +56,7 @@ class GuardedStep:
 
 
 def flatten_parameters(network: nn.Module) -> nn.Parameter:
-    """One tensor (P,) with gradient, of which the trainable parameters of `network` become views, in order."""
+    """One tensor (P,) with gradient; the trainable parameters of `network` become views of it, in order."""
     parts = [part for part in network.parameters() if part.requires_grad]
     flat = nn.Parameter(torch.cat([part.detach().flatten() for part in parts]))
     flat.grad = torch.zeros_like(flat)

@@ -1,0 +1,210 @@
+"""One update, looked at from all sides."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from btr_tm.agent.noise import RedrawBoth, ShareWithActing
+from btr_tm.agent.target_sync import HardSync
+from btr_tm.core.schedule import Constant
+from btr_tm.losses.quantile import draw_taus
+from btr_tm.metrics.catalog import CATALOG
+from btr_tm.target.greedy import DoubleDqn, Max
+from btr_tm.target.munchausen import Munchausen
+
+from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
+from .helpers import ADAM, learner
+
+BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
+
+
+def parameters(net: nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+
+
+def slow_base_update(net: nn.Module, batch, seed: int, rate: float) -> None:
+    """IQN with a DDQN target, sample by sample and quantile by quantile, and torch's own optimizer."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = len(batch.action)
+    taus, target_taus = draw_taus(rows, 4, generator), draw_taus(rows, 4, generator)
+    prediction, following = net(batch.obs, taus), net(batch.next_obs, target_taus).detach()
+    total = torch.zeros(())
+    for b in range(rows):
+        best = following[b].mean(0).argmax()
+        for i in range(4):
+            for j in range(4):
+                y = batch.reward[b] + batch.discount[b] * following[b, j, best]
+                delta = y - prediction[b, i, batch.action[b]]
+                huber = 0.5 * delta**2 if delta.abs() <= 1 else delta.abs() - 0.5
+                total = total + batch.weight[b] * (taus[b, i] - float(delta < 0)).abs() * huber / 4
+    (total / rows).backward()
+    optimizer = ADAM(net.parameters(), lr=rate)
+    nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+    optimizer.step()
+
+
+def test_first_update_of_the_base_equals_a_slow_loop_and_torchs_optimizer() -> None:
+    net, twin, batch = network(**ALL_OFF), network(**ALL_OFF), random_batch(5)
+    learner(net, target=DoubleDqn()).update(batch)
+    slow_base_update(twin, batch, seed=2, rate=1e-3)
+    torch.testing.assert_close(parameters(net), parameters(twin), atol=2e-5, rtol=1e-4)
+
+
+@BOTH
+@pytest.mark.parametrize("target", [Munchausen(), Munchausen(log_pi_from="target"), DoubleDqn(), Max()])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(parts, target) -> None:
+    batch, results = random_batch(10), []
+    for micro_batch in (10, 3):
+        whole = learner(network(**parts), target=target, micro_batch=micro_batch)
+        update = whole.update(batch)
+        results.append((whole.step.gradient.clone(), update))
+    (gradient, update), (in_parts, update_in_parts) = results
+    torch.testing.assert_close(in_parts, gradient, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(update_in_parts.priority, update.priority, atol=1e-5, rtol=1e-4)
+    for name, value in update.metrics.items():
+        torch.testing.assert_close(update_in_parts.metrics[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_sum_over_the_batch_is_the_mean_times_its_size() -> None:
+    gradients = []
+    for reduction in ("mean", "sum"):
+        one = learner(network(**ALL_ON), loss_reduction=reduction, clip_norm=1e9)
+        one.update(random_batch(6))
+        gradients.append(one.step.gradient.clone())
+    torch.testing.assert_close(gradients[1], 6 * gradients[0], atol=1e-5, rtol=1e-4)
+
+
+@BOTH
+def test_equal_seeds_give_equal_parameters(parts) -> None:
+    results = []
+    for _ in range(2):
+        one = learner(network(**parts))
+        for seed in range(3):
+            one.update(random_batch(6, seed))
+        results.append(parameters(one.online))
+    assert torch.equal(*results)
+
+
+@BOTH
+def test_saved_and_loaded_learner_goes_on_bit_for_bit(parts, tmp_path) -> None:
+    one = learner(network(**parts), target_sync=HardSync(3))
+    for seed in range(4):
+        one.update(random_batch(6, seed))
+    torch.save(one.state_dict(), tmp_path / "learner.pt")
+    other = learner(network(**parts, seed=8), seed=8, target_sync=HardSync(3))
+    other.load_state_dict(torch.load(tmp_path / "learner.pt", weights_only=True))
+    for seed in range(4, 8):
+        batch = random_batch(6, seed)
+        first, second = one.update(batch), other.update(batch)
+        assert torch.equal(first.priority, second.priority)
+        actions = [which.policy.act(batch.obs, explore=True).action for which in (one, other)]
+        assert torch.equal(*actions)
+    assert torch.equal(parameters(one.online), parameters(other.online))
+    assert torch.equal(parameters(one.target_net), parameters(other.target_net))
+
+
+@BOTH
+def test_an_update_that_is_not_finite_is_refused_and_shows(parts) -> None:
+    one = learner(network(**parts))
+    one.update(random_batch(6, 0))
+    before = parameters(one.online)
+    broken = random_batch(6, 1)._replace(reward=torch.full((6,), float("nan")))
+    update = one.update(broken)
+    assert not torch.isfinite(update.metrics["loss"])
+    assert torch.equal(parameters(one.online), before)
+    assert torch.isfinite(update.priority).all()
+    healthy = one.update(random_batch(6, 2))
+    assert torch.isfinite(healthy.metrics["loss"])
+    assert not torch.equal(parameters(one.online), before)
+
+
+class NoHostSync(TorchDispatchMode):
+    """Refuses what would make the host wait for a GPU."""
+
+    waits = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert function.name().split("::")[1].split(".")[0] not in self.waits, function
+        return function(*args, **(kwargs or {}))
+
+
+@BOTH
+@pytest.mark.parametrize("target", [Munchausen(), DoubleDqn(), Max()])
+def test_update_and_act_never_wait_for_the_device(parts, target) -> None:
+    one = learner(network(**parts), target=target, optimizer=torch.optim.SGD)
+    batch = random_batch(4)
+    with NoHostSync():
+        one.update(batch)
+        one.policy.act(batch.obs, explore=True)
+        one.policy.act(batch.obs, explore=False)
+
+
+def test_munchausen_from_the_online_network_costs_no_further_forward() -> None:
+    calls = []
+    for source in ("online", "target"):
+        one = learner(network(**ALL_ON), target=Munchausen(log_pi_from=source))
+        passes = []
+        for net in (one.online, one.target_net):
+            net.register_forward_hook(lambda *_, passes=passes: passes.append(1))
+        one.update(random_batch(4))
+        calls.append(len(passes))
+    assert calls == [2, 3]
+
+
+def test_every_metric_is_in_the_catalogue() -> None:
+    update = learner(network(**ALL_ON)).update(random_batch(4))
+    assert {f"learner/{name}" for name in update.metrics} <= set(CATALOG)
+    assert all(value.shape == () for value in update.metrics.values())
+
+
+def test_metrics_say_what_they_mean() -> None:
+    one = learner(network(**ALL_OFF), target=Max(), learning_rate=Constant(0.25))
+    batch = random_batch(7)
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(2)
+        taus, target_taus = draw_taus(7, 4, generator), draw_taus(7, 4, generator)
+        quantiles = one.online(batch.obs, taus)
+        q = quantiles.mean(1)
+        target = one.target(one.nets, batch, quantiles, target_taus)
+        taken = quantiles[torch.arange(7), :, batch.action]
+        td = (target[:, None, :] - taken[:, :, None]).abs()
+    update = one.update(batch)
+    top = q.topk(2).values
+    expected = {
+        "q_max": top[:, 0].mean(),
+        "q_mean": q[torch.arange(7), batch.action].mean(),
+        "action_gap": (top[:, 0] - top[:, 1]).mean(),
+        "td_abs": td.mean(),
+        "target_mean": target.mean(),
+        "learning_rate": torch.tensor(0.25),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(update.metrics[name], value)
+    torch.testing.assert_close(update.priority, td.sum(1).mean(1))
+
+
+def test_noise_is_redrawn_or_shared_as_chosen() -> None:
+    generator = torch.Generator().manual_seed(0)
+    online, target = network(**ALL_ON), network(**ALL_ON)
+    online.reset_noise(generator)
+    acted_with = online.head.value[0].noise_in.clone()
+    ShareWithActing()(online, target, generator)
+    assert torch.equal(online.head.value[0].noise_in, acted_with)
+    assert (target.head.value[0].noise_in != 0).any()
+    RedrawBoth()(online, target, generator)
+    assert not torch.equal(online.head.value[0].noise_in, acted_with)
+    assert not torch.equal(online.head.value[0].noise_in, target.head.value[0].noise_in)
+
+
+def test_gradient_norm_is_clipped_but_reported_unclipped() -> None:
+    one = learner(network(**ALL_OFF), clip_norm=1e-3, optimizer=partial(torch.optim.SGD, lr=1.0))
+    before = parameters(one.online)
+    update = one.update(random_batch(6))
+    assert update.metrics["grad_norm"] > 1e-2
+    moved = (parameters(one.online) - before).norm() / 1e-3  # learning rate 1e-3
+    assert moved.item() == pytest.approx(1e-3, rel=0.05)

@@ -1,0 +1,66 @@
+"""What the policy does with noise, fractions and its generator."""
+
+from __future__ import annotations
+
+import torch
+
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Constant
+from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
+from btr_tm.exploration.noise import Noisy, NoisyEpsilon
+
+from ..nets.helpers import ALL_ON, network, observations
+
+
+def policy(exploration, seed: int = 0, **parts) -> IqnPolicy:
+    return IqnPolicy(network(**parts), exploration, Clock(), torch.Generator().manual_seed(seed), act_taus=4)
+
+
+def test_driving_without_exploration_is_deterministic_and_silent() -> None:
+    driver, obs = policy(Noisy(), **ALL_ON), observations(6)
+    first = driver.act(obs, explore=False)
+    state = driver.generator.get_state()
+    driver.act(obs, explore=True)  # leaves noise behind
+    driver.generator.set_state(state)
+    second = driver.act(obs, explore=False)
+    assert torch.equal(first.q, second.q) and torch.equal(first.action, second.action)
+    assert torch.equal(driver.generator.get_state(), state)  # nothing drawn
+    assert torch.equal(first.action, first.q.argmax(1)) and first.greedy.all()
+
+
+def test_exploring_with_noise_draws_new_noise_before_every_decision() -> None:
+    driver, obs = policy(Noisy(), **ALL_ON), observations(6)
+    noises = []
+    for _ in range(2):
+        decision = driver.act(obs, explore=True)
+        noises.append(driver.net.head.advantage[0].noise_in.clone())
+        assert torch.equal(decision.action, decision.q.argmax(1)) and decision.greedy.all()
+    assert not torch.equal(*noises)
+
+
+def test_epsilon_exploration_drives_a_noisy_network_without_its_noise() -> None:
+    driver, obs = policy(EpsilonBoltzmann(Constant(1.0)), **ALL_ON), observations(64)
+    driver.net.reset_noise(torch.Generator().manual_seed(9))
+    decision = driver.act(obs, explore=True)
+    assert (driver.net.head.advantage[0].noise_in == 0).all()
+    assert decision.action.unique().numel() > 4
+    assert torch.equal(decision.greedy, decision.action == decision.q.argmax(1))
+
+
+def test_noise_and_epsilon_work_together() -> None:
+    driver = policy(NoisyEpsilon(Constant(1.0)), **ALL_ON)
+    decision = driver.act(observations(64), explore=True)
+    assert (driver.net.head.advantage[0].noise_in != 0).any()
+    assert not decision.greedy.all()
+
+
+def test_saved_and_loaded_policy_goes_on_drawing_the_same() -> None:
+    driver, obs = policy(NoisyEpsilon(Constant(0.5)), **ALL_ON), observations(16)
+    driver.act(obs, explore=True)
+    state = driver.state_dict()
+    expected = driver.act(obs, explore=True)
+    other = policy(NoisyEpsilon(Constant(0.5)), seed=5, **ALL_ON)
+    other.load_state_dict(state)
+    again = other.act(obs, explore=True)
+    assert torch.equal(again.q, expected.q) and torch.equal(again.action, expected.action)

@@ -1,0 +1,66 @@
+"""How the target follows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from btr_tm.agent.target_sync import HardSync, SoftSync, target_copy
+
+from ..nets.helpers import ALL_ON, network, observations
+
+
+def moved_pair():
+    online = network(**ALL_ON, seed=0)
+    target = target_copy(online)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in online.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    for _ in range(50):
+        online.power_iteration()
+    online.reset_noise(generator)
+    return online, target
+
+
+def largest_sigma_error(net) -> float:
+    kernels = net.encoder.trunk.normalised().values()
+    return max(abs(torch.linalg.svdvals(kernel.flatten(1))[0].item() - 1) for kernel in kernels)
+
+
+def test_a_copy_gets_no_gradient_and_does_not_follow_by_itself() -> None:
+    online, target = moved_pair()
+    assert not any(parameter.requires_grad for parameter in target.parameters())
+    assert all(parameter.requires_grad for parameter in online.parameters())
+    assert largest_sigma_error(target) < 1e-2
+    online.reset_noise(torch.Generator().manual_seed(3))
+    assert (target.head.advantage[0].noise_in == 0).all()
+
+
+@pytest.mark.parametrize("sync", [HardSync(every_updates=3), SoftSync(tau=1.0, every_updates=3)])
+def test_hard_sync_copies_parameters_and_buffers_in_its_turn(sync) -> None:
+    online, target = moved_pair()
+    obs, taus = observations(3), torch.rand(3, 4)
+    before = target(obs, taus)
+    sync(online, target, 2)
+    assert torch.equal(target(obs, taus), before)
+    sync(online, target, 3)
+    torch.testing.assert_close(target(obs, taus), online(obs, taus).detach(), atol=1e-3, rtol=1e-3)
+    assert largest_sigma_error(target) < 1e-2
+    for parameter, source in zip(target.parameters(), online.parameters(), strict=True):
+        assert torch.equal(parameter, source)
+
+
+def test_soft_sync_moves_by_its_share() -> None:
+    online, target = moved_pair()
+    start = [parameter.clone() for parameter in target.parameters()]
+    SoftSync(tau=0.25)(online, target, 1)
+    for old, new, goal in zip(start, target.parameters(), online.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.25 * (goal - old).detach())
+
+
+def test_soft_sync_keeps_the_spectral_norm_of_the_target_at_one() -> None:
+    online, target = moved_pair()
+    for update in range(150):
+        SoftSync(tau=0.1)(online, target, update)
+    assert largest_sigma_error(target) < 1e-2
