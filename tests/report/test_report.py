@@ -15,7 +15,7 @@ from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.race.features import Features
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.report import plots, redrive
+from btr_tm.report import plots, redrive, video
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import NOTHING, Evaluator
 from btr_tm.sim.compile import load_track
@@ -57,6 +57,20 @@ def track():
     return straight_track(length_m=200.0)
 
 
+@pytest.fixture(autouse=True)
+def films(monkeypatch):
+    """Calls of the film maker, which has its own tests and takes seconds."""
+    calls = []
+
+    def race_video(path, track, poses, actions, times, q, size, title):
+        calls.append((poses, actions, times, q))
+        assert len(poses.s_m) == len(actions) == len(times) == len(q) and title
+        return path
+
+    monkeypatch.setattr(video, "race_video", race_video)
+    return calls
+
+
 @pytest.mark.parametrize("delay_ticks", [0, 3])
 def test_race_driven_again_from_its_inputs_takes_the_time_the_environment_saw(track, delay_ticks, tmp_path):
     best = raced(track, delay_ticks)
@@ -80,7 +94,7 @@ def test_delay_holds_no_keys():
     assert redrive.per_tick(torch.tensor([4, 0]), 2, 3).tolist() == [NO_KEYS] * 3 + [4, 4, 0, 0]
 
 
-def test_report_writes_every_file_and_names_it(track, tmp_path):
+def test_report_writes_every_file_and_names_it(track, tmp_path, films):
     record = JsonlSink(tmp_path / "record.jsonl")
     for row in rows():
         record.write(row)
@@ -89,6 +103,9 @@ def test_report_writes_every_file_and_names_it(track, tmp_path):
     assert said == [] and made["best_race_s"] > 3
     for name in ("curve", "race_line"):
         assert Path(made[name]).read_bytes()[:4] == PNG
+    poses, actions, times, _ = films[0]
+    assert times.diff().unique().tolist() == [50.0] and set(actions.tolist()) == {0, 1, 2}
+    assert made["film"].endswith("race.mp4") and float(poses.s_m[-1]) > 0.9 * track.finish_m
     assert InputsFile.read(made["inputs"]).time_ms == round(1000 * made["best_race_s"])
 
 

@@ -36,6 +36,7 @@ class RaceReport:
     track: Any
     ticks_per_action: int = 5
     action_delay_ticks: int = 0
+    film_size: tuple[int, int] = (360, 640)  # height, width
 
     def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         """Write the files; their names and paths, and the figures of the race."""
@@ -69,14 +70,24 @@ class RaceReport:
             folder / "race.png",
             f"{self.track.name}: {outcome(race)}",
         )
-        film = self._film(race, folder / "race.mp4", say)
+        film = self._film(race, best.q, folder / "race.mp4")
         figures: dict[str, Any] = {"best_race_s": race.time_ms / 1000 if race.finished else None}
         if race.finished and self.track.author_time_ms:
             figures["best_race_to_author"] = race.time_ms / self.track.author_time_ms
         return figures | {"race_line": str(line), "inputs": str(inputs)} | film
 
-    def _film(self, race: Any, path: Path, say: Callable[[str], None]) -> dict[str, str]:
-        return {}
+    def _film(self, race: Any, q: Any, path: Path) -> dict[str, str]:
+        """One picture per decision, with what the driver thought of its actions."""
+        from btr_tm.report.video import race_video
+
+        shown = slice(0, len(q) * self.ticks_per_action, self.ticks_per_action)
+        poses = race.pose._make(leaf[shown] for leaf in race.pose)
+        times_ms = (race.times_s[shown] * 1000).round()
+        size, title = self.film_size, f"{self.track.name}  {outcome(race)}"
+        made = race_video(
+            path, self.track, poses, race.actions[shown], times_ms, q[: len(times_ms)], size, title
+        )
+        return {"film": str(made)}
 
 
 def outcome(race: Any) -> str:

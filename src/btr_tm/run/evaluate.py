@@ -18,13 +18,14 @@ CHECK_EVERY = 8  # decisions between two looks at whether every race is over, ea
 
 
 class Race(NamedTuple):
-    """One recorded race; `actions` (T,) int64 is one row of the action table per decision."""
+    """One recorded race; T decisions, A actions."""
 
-    actions: Tensor
+    actions: Tensor  # (T,) int64, row of the action table per decision
     finished: bool
     time_ms: int
     progress_m: float
     frames: int  # training frames of the policy that drove it
+    q: Tensor = torch.zeros(0, 0)  # (T, A) what it thought of its actions
 
     def rank(self) -> tuple[bool, float]:
         """Larger is better: finished before unfinished, then faster, or farther."""
@@ -39,7 +40,6 @@ class Result(NamedTuple):
     progress_m: Tensor  # (E,) float64
     reward: Tensor  # (E,) float64
     canonical: Race
-    q_mean: float  # mean Q over actions and decisions of the canonical race
 
 
 NOTHING = Race(torch.zeros(0, dtype=torch.int64), False, 0, -math.inf, 0)  # every race beats it
@@ -72,11 +72,11 @@ class Evaluator:
         """Drive every race to its end."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
-        actions, q_means, over = [], [], []  # of the canonical race, decision by decision
+        actions, values, over = [], [], []  # of the canonical race, decision by decision
         for step in itertools.count(1):
             decision = policy.act(obs, explore=False)
             actions.append(decision.action[0])
-            q_means.append(decision.q[0].mean())
+            values.append(decision.q[0])
             obs, _, _, _, info = self.env.step(decision.action)
             ends = info["races"] if ends is None else first_end(ends, info["races"])
             over.append(ends.done[0])
@@ -84,17 +84,14 @@ class Evaluator:
                 break
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
-        return self._result(ends, torch.stack(actions).cpu()[:n], torch.stack(q_means)[:n])
+        return self._result(ends, torch.stack(actions).cpu()[:n], torch.stack(values).cpu()[:n])
 
-    def _result(self, ends: Races, actions: Tensor, q_means: Tensor) -> Result:
+    def _result(self, ends: Races, actions: Tensor, q: Tensor) -> Result:
         time_s = ends.time_ms.cpu().double() / 1000.0
         finished, progress_m = ends.finished.cpu(), ends.progress_m.cpu().double()
-        canonical = Race(
-            actions, bool(finished[0]), int(ends.time_ms[0]), float(progress_m[0]), self.clock.frames
-        )
-        return Result(
-            finished, time_s, progress_m, ends.reward.cpu().double(), canonical, float(q_means.mean())
-        )
+        first = bool(finished[0]), int(ends.time_ms[0]), float(progress_m[0])
+        canonical = Race(actions, *first, self.clock.frames, q.float())
+        return Result(finished, time_s, progress_m, ends.reward.cpu().double(), canonical)
 
     def run(self, policy: Policy) -> dict[str, float]:
         """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist."""
@@ -118,7 +115,7 @@ class Evaluator:
             "progress_mean": float(share[1:].mean()),
             "author_ratio": canonical_s / self.author_time_s,
             "return_mean": float(result.reward.mean()),
-            "q_mean": result.q_mean,
+            "q_mean": float(result.canonical.q.mean()),
             "best_canonical_time_s": self.best.time_ms / 1000.0 if self.best.finished else math.nan,
         }
 
