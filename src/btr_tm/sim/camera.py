@@ -17,7 +17,7 @@ from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, 
 from btr_tm.sim.scene import Framing, Look, View
 from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged
 
-SKY, LAND = 105.0, 70.0  # grey levels overhead and just beyond the fence
+SKY, LAND = 105.0, 135.0  # grey levels overhead and just beyond the fence
 FENCE_GREYS = (95.0, 225.0)  # panels of 4 m alternate
 GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 300.0  # depth; along the road
 
@@ -60,7 +60,7 @@ class Camera:
         drift = (texel[:, 1:] - texel[:, :-1]) / rows
         base = torch.arange(cars, device=sample.device)[:, None, None] * (count - 1) - 1
         base = base * width + torch.arange(width, device=sample.device)
-        strip = (sample.clamp(max=count - 1).long() * width + base).flatten()
+        strip = (sample.clamp(1, count - 1).long() * width + base).flatten()
 
         def at_pixel(values: Tensor) -> Tensor:
             return values.flatten().index_select(0, strip).view(sample.shape)
