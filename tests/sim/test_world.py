@@ -342,6 +342,7 @@ def test_a_scripted_driver_comes_home_from_every_evaluation_start(name: str, sec
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_decision_compiles_without_graph_breaks_and_drives_alike() -> None:
     world = World(load_track("hills"))
     state = Starts(world).training(16, 0.5, torch.Generator().manual_seed(0))

@@ -179,7 +179,8 @@ def sample_curves(car: CarConstants) -> Tensor:
     limits, forces = zip(*car.engine, strict=True)
     engine = np.append(forces, 0.0)[np.searchsorted(limits, kmh, side="right")]
     brake = np.minimum(car.brake_base + car.brake_per_s * speed, car.brake_limit)
-    grip = np.interp(kmh, *zip(*car.grip, strict=True))
+    grip_kmh, grip_limit = zip(*car.grip, strict=True)
+    grip = np.interp(kmh, grip_kmh, grip_limit)
     slow, fast = car.brake_grip_kmh
     brake_loss = grip * (1 - car.brake_grip) * np.clip((kmh - slow) / (fast - slow), 0, 1)
     reverse = engine * (kmh < car.reverse_top_kmh)

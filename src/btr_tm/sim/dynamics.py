@@ -24,7 +24,7 @@ class Body(NamedTuple):
     position: Tensor  # (3, E) world, m
     velocity: Tensor  # (3, E) m/s
     forward: Tensor  # (3, E) unit
-    up: Tensor  # (3, E) follows the road's normal; unit up to 1 %
+    up: Tensor  # (3, E) normal of the road below
     s_m: Tensor  # (E,) arc length, grows over laps
     d_m: Tensor  # offset to the right of the centreline
     height_m: Tensor  # above the ribbon
@@ -49,14 +49,12 @@ class Keys(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """Velocity (m/s) and nose (unit vector) of a car along the road's tangent, right and up, each (E,)."""
+    """Velocity (m/s) and nose (unit vector) of a car along the road's tangent, right and up."""
 
-    ahead: Tensor
-    aside: Tensor
-    rise: Tensor
-    nose: Tensor
-    flank: Tensor  # part of the nose that points to the right
-    pitch: Tensor
+    velocity: Tensor  # (2, E) within the road's plane
+    rise: Tensor  # (E,)
+    nose: Tensor  # (2, E)
+    pitch: Tensor  # (E,)
 
 
 class Touch(NamedTuple):
@@ -64,7 +62,8 @@ class Touch(NamedTuple):
 
     contact: Tensor  # (E,) 1 on the ground
     wall: Tensor  # (E,) 1 against the right wall, -1 against the left, else 0
-    shift: Tensor  # (3, E) m along the road's axes, out of ground and wall
+    d_m: Tensor  # (E,) offset and
+    height_m: Tensor  # (E,) height, out of wall and ground
     impact: Tensor  # (E,) m/s of sinking stopped by the ground
 
 
@@ -78,41 +77,41 @@ def tick(body: Body, keys: Keys, road: Road, k: Figures) -> Body:
     local = (here.axes * vectors.unsqueeze(1)).sum(2)  # (vector, axis, E)
 
     motion, touch = meet(local, here, k)
-    place = local[0] + touch.shift
-    _, d, height = place.unbind(0)
-    tyre = k.grass + here.tyre * road_share(d, here.half_width_m, k)
+    tyre = (k.grass + here.tyre * road_share(touch.d_m, here.half_width_m, k)) * touch.contact
     motion, driven = roll(motion, touch, body, keys, tyre, k)
 
-    change = torch.stack(motion).unflatten(0, (2, 3)) - local[1:]
-    change = torch.cat([touch.shift.unsqueeze(0), change])
-    shift, gain, turn = (here.axes * change.unsqueeze(2)).sum(1).unbind(0)
+    along = local[0, 0]
+    place = torch.stack([along, touch.d_m, touch.height_m])
+    rolled = torch.cat([place, motion.velocity, motion.rise[None], motion.nose, motion.pitch[None]])
+    change = (rolled.unflatten(0, (3, 3)) - local).unsqueeze(2)
+    shift, gain, turn = (here.axes * change).sum(1).unbind(0)
     forward = body.forward + turn
     stretch = (k.one - (here.bend * place[1:]).sum(0)).clamp(min=0.2)
     return driven._replace(
         position=position + shift,
         velocity=velocity + gain,
         forward=forward * (forward * forward).sum(0).rsqrt(),
-        up=body.up + (here.axes[2] - body.up) * (touch.contact * k.settle),
-        s_m=s + local[0, 0] / stretch,
-        d_m=d,
-        height_m=height,
-        s_rate=motion.ahead / stretch,
+        up=here.axes[2],
+        s_m=s + along / stretch,
+        d_m=touch.d_m,
+        height_m=touch.height_m,
+        s_rate=motion.velocity[0] / stretch,
         contact=touch.contact,
     )
 
 
-def road_share(d: Tensor, half_width_m: Tensor, k: Figures) -> Tensor:
+def road_share(d_m: Tensor, half_width_m: Tensor, k: Figures) -> Tensor:
     """Share of the car's width that stands on the road, 0 to 1."""
-    return ((half_width_m - d.abs()) * k.half_per_track + k.half).clamp(k.zero, k.one)
+    return ((half_width_m - d_m.abs()) * k.half_per_track + k.half).clamp(k.zero, k.one)
 
 
 def meet(local: Tensor, here: RoadPoint, k: Figures) -> tuple[Motion, Touch]:
-    """Stops what moves into the ground or the wall; slows what flies. `local` (3, 3, E): place, motion, nose.
+    """Stops what moves into ground or wall; slows what flies. `local` (3, 3, E): place, velocity, nose.
 
     The wall takes speed in proportion to the hit and turns the nose along itself while the car scrapes by;
     a car that stands with its nose to the wall is not turned and has to reverse.
     """
-    along, d, height = local[0].unbind(0)
+    _, d, height = local[0].unbind(0)
     ahead, aside, rise = local[1].unbind(0)
     nose, flank, pitch = local[2].unbind(0)
     carried = (height < CONTACT_M) & (height > here.floor_m)
@@ -122,31 +121,34 @@ def meet(local: Tensor, here: RoadPoint, k: Figures) -> tuple[Motion, Touch]:
     lift = torch.relu(depth) * contact + torch.relu(depth - PIT_M)
     keep = torch.where(carried, k.one, torch.where(depth > REACH_M, k.pit_keep, k.air_keep))
 
-    reach = d.abs() + (local[2, :2].abs() * k.extent).sum(0)
-    over = torch.relu(reach - here.wall_m)
-    wall = over.sign() * d.sign()
+    room = here.wall_m - (local[2, :2].abs() * k.extent).sum(0)
+    inside = d.clamp(-room, room)
+    wall = (d - inside).sign()
     hit = torch.relu(aside * wall)
     loss = hit * k.wall_friction
-    align = torch.relu(flank * wall) * wall * ahead.abs() * k.wall_align
-    stopped = torch.stack([
-        ahead - ahead.clamp(-loss, loss), aside - hit * wall * k.wall_bounce, rise + impact
-    ])  # fmt: skip
-    met = Motion(*(stopped * keep).unbind(0), nose, flank - align, pitch - pitch * contact * k.settle)
-    shift = torch.stack([torch.zeros_like(d), -wall * over, lift])
-    return met, Touch(contact, wall, shift, impact)
+    turned = torch.relu(flank * wall) * wall * ahead.abs() * k.wall_align
+    stopped = torch.stack([ahead.clamp(-loss, loss), hit * wall * k.wall_bounce])
+    met = Motion(
+        (local[1, :2] - stopped) * keep,
+        (rise + impact) * keep,
+        torch.stack([nose, flank - turned]),
+        pitch - pitch * contact * k.settle,
+    )
+    return met, Touch(contact, wall, inside, height + lift, impact)
 
 
 def roll(
     motion: Motion, touch: Touch, body: Body, keys: Keys, tyre: Tensor, k: Figures
 ) -> tuple[Motion, Body]:
-    """Engine, brake, steering and the tyres' grip; in the air the car only goes on yawing.
+    """Engine, brake, steering and the tyres' grip; in the air (`tyre` all zero) the car only goes on yawing.
 
     The tyres cancel sideways speed up to a limit. What is left is slip, and the more slip, the lower the
     limit: a slide goes on until the driver steers less or slower.
     """
-    nose, flank = motion.nose, motion.flank
-    ahead = motion.ahead * nose + motion.aside * flank
-    aside = motion.aside * nose - motion.ahead * flank
+    nose, flank = motion.nose.unbind(0)
+    side = torch.stack([-flank, nose])  # the car's right
+    ahead = (motion.velocity * motion.nose).sum(0)
+    aside = (motion.velocity * side).sum(0)
     speed = ahead.abs()
     row = torch.minimum((speed * k.rows_per_mps).long(), k.last_row)
     engine, reverse, brake, limit, brake_loss, bend, gear_up, gear_down = (
@@ -161,27 +163,22 @@ def roll(
     thrust = torch.where(shift_s > k.zero, thrust * k.shift_thrust, thrust)
     grip, resistance, drag, boost = tyre.unbind(0)
     brake = torch.minimum(brake * braking, k.brake_limit - k.brake_limit_lost * body.slip)
-    slowing = (resistance + drag * speed + brake * grip) * touch.contact
-    gain = (thrust + boost) * touch.contact - ahead.clamp(-slowing, slowing)
+    slowing = resistance + drag * speed + brake * grip
+    gain = thrust * touch.contact + boost - ahead.clamp(-slowing, slowing)
 
     hold = (limit - brake_loss * braking) * (k.one - k.slide_grip_lost * body.slip)
-    hold = hold * grip * (k.one - k.wall_grip_lost * touch.wall.abs()) * touch.contact
-    grab = -aside.clamp(-hold, hold)
-    drift = aside + grab
+    hold = hold * grip * (k.one - k.wall_grip_lost * touch.wall.abs())
+    caught = aside.clamp(-hold, hold)
+    drift = aside - caught
     sideways = drift.abs()
     slip = torch.minimum(sideways * k.slip_per_mps, k.one) * touch.contact
 
     steer = body.steer + (keys.steer - body.steer).clamp(-k.steer_most, k.steer_most)
     yaw_rate = steer * bend * ahead + k.align * drift / (speed + sideways + k.one)
     yaw_rate = body.yaw_rate + (yaw_rate - body.yaw_rate) * touch.contact
-    turn = yaw_rate * k.tick_s
-    rolled = Motion(
-        motion.ahead + gain * nose - grab * flank,
-        motion.aside + gain * flank + grab * nose,
-        motion.rise,
-        nose - turn * flank,
-        flank + turn * nose,
-        motion.pitch,
+    rolled = motion._replace(
+        velocity=motion.velocity + (motion.nose * gain - side * caught),
+        nose=motion.nose + side * (yaw_rate * k.tick_s),
     )
     damper_m, damper_mps = _damp(body, touch.impact, k)
     driven = body._replace(

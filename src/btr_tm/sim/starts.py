@@ -65,9 +65,9 @@ class Starts:
         d_m = (aside * 2 - 1) * (here.half_width_m - 2).clamp(min=0) * 0.6
         yaw_rad = (yaw * 2 - 1) * math.radians(5)
         anywhere = chosen < anywhere_share
-        parts = [torch.where(anywhere, part, 0.0) for part in (d_m, yaw_rad, speed_mps)]
+        d_m, yaw_rad, speed_mps = (torch.where(anywhere, part, 0.0) for part in (d_m, yaw_rad, speed_mps))
         s_m = torch.where(anywhere, s_m, self.world.track.start_m)
-        return self.world.start(s_m, *parts, torch.zeros_like(s_m, dtype=torch.int64))
+        return self.world.start(s_m, d_m, yaw_rad, speed_mps, torch.zeros_like(s_m, dtype=torch.int64))
 
     def is_canonical(self, state: SimState) -> Tensor:
         """(E,) bool: which of these fresh start states stand at the start line."""

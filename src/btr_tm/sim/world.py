@@ -12,11 +12,11 @@ from torch import Tensor
 
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
-from btr_tm.sim.car import CarConstants, figures
+from btr_tm.sim.car import CarConstants, Figures, figures
 from btr_tm.sim.dynamics import Body, Keys, tick
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import Track
-from btr_tm.sim.road import REACH_M, pack_road
+from btr_tm.sim.road import REACH_M, Road, pack_road
 from btr_tm.sim.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.wheels import axes, car_state
 
@@ -36,6 +36,9 @@ class World:
     constants: CarConstants = field(default_factory=CarConstants)
     ticks_per_action: int = 5
     action_delay_ticks: int = 0
+    _road: Road = field(init=False, repr=False)
+    _figures: Figures = field(init=False, repr=False)
+    _gates_m: Tensor = field(init=False, repr=False)  # (G,) ascending, the finish last
 
     def __post_init__(self) -> None:
         gates = torch.tensor([*self.track.checkpoints_m, self.track.finish_m], device=self.device)
@@ -53,11 +56,14 @@ class World:
         if action.dim() == 1:
             action = action.unsqueeze(1).expand(-1, self.ticks_per_action)
         driver, queue = self._driver_keys(state, action)
-        body, places = state.body, []
+        body, places, heights = state.body, [], []
         for held in driver:
             body = tick(body, held, self._road, self._figures)
-            places.append(torch.where(body.height_m > -REACH_M, body.s_m, -torch.inf))
-        return SimState(pack(body), self._count(state, torch.stack(places)), queue)
+            places.append(body.s_m)
+            heights.append(body.height_m)
+        carried = torch.stack(heights) > -REACH_M
+        places_m = torch.where(carried, torch.stack(places), -torch.inf)
+        return SimState(pack(body), self._count(state, places_m), queue)
 
     def _driver_keys(self, state: SimState, action: Tensor) -> tuple[list[Keys], Tensor]:
         ticks = action.shape[1]
