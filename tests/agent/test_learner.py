@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
 from btr_tm.agent.target_sync import HardSync
+from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.metrics.catalog import CATALOG
@@ -208,3 +209,8 @@ def test_gradient_norm_is_clipped_but_reported_unclipped() -> None:
     assert update.metrics["grad_norm"] > 1e-2
     moved = (parameters(one.online) - before).norm() / 1e-3  # learning rate 1e-3
     assert moved.item() == pytest.approx(1e-3, rel=0.05)
+
+
+def test_an_odd_number_of_mirrored_fractions_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UserError, match="got taus=5"):
+        learner(network(**ALL_OFF), symmetric_taus=True, taus=5)

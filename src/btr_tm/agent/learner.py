@@ -13,6 +13,7 @@ from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import HardSync, target_copy
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import NetPair
 from btr_tm.core.schedule import Schedule
 from btr_tm.core.tree import tree_map
@@ -49,8 +50,9 @@ class _Errors(NamedTuple):
 class Learner:
     """Trains `policy.net` and the target copy it makes of it.
 
-    `optimizer` builds a torch optimizer from parameters. A batch is worked off in parts of `micro_batch`
-    samples, with the same gradient as the whole up to rounding.
+    Raises UserError for an odd number of mirrored (`symmetric_taus`) fractions. `optimizer` builds a torch
+    optimizer from parameters. A batch is worked off in parts of `micro_batch` samples, with the same gradient
+    as the whole up to rounding.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Learner:
         self.kappa, self.loss_reduction, self.micro_batch = kappa, loss_reduction, micro_batch
         self.clock, self.generator = clock, generator
         self.updates = 0
+        if symmetric_taus and taus % 2:
+            raise UserError(f"expected an even number of mirrored fractions, got taus={taus}; add one")
 
     @property
     def nets(self) -> NetPair:
