@@ -14,7 +14,7 @@ from btr_tm.sim.scene import Framing, View
 
 SHADOW, BODY, REAR = 0, 3, 6
 STEER = 0.45  # sine of the front wheels' largest angle
-WINDOW = (0.48, 1.0, 0.3, 0.7)  # top, bottom, left, right as shares of the picture
+WINDOW = (0.48, 0.3, 0.7)  # top, left, right as shares of the picture; it ends at the bottom
 
 
 def _across(half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0):
@@ -54,8 +54,8 @@ class OwnCar:
 
     def __init__(self, framing: Framing, device: torch.device | str = "cpu"):
         height, width = framing.height, framing.width
-        top, bottom, left, right = WINDOW
-        self.rows = slice(int(top * height), int(bottom * height))
+        top, left, right = WINDOW
+        self.rows = slice(int(top * height), height)
         self.columns = slice(int(left * width), int(right * width) + 1)
         self.x = torch.arange(width, device=device)[self.columns] + 0.5
         self.y = torch.arange(height, device=device)[self.rows] + 0.5
@@ -77,11 +77,12 @@ class OwnCar:
         x, y = self._project(pose, view, horizon)
         cover = self._cover(x, y).unbind(1)
         shade = (self.grey + pose.brake[:, None] * self.brake)[..., None, None].unbind(1)
-        part = grey[:, self.rows, self.columns].clone()
+        lower, columns = grey[:, self.rows], self.columns
+        part = lower[:, :, columns].clone()
         for share, colour in zip(cover, shade, strict=True):
             part.add_((colour - part).mul_(share))
-        grey[:, self.rows, self.columns] = part
-        return grey
+        lower = torch.cat([lower[:, :, : columns.start], part, lower[:, :, columns.stop :]], 2)
+        return torch.cat([grey[:, : self.rows.start], lower], 1)
 
     def _project(self, pose: Pose, view: View, horizon: Tensor) -> tuple[Tensor, Tensor]:
         """Image column and row of all corners, each (E, Q, 4)."""

@@ -58,17 +58,20 @@ class Camera:
         rows = (chain.row[:, 1:] - chain.row[:, :-1]).clamp_(max=-1e-6)
         tilt = (chain.nearness[:, 1:] - chain.nearness[:, :-1]) / rows
         drift = (texel[:, 1:] - texel[:, :-1]) / rows
+        lines = (chain.nearness[:, 1:] - tilt * chain.row[:, 1:], tilt, texel[:, 1:] - drift * chain.row[:, 1:], drift)
+        lines = torch.stack(lines).flatten(1)  # kept in memory: a compiler would work them out anew at every pixel
         base = torch.arange(cars, device=sample.device)[:, None, None] * (count - 1) - 1
         base = base * width + torch.arange(width, device=sample.device)
-        strip = (sample.clamp(1, count - 1).long() * width + base).flatten()
+        strip = (sample.clamp(max=count - 1).long() * width + base).flatten()
 
         def at_pixel(values: Tensor) -> Tensor:
-            return values.flatten().index_select(0, strip).view(sample.shape)
+            return values.index_select(0, strip).view(sample.shape)
 
-        nearness = at_pixel(chain.nearness[:, 1:] - tilt * chain.row[:, 1:]) + at_pixel(tilt) * self.row
-        texel = at_pixel(texel[:, 1:] - drift * chain.row[:, 1:]) + at_pixel(drift) * self.row
+        nearness = at_pixel(lines[0]) + at_pixel(lines[1]) * self.row
+        texel = at_pixel(lines[2]) + at_pixel(lines[3]) * self.row
         texel = texel.div_(nearness).clamp_(0, PLACES - 1).long()
-        texel += at_pixel(self.strips.first_texel(stations.station, stations.s_m).expand(-1, -1, width))
+        first_texel = self.strips.first_texel(stations.station, stations.s_m)
+        texel += at_pixel(first_texel.expand(-1, -1, width).flatten())
         return self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
 
     def _beyond(self, fence: Fence, horizon: Tensor) -> Tensor:
