@@ -110,12 +110,11 @@ class Backend:
     make: Callable[..., Any]
     successor: Callable[[Any, Tensor], Obs]
     box2d: bool = False
-    checks_actions: bool = True
 
 
 BACKENDS = {
-    "simulator": Backend(simulator, driven_by_rules, checks_actions=False),
-    "blind_simulator": Backend(blind_simulator, driven_by_rules, checks_actions=False),
+    "simulator": Backend(simulator, driven_by_rules),
+    "blind_simulator": Backend(blind_simulator, driven_by_rules),
     "corridor": Backend(corridor, driven_again),
     "corridor_seen": Backend(corridor_seen, driven_again),
     "lunar_lander": Backend(lunar_lander, driven_again, box2d=True),

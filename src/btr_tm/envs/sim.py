@@ -128,7 +128,12 @@ class SimVectorEnv(VectorEnv):
 
     @torch.no_grad()
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
-        """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick."""
+        """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick.
+
+        An action out of range is a UserError on the CPU; on other devices looking would be a host sync.
+        """
+        if self.device.type == "cpu":
+            actions.check_actions(action)
         drive, seen, outcome = self._decide(self._drive, action)
         self._drive, self._seen = drive, seen
         if self._restarts:
