@@ -132,6 +132,16 @@ def test_a_delayed_start_stands_still_until_the_keys_reach_the_car() -> None:
     assert bool((speed[:3, 1] == 0).all()) and torch.equal(speed[3:, 1], speed[:3, 0])
 
 
+def test_arc_length_goes_straight_on_beyond_the_ends_of_an_open_road() -> None:
+    world = World(straight_track(300.0))
+    beyond = hold(world, rolling(world, 300.0, s_m=250.0), GAS, 200)[-1]
+    assert float(beyond.s_m) > 400
+    assert float(beyond.s_m) == pytest.approx(float(beyond.position[0, 2]), abs=0.01)
+    before = hold(world, rolling(world, 0.0, s_m=10.0), BRAKE, 300)[-1]
+    assert float(before.s_m) < -10
+    assert float(before.s_m) == pytest.approx(float(before.position[0, 2]), abs=0.01)
+
+
 # determinism
 
 

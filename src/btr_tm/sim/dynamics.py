@@ -71,8 +71,7 @@ def tick(body: Body, keys: Keys, road: Road, k: Figures) -> Body:
     """Moves every car by one tick: fly, meet ground and wall, then roll."""
     velocity = body.velocity + (k.fall + k.cling * body.contact)
     position = torch.add(body.position, velocity, alpha=TICK_S)
-    s = torch.add(body.s_m, body.s_rate, alpha=TICK_S)
-    here = road.at(s)
+    here = road.at(torch.add(body.s_m, body.s_rate, alpha=TICK_S))
     vectors = torch.stack([position - here.centre, velocity, body.forward])
     local = (here.axes * vectors.unsqueeze(1)).sum(2)  # (vector, axis, E)
 
@@ -92,7 +91,7 @@ def tick(body: Body, keys: Keys, road: Road, k: Figures) -> Body:
         velocity=velocity + gain,
         forward=forward * (forward * forward).sum(0).rsqrt(),
         up=here.axes[2],
-        s_m=s + along / stretch,
+        s_m=here.s_m + along / stretch,
         d_m=touch.d_m,
         height_m=touch.height_m,
         s_rate=motion.velocity[0] / stretch,

@@ -22,6 +22,7 @@ _TYRE = 17  # first of the four surface columns
 class RoadPoint(NamedTuple):
     """The road below each car; cars are the last axis, so that rows are contiguous vectors."""
 
+    s_m: Tensor  # (E,) where: the nearer end, for a car beyond the ends of an open road
     centre: Tensor  # (3, E) m
     axes: Tensor  # (3, 3, E): tangent, right, up; unit to 2e-4
     bend: Tensor  # (2, E) 1/m: curvature to the right, curvature upward
@@ -37,19 +38,23 @@ class Road:
 
     table: Tensor  # (S, 2 x 21): values, then differences to the next station
     per_metre: Tensor  # () stations
-    first: Tensor  # () zero
-    last: Tensor  # () float, largest position in stations; a closed ribbon repeats its first row there
+    first_m: Tensor  # () zero
+    last_m: Tensor  # () length of the ribbon
+    last: Tensor  # () the same in stations; a closed ribbon repeats its first row there
     closed: bool
 
     def at(self, s_m: Tensor) -> RoadPoint:
         """The road at arc length `s_m` (E,)."""
-        where = s_m * self.per_metre
-        where = torch.remainder(where, self.last) if self.closed else where.clamp(self.first, self.last)
+        if self.closed:
+            where = torch.remainder(s_m * self.per_metre, self.last)
+        else:
+            s_m = s_m.clamp(self.first_m, self.last_m)
+            where = s_m * self.per_metre
         rows = self.table.index_select(0, where.long()).t()
         row = rows[:_COLUMNS] + rows[_COLUMNS:] * where.frac()
         half_width, wall, floor = row[14:_TYRE].unbind(0)
         axes = row[3:12].unflatten(0, (3, 3))
-        return RoadPoint(row[0:3], axes, row[12:14], half_width, wall, floor, row[_TYRE:])
+        return RoadPoint(s_m, row[0:3], axes, row[12:14], half_width, wall, floor, row[_TYRE:])
 
 
 def pack_road(track: Track, car: CarConstants) -> Road:
@@ -66,6 +71,12 @@ def pack_road(track: Track, car: CarConstants) -> Road:
         values = torch.cat([values, values[:1]])
     change = torch.cat([values[1:] - values[:-1], torch.zeros_like(values[:1])])
     table = torch.cat([values, change], dim=1)
-    numbers = (1 / track.spacing_m, 0.0, len(table) - 1.0)
-    per_metre, first, last = (table.new_tensor(number) for number in numbers)
-    return Road(table, per_metre, first, last, track.closed)
+    last = len(table) - 1
+    return Road(
+        table=table,
+        per_metre=table.new_tensor(1 / track.spacing_m),
+        first_m=table.new_tensor(0.0),
+        last_m=table.new_tensor(last * track.spacing_m),
+        last=table.new_tensor(float(last)),
+        closed=track.closed,
+    )

@@ -20,7 +20,9 @@ from btr_tm.sim.road import REACH_M, Road, pack_road
 from btr_tm.sim.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.wheels import axes, car_state
 
-PHYSICS_VERSION = 1  # belongs into every .inputs file: other figures make another race of the same keys
+# Belongs into every .inputs file. Raise it with any change of figures or formulas: the same keys then drive
+# another race, and author times have to be found again.
+PHYSICS_VERSION = 1
 NO_KEYS = 3  # row of race.actions.TABLE
 
 
