@@ -13,6 +13,7 @@ from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.run import NoReport
 
 SMALL = [
+    "profile.threads=1",
     "profile.total_frames=768",
     "profile.eval_every=512",
     "profile.save_every=256",
