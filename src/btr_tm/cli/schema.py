@@ -24,6 +24,7 @@ class Profile:
     save_every: int  # frames
     eval_starts: int  # seeded starts besides the canonical one
     start_pool: int  # rendered starts that finished cars draw from
+    race_ms: int  # race time after which a race is given up
     impala_model_size: float  # times 16, 32, 32 channels
     head_hidden: int  # units of each dueling stream
     float_hidden: int
