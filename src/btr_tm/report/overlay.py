@@ -1,4 +1,4 @@
-"""What is written over the pictures of a race: keys, speed, time, action values, a map with the way driven."""
+"""What is written over the pictures of a race: keys, speed, time, action values, a map of the way driven."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from btr_tm.sim.ribbon import Track
 
 PANEL, IDLE, HELD, TEXT = (12, 16, 24, 130), (255, 255, 255, 46), (80, 220, 120, 235), (255, 255, 255, 255)
 BRAKING, CHOSEN, OTHER = (240, 80, 60, 235), (80, 220, 120, 235), (190, 205, 225, 190)
-ARROWS = {0: ((0.5, 0.2), (0.85, 0.75), (0.15, 0.75)), 1: ((0.5, 0.8), (0.85, 0.25), (0.15, 0.25)),
-          2: ((0.2, 0.5), (0.75, 0.15), (0.75, 0.85)), 3: ((0.8, 0.5), (0.25, 0.15), (0.25, 0.85))}  # fmt: skip
-PLACES = {0: (1, 0), 1: (1, 1), 2: (0, 1), 3: (2, 1)}  # column and row of the arrow keys
+ARROWS = (  # corners of the up, down, left and right arrow in a unit square
+    ((0.5, 0.2), (0.85, 0.75), (0.15, 0.75)),
+    ((0.5, 0.8), (0.85, 0.25), (0.15, 0.25)),
+    ((0.2, 0.5), (0.75, 0.15), (0.75, 0.85)),
+    ((0.8, 0.5), (0.25, 0.15), (0.25, 0.85)),
+)
+PLACES = ((1, 0), (1, 1), (0, 1), (2, 1))  # column and row of the arrow keys
 FONTS = {"small": 12, "large": 24, "huge": 34}  # px in a picture of 360 rows
 
 
@@ -84,48 +88,31 @@ class Overlay:
     def _values(self, draw: ImageDraw.ImageDraw, q: Tensor, action: int) -> None:
         """One bar per action, from the worst to the best of this moment."""
         width, row = self.size[1], 11 * self.unit
-        right, top, length = width - 12 * self.unit, 12 * self.unit, 60 * self.unit
+        unit = self.unit
+        right, top, length = width - 12 * unit, 12 * unit, 60 * unit
         span = (q.max() - q.min()).clamp(min=1e-6)
         share = ((q - q.min()) / span).nan_to_num(0.0)
-        box = (
-            right - length - 44 * self.unit,
-            top - 4 * self.unit,
-            right + 6 * self.unit,
-            top + len(q) * row + 4 * self.unit,
-        )
-        draw.rounded_rectangle(box, 5 * self.unit, fill=PANEL)
+        box = (right - length - 44 * unit, top - 4 * unit, right + 6 * unit, top + len(q) * row + 4 * unit)
+        draw.rounded_rectangle(box, 5 * unit, fill=PANEL)
         for i, part in enumerate(share.tolist()):
             y = top + i * row
-            self._combination(draw, right - length - 40 * self.unit, y, i)
-            end = right - length + max(1.5 * self.unit, part * length)
-            draw.rectangle(
-                (right - length, y + 2 * self.unit, end, y + row - 2 * self.unit),
-                fill=CHOSEN if i == action else OTHER,
-            )
+            self._combination(draw, right - length - 40 * unit, y, i)
+            end = right - length + max(1.5 * unit, part * length)
+            bar = (right - length, y + 2 * unit, end, y + row - 2 * unit)
+            draw.rectangle(bar, fill=CHOSEN if i == action else OTHER)
 
     def _combination(self, draw: ImageDraw.ImageDraw, x: float, y: float, action: int) -> None:
         """The held keys of an action as tiny arrows."""
-        side = 9 * self.unit
         if action >= actions.COUNT:
             return
+        y, side = y + 1.5 * self.unit, 9 * self.unit
         for key, held in enumerate(actions.TABLE[action].tolist()):
             if held:
-                arrow = [
-                    (x + key * side + px * side * 0.8, y + 1.5 * self.unit + py * side * 0.8)
-                    for px, py in ARROWS[key]
-                ]
+                arrow = [(x + (key + 0.8 * px) * side, y + 0.8 * py * side) for px, py in ARROWS[key]]
                 draw.polygon(arrow, fill=BRAKING if key == 1 else TEXT)
 
     def _text(
-        self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: str, anchor: str
+        self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: str, anchor: str
     ) -> None:
-        stroke = max(1, round(self.unit))
-        draw.text(
-            at,
-            text,
-            font=self.font[font],
-            anchor=anchor,
-            fill=TEXT,
-            stroke_width=stroke,
-            stroke_fill=(0, 0, 0, 150),
-        )
+        font, stroke = self.font[size], max(1, round(self.unit))
+        draw.text(at, text, TEXT, font, anchor=anchor, stroke_width=stroke, stroke_fill=(0, 0, 0, 150))

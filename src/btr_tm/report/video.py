@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -27,11 +28,11 @@ class Mp4Writer:
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
         import av  # takes a while: only for who makes films
 
-        from fractions import Fraction
-
         self.container = av.open(str(path), mode="w")
         rate = Fraction(fps).limit_denominator(1000)
-        self.stream = self.container.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
+        self.stream = self.container.add_stream(
+            "libx264", rate=rate, options={"crf": "23", "preset": "veryfast"}
+        )
         self.stream.height, self.stream.width = size
         self.stream.pix_fmt = "yuv420p"
         self._frame = av.VideoFrame.from_ndarray
@@ -50,7 +51,8 @@ class GifWriter:
     """Pictures to an animated GIF with 128 colours: larger and coarser, but needs no video library."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
-        self.path, self.pictures = path, []
+        self.path = path
+        self.pictures: list[Image.Image] = []
         self.milliseconds = round(1000 / fps)
 
     def add(self, picture: np.ndarray) -> None:
@@ -68,7 +70,9 @@ class Film:
 
     def __init__(self, path: str | Path, fps: float, size: tuple[int, int]):
         if size[0] % 2 or size[1] % 2:
-            raise UserError(f"expected an even video height and width, got {size[0]} x {size[1]}; change one by 1")
+            raise UserError(
+                f"expected an even video height and width, got {size[0]} x {size[1]}; change one by 1"
+            )
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = GifWriter if self.path.suffix == ".gif" else Mp4Writer
@@ -81,7 +85,9 @@ class Film:
     def __enter__(self) -> Film:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ):
         self.writer.close()
 
     def add(self, picture: np.ndarray) -> None:
@@ -114,7 +120,7 @@ def race_video(
     """Renders one race, one picture per decision, and returns where it was written.
 
     poses: leading axis T, one per decision; actions (T,) int64; times (T,) race time in ms, evenly spaced;
-    q (T, A) action values or None; size (height, width), even. A 25 s race takes about half a minute on one core.
+    q (T, A) action values or None; size (height, width), even. A 25 s race takes half a minute on one core.
     """
     assert len(actions) == len(times) == len(poses.s_m), (len(actions), len(times), len(poses.s_m))
     view, overlay = ColourView(track, *size), Overlay(track, size, title)
@@ -128,7 +134,14 @@ def race_video(
             pictures = view(Pose(*(field[start:stop] for field in poses))).numpy()
             for at, picture in zip(range(start, stop), pictures, strict=True):
                 film.add(
-                    overlay(picture, poses.position[at], int(actions[at]), float(speed_kmh[at]), int(times[at]), values[at])
+                    overlay(
+                        picture,
+                        poses.position[at],
+                        int(actions[at]),
+                        float(speed_kmh[at]),
+                        int(times[at]),
+                        values[at],
+                    )
                 )
                 bar.advance(task)
     return film.path

@@ -18,19 +18,15 @@ WINDOW = (0.48, 0.3, 0.7)  # top, left, right as shares of the picture; it ends 
 
 
 def _across(half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0):
-    """A quadrilateral symmetric to the car's plane between (y, z) `far` and `near`; the far edge is narrower."""
-    (far_y, far_z), (near_y, near_z), far_x = far, near, half_width * taper
-    return [
-        (-far_x, far_y, far_z), (far_x, far_y, far_z), (half_width, near_y, near_z), (-half_width, near_y, near_z)
-    ]  # fmt: skip
+    """A quadrilateral symmetric to the car's plane between (y, z) `far` (`taper`ed) and `near`."""
+    far_half = half_width * taper
+    return [(-far_half, *far), (far_half, *far), (half_width, *near), (-half_width, *near)]
 
 
 def _wheel(x: float, z: float, width: float, height: float):
     """A wheel seen from behind and above: from the top of its front to the foot of its back."""
-    half = width / 2
-    return [
-        (x - half, height, z + 0.2), (x + half, height, z + 0.2), (x + half, 0.0, z - 0.25), (x - half, 0.0, z - 0.25)
-    ]  # fmt: skip
+    left, right, front, back = x - width / 2, x + width / 2, z + 0.2, z - 0.25
+    return [(left, height, front), (right, height, front), (right, 0.0, back), (left, 0.0, back)]
 
 
 QUADS = (  # painted in this order, far ones first
@@ -94,7 +90,11 @@ class OwnCar:
         high = self.corner_y - pose.damper[:, None] * self.sprung
 
         def world(axis: int, right: Tensor) -> Tensor:
-            own = side * right[:, None] + high * up[:, axis : axis + 1] + self.corner_z * along[:, axis : axis + 1]
+            own = (
+                side * right[:, None]
+                + high * up[:, axis : axis + 1]
+                + self.corner_z * along[:, axis : axis + 1]
+            )
             return own + pose.position[:, axis : axis + 1]
 
         drop = pose.height_m[:, None] * self.grounded
@@ -105,7 +105,7 @@ class OwnCar:
         return x.unflatten(1, (-1, 4)), y.unflatten(1, (-1, 4))
 
     def _cover(self, x: Tensor, y: Tensor) -> Tensor:
-        """Share (E, Q, h, w) of each pixel inside each convex quadrilateral, from where its outline cuts the rows."""
+        """Share (E, Q, h, w) of each pixel inside each convex quadrilateral, whose outline is cut by rows."""
         dx, dy = x.roll(-1, 2) - x, y.roll(-1, 2) - y  # (E, Q, 4)
         top, bottom = y.amin(2)[..., None], y.amax(2)[..., None]
         row = torch.minimum(torch.maximum(self.y, top), bottom)  # rows just outside take the outline's end
@@ -114,13 +114,15 @@ class OwnCar:
         beside = (part < -1e-3) | (part > 1.001)
         left = cut.masked_fill(beside, 1e6).amin(3)
         right = cut.masked_fill(beside, -1e6).amax(3)
-        high = torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1) * self.opacity  # (E, Q, h)
+        high = (
+            torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1) * self.opacity
+        )  # (E, Q, h)
         wide = torch.minimum(self.x + 0.5 - left[..., None], right[..., None] + 0.5 - self.x)
         return wide.clamp_(0, 1).mul_(high[..., None])
 
 
 def _steered(corners: Tensor) -> Tensor:
-    """Shift to the right (Q, 4) of each corner when steering fully right: front wheels turn about their middle."""
+    """Shift to the right (Q, 4) of each corner when steering fully right; front wheels turn in place."""
     shift = torch.zeros(corners.shape[:2], device=corners.device)
     middle = corners[1:3, :, 2].mean(1, keepdim=True)
     shift[1:3] = STEER * (corners[1:3, :, 2] - middle)

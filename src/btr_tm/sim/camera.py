@@ -1,7 +1,8 @@
 """The grey training camera: a batch of small third-person pictures of the local ribbon, in pure PyTorch.
 
-Each pixel takes the first sample of its column that is not below it, which hides what lies behind a crest, and
-looks up the road's paint on the strip before that sample. Letters in shapes: E cars, K samples, H rows, W columns.
+Each pixel takes the first sample of its column that is not below it, which hides what lies behind a crest,
+and looks up the road's paint on the strip before that sample.
+Letters in shapes: E cars, K samples, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class Camera:
         chain = columns.cut(stations, horizon)
         gate = self._gate(chain, view, horizon, eye_s)
         fence = columns.meet_fence(chain, stations, horizon)
+        # Kept in memory: a compiler would work out what holds for a column anew at each of its pixels.
+        top, panel, *span = torch.stack([fence.top, _panel(fence), *gate]).unbind(0)
         sample = columns.visible(chain, fence)
         grey = self._ground(chain, stations, sample)
-        grey = torch.where(sample < chain.row.shape[1], grey, self._beyond(fence, horizon))
-        grey = self._blend(grey, *gate)
+        grey = torch.where(sample < chain.row.shape[1], grey, self._beyond(top, panel, horizon))
+        grey = self._blend(grey, *span)
         grey = self.car.paint(grey, pose, view, horizon)
         return look.tint(grey).to(torch.uint8).unsqueeze(1)
 
@@ -58,8 +61,9 @@ class Camera:
         rows = (chain.row[:, 1:] - chain.row[:, :-1]).clamp_(max=-1e-6)
         tilt = (chain.nearness[:, 1:] - chain.nearness[:, :-1]) / rows
         drift = (texel[:, 1:] - texel[:, :-1]) / rows
-        lines = (chain.nearness[:, 1:] - tilt * chain.row[:, 1:], tilt, texel[:, 1:] - drift * chain.row[:, 1:], drift)
-        lines = torch.stack(lines).flatten(1)  # kept in memory: a compiler would work them out anew at every pixel
+        at_top = (chain.nearness[:, 1:] - tilt * chain.row[:, 1:], texel[:, 1:] - drift * chain.row[:, 1:])
+        # Kept in memory: a compiler would work the lines out anew at every pixel.
+        lines = torch.stack([at_top[0], tilt, at_top[1], drift]).flatten(1)
         base = torch.arange(cars, device=sample.device)[:, None, None] * (count - 1) - 1
         base = base * width + torch.arange(width, device=sample.device)
         strip = (sample.clamp(max=count - 1).long() * width + base).flatten()
@@ -74,18 +78,18 @@ class Camera:
         texel += at_pixel(first_texel.expand(-1, -1, width).flatten())
         return self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
 
-    def _beyond(self, fence: Fence, horizon: Tensor) -> Tensor:
+    def _beyond(self, top: Tensor, panel: Tensor, horizon: Tensor) -> Tensor:
         """Grey (E, H, W) where no ground is seen: fence, sky, far land."""
         above = (horizon - self.row) / self.framing.height  # (E, H, 1)
         sky = SKY + (FOG - SKY) / (1 + 5 * above.clamp(min=0))
         land = FOG + (LAND - FOG) * (-2 * above).clamp(0, 1)
         back = torch.where(above > 0, sky, land)
-        odd = torch.remainder(torch.floor(fence.s_m / 4), 2)
-        panel = fogged(FENCE_GREYS[0] + odd * (FENCE_GREYS[1] - FENCE_GREYS[0]), fence.nearness)
-        cover = (self.row + 0.5 - fence.top).clamp_(0, 1)
+        cover = (self.row + 0.5 - top).clamp_(0, 1)
         return back + cover.mul_(panel - back)
 
-    def _gate(self, chain: Chain, view: View, horizon: Tensor, eye_s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _gate(
+        self, chain: Chain, view: View, horizon: Tensor, eye_s: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of the upper and lower end, and the grey, of the next gate in each column, (E, 1, W).
 
         Two posts and a beam make one span per column, cut off where nearer ground rises above it.
@@ -93,7 +97,9 @@ class Camera:
         strips, focal = self.strips, self.framing.focal_y
         here = strips.around(eye_s[:, None], eye_s[:, None])  # (E, 1)
         station = strips.next_gate[here]
-        x, y, z, side_x, side_y, side_z, _ = (values[..., None] for values in strips.station[station].unbind(2))
+        x, y, z, side_x, side_y, side_z, _ = (
+            values[..., None] for values in strips.station[station].unbind(2)
+        )
         kind = strips.gate[station][..., None]
         x, y, z = (values[..., None] for values in view.local(x[..., 0], y[..., 0], z[..., 0]))
         side_x, side_z = (values[..., None] for values in view.turned(side_x[..., 0], side_z[..., 0]))
@@ -117,3 +123,9 @@ class Camera:
         """Paints `colour` between the rows `high` and `low` of every column, (E, 1, W) each."""
         cover = torch.minimum(self.row + 0.5 - high, low + 0.5 - self.row).clamp_(0, 1)
         return grey + cover.mul_(colour - grey)
+
+
+def _panel(fence: Fence) -> Tensor:
+    """Grey (E, 1, W) of the fence where each column meets it."""
+    odd = torch.remainder(torch.floor(fence.s_m / 4), 2)
+    return fogged(FENCE_GREYS[0] + odd * (FENCE_GREYS[1] - FENCE_GREYS[0]), fence.nearness)

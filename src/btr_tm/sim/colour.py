@@ -21,6 +21,7 @@ from btr_tm.sim.strips import Strips
 NEAR_M, MIDDLE_M, FAR_M = 0.4, 72.0, 420.0  # clipping, end of the fine mesh, end of the coarse one
 ZENITH, HAZE, MEADOW = (58, 124, 214), (206, 224, 240), (74, 132, 62)
 FOG_HALF_M = 260.0
+BUILDINGS = 72  # around the horizon
 SMOOTHING = 2  # every pixel is the mean of this many squared
 
 
@@ -57,7 +58,7 @@ class ColourView:
         self.strips = Strips(host)
         self.fine, self.coarse = colour_mesh.build(host, 2.0), colour_mesh.build(host, 8.0)
         self.sky = _sky(self.framing.height * 3)
-        self.skyline = np.random.default_rng(11).uniform(0.35, 1.0, 72)
+        self.skyline = np.random.default_rng(11).uniform(0.35, 1.0, BUILDINGS)
 
     def __call__(self, pose: Pose) -> Tensor:
         """One picture per car."""
@@ -76,33 +77,32 @@ class ColourView:
         draw = ImageDraw.Draw(image, "RGBA")
         self._track(draw, eye)
         self._car(draw, eye, pose, car)
-        return np.asarray(image.resize((self.width, self.height), Image.Resampling.BOX))
+        return np.asarray(image.reduce(SMOOTHING))
 
     def _backdrop(self, eye: _Eye) -> Image.Image:
         """Sky, a stadium ring on the horizon, meadow."""
         framing = self.framing
-        image = self.sky.resize((framing.width, self.sky.height))
         top = self.sky.height // 2 - round(min(max(eye.horizon, -framing.height / 2), framing.height * 1.4))
-        image = image.crop((0, top, framing.width, top + framing.height))
+        column = self.sky.crop((0, top, 1, top + framing.height))
+        image = column.resize((framing.width, framing.height), Image.Resampling.NEAREST)
         draw = ImageDraw.Draw(image)
-        angles = np.arange(73) * 2 * np.pi / 72
-        for i in range(72):
-            column = []
-            for angle in angles[i : i + 2]:
-                ahead = eye.heading @ [np.sin(angle), np.cos(angle)]
-                across = np.cos(angle) * eye.heading[0] - np.sin(angle) * eye.heading[1]
-                column.append(eye.middle + eye.focal[0] * across / ahead if ahead > 0.3 else None)
-            if column[0] is None or column[1] is None:
-                continue
-            high = eye.horizon - 0.055 * self.skyline[i] * eye.focal[1]
-            tone = 168 + int(26 * self.skyline[(i * 7) % 72])
-            left, right = sorted(column)
-            draw.rectangle((left, high, right, eye.horizon), fill=(tone - 14, tone, tone + 12))
-            if i % 6 == 0:  # a floodlight mast
-                mast, lamp = eye.horizon - 0.13 * eye.focal[1], 0.008 * eye.focal[0]
-                draw.rectangle((left, mast, left + 0.003 * eye.focal[0], eye.horizon), fill=(150, 162, 176))
-                draw.rectangle((left - lamp, mast - lamp, left + lamp, mast), fill=(245, 246, 240))
+        angle = np.arange(BUILDINGS + 1) * 2 * np.pi / BUILDINGS
+        ahead = np.sin(angle) * eye.heading[0] + np.cos(angle) * eye.heading[1]
+        across = np.cos(angle) * eye.heading[0] - np.sin(angle) * eye.heading[1]
+        edge = eye.middle + eye.focal[0] * across / np.maximum(ahead, 0.3)
+        for i in np.flatnonzero((ahead[:-1] > 0.3) & (ahead[1:] > 0.3)):
+            self._building(draw, eye, int(i), *sorted((float(edge[i]), float(edge[i + 1]))))
         return image
+
+    def _building(self, draw: ImageDraw.ImageDraw, eye: _Eye, number: int, left: float, right: float) -> None:
+        """One block of the skyline, some with a floodlight mast."""
+        high = eye.horizon - 0.055 * self.skyline[number] * eye.focal[1]
+        tone = 168 + int(26 * self.skyline[number * 7 % BUILDINGS])
+        draw.rectangle((left, high, right, eye.horizon), fill=(tone - 14, tone, tone + 12))
+        if number % 6 == 0:
+            mast, lamp = eye.horizon - 0.13 * eye.focal[1], 0.008 * eye.focal[0]
+            draw.rectangle((left, mast, left + 0.003 * eye.focal[0], eye.horizon), fill=(150, 162, 176))
+            draw.rectangle((left - lamp, mast - lamp, left + lamp, mast), fill=(245, 246, 240))
 
     def _track(self, draw: ImageDraw.ImageDraw, eye: _Eye) -> None:
         parts = [_shown(self.coarse, eye, MIDDLE_M, FAR_M), _shown(self.fine, eye, 0.0, MIDDLE_M)]
@@ -118,7 +118,9 @@ class ColourView:
                     draw.polygon(outline, fill=colour[i])
 
     def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
-        forward, up, position = (values[car].numpy().astype(float) for values in (pose.forward, pose.up, pose.position))
+        forward, up, position = (
+            values[car].numpy().astype(float) for values in (pose.forward, pose.up, pose.position)
+        )
         right = np.cross(forward, up)
         ground = position - np.array([0.0, float(pose.height_m[car]), 0.0])
         shade = int(120 / (1 + 0.25 * abs(float(pose.height_m[car]))))
@@ -140,7 +142,7 @@ class ColourView:
 
 
 def _shown(mesh: colour_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float):
-    """Corners in eye axes, fogged colours and far-to-near painting order of the faces within a distance range."""
+    """Corners in eye axes, fogged colours and painting order, far to near, of faces in a distance range."""
     distance = np.linalg.norm(mesh.middle - eye.eye, axis=1)
     chosen = np.flatnonzero(((distance >= nearest_m) & (distance < farthest_m))[mesh.slice_])
     local = eye.local(mesh.corners[chosen])

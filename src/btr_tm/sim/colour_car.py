@@ -14,7 +14,12 @@ BLUE, WHITE, BLACK, GREY, CARBON, LAMP, LAMP_LIT, VISOR = (
     (28, 96, 214), (240, 240, 244), (26, 26, 30), (150, 152, 158), (48, 50, 56), (120, 10, 14), (255, 46, 36),
     (250, 200, 60),
 )  # fmt: skip
-WHEELS = ((-0.95, 1.32, 0.34, 0.36), (0.95, 1.32, 0.34, 0.36), (-0.92, -1.32, 0.38, 0.5), (0.92, -1.32, 0.38, 0.5))
+WHEELS = (
+    (-0.95, 1.32, 0.34, 0.36),
+    (0.95, 1.32, 0.34, 0.36),
+    (-0.92, -1.32, 0.38, 0.5),
+    (0.92, -1.32, 0.38, 0.5),
+)
 STEER_RAD = 0.45
 SPOKES = 10
 
@@ -69,7 +74,10 @@ def _hull(ends: tuple, back_z: float, front_z: float, colour: tuple, sides_only:
     for (half, low, high), z in zip(ends, (back_z, front_z), strict=True):
         rings.append([(-half, low, z), (half, low, z), (half, high, z), (-half, high, z)])
     back, front = rings
-    faces = [[back[i], back[(i + 1) % 4], front[(i + 1) % 4], front[i]] for i in ((1, 3) if sides_only else range(1, 4))]
+    faces = [
+        [back[i], back[(i + 1) % 4], front[(i + 1) % 4], front[i]]
+        for i in ((1, 3) if sides_only else range(1, 4))
+    ]
     if not sides_only:
         faces += [back, front]
     return np.array(faces), np.tile(np.array(colour, float), (len(faces), 1))
@@ -88,7 +96,9 @@ def _wheel(x: float, z: float, radius: float, width: float, turn: float) -> tupl
             hub = sign * side
             faces.append([ring[i] + hub, ring[i + 1] + hub, ring[i + 1] * 0.55 + hub, ring[i] * 0.55 + hub])
             colours.append(BLACK)
-            faces.append([hub * 1.02, ring[i] * 0.55 + hub, ring[i + 1] * 0.55 + hub, ring[i + 1] * 0.55 + hub])
+            faces.append(
+                [hub * 1.02, ring[i] * 0.55 + hub, ring[i + 1] * 0.55 + hub, ring[i + 1] * 0.55 + hub]
+            )
             colours.append(GREY)
     cos, sin = np.cos(turn), np.sin(turn)
     turned = np.array(faces) @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])

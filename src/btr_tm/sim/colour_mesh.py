@@ -1,6 +1,7 @@
-"""A track as coloured quadrilaterals for the large colour view: road, paint, kerbs, grass, fence, gates, stands.
+"""A track as coloured quadrilaterals for the large colour view: road, kerbs, grass, fence, gates, stands.
 
-Slices of 2 m serve the near part of a picture and slices of 8 m the far part. Letters in shapes: N quads, C slices.
+Slices of 2 m serve the near part of a picture and slices of 8 m the far part.
+Letters in shapes: N quads, C slices.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from btr_tm.sim.ribbon import CHECKPOINT_GATE, DIRT, FINISH_GATE, GRASS, SPACING
 ASPHALT, ASPHALT_LIGHT = (78, 80, 86), (83, 85, 91)
 LAWN, LAWN_LIGHT = (58, 128, 46), (72, 146, 55)
 EARTH, EARTH_DARK = (150, 106, 66), (136, 94, 58)
-WHITE, RED, YELLOW, ORANGE, DARK, CONCRETE = (
-    (240, 240, 240), (206, 38, 34), (250, 205, 40), (240, 120, 20), (22, 24, 34), (150, 150, 152)
-)  # fmt: skip
+WHITE, RED, YELLOW, ORANGE = (240, 240, 240), (206, 38, 34), (250, 205, 40), (240, 120, 20)
+DARK, CONCRETE, STEEL = (22, 24, 34), (150, 150, 152), (205, 208, 215)
 BANNERS = ((214, 40, 40), (245, 245, 245), (30, 80, 190), (245, 245, 245), (250, 200, 30), (245, 245, 245))
 GATE_COLOURS = {START_GATE: (40, 160, 60), CHECKPOINT_GATE: (30, 110, 220), FINISH_GATE: (230, 230, 230)}
 CROWD = (122, 116, 128)
@@ -55,25 +55,26 @@ class _Builder:
         return Mesh(corners, colour, slice_, layer, middle)
 
 
-@dataclass
 class _Slices:
-    """Cross-sections at the ends of slices; `begin` and `end` are stations."""
+    """Cross-sections at the ends of slices of `step_m`; `begin` and `end` (C,) are stations."""
 
-    track: Track
-    step_m: float
-
-    def __post_init__(self) -> None:
-        ribbon = {name: value.cpu().numpy() for name, value in self.track.ribbon._asdict().items()}
-        stride, count = int(self.step_m / SPACING_M), len(ribbon["centre"])
-        self.begin = np.arange(0, count - (0 if self.track.closed else stride), stride)
-        self.end = (self.begin + stride) % count if self.track.closed else self.begin + stride
+    def __init__(self, track: Track, step_m: float):
+        self.step_m, self.closed = step_m, track.closed
+        stride, count = int(step_m / SPACING_M), len(track.ribbon.gate)
+        self.begin = np.arange(0, count - (0 if track.closed else stride), stride)
+        self.end = (self.begin + stride) % count if track.closed else self.begin + stride
         self.number = np.arange(len(self.begin))
         self.s_m = self.begin * SPACING_M
-        for name in ("centre", "right", "up", "half_width_m", "wall_m", "surface", "road", "curvature", "gate"):
-            setattr(self, name, ribbon[name])
+        self.centre, self.right = track.ribbon.centre.cpu().numpy(), track.ribbon.right.cpu().numpy()
+        self.half_width_m, self.wall_m = (
+            track.ribbon.half_width_m.cpu().numpy(),
+            track.ribbon.wall_m.cpu().numpy(),
+        )
+        self.surface, self.road = track.ribbon.surface.cpu().numpy(), track.ribbon.road.cpu().numpy()
+        self.curvature, self.gate = track.ribbon.curvature.cpu().numpy(), track.ribbon.gate.cpu().numpy()
 
     def strip(self, left: np.ndarray, right: np.ndarray, lift_m: float = 0.0) -> np.ndarray:
-        """Quads (C, 4, 3) on the road between offsets `left` and `right`, both (2, C): at begin and at end."""
+        """Quads (C, 4, 3) on the road between offsets `left` and `right`, (2, C) each: at begin and end."""
         a, b = self.begin, self.end
         corners = [(a, left[0]), (a, right[0]), (b, right[1]), (b, left[1])]
         return np.stack([self.point(station, offset, lift_m) for station, offset in corners], 1)
@@ -168,7 +169,10 @@ def _pits(slices: _Slices, builder: _Builder) -> None:
     lip = there & ~np.roll(there, 1)
     at, width = slices.begin[lip], half[0][lip]
     for low, high, colour in ((-PIT_M, -0.8, CONCRETE), (-0.8, 0.0, RED)):
-        face = [slices.point(at, side * width, lift) for side, lift in ((-1, low), (1, low), (1, high), (-1, high))]
+        face = [
+            slices.point(at, side * width, lift)
+            for side, lift in ((-1, low), (1, low), (1, high), (-1, high))
+        ]
         builder.add(np.stack(face, 1), colour, slices.number[lip], GROUND)
     edge = there & ~np.roll(there, -1)
     builder.add(slices.strip(-half, half, 0.02)[edge], RED, slices.number[edge], PAINT)
@@ -181,7 +185,10 @@ def _fences(slices: _Slices, builder: _Builder) -> None:
     panel = np.where(bend[:, None], _stripes(slices, 4, RED, WHITE), panel)
     for side in (-1, 1):
         for low, high, colour in ((0.0, 0.35, CONCRETE), (0.35, scene.FENCE_M, panel)):
-            bottom, top = slices.strip(side * wall, side * wall, low), slices.strip(side * wall, side * wall, high)
+            bottom, top = (
+                slices.strip(side * wall, side * wall, low),
+                slices.strip(side * wall, side * wall, high),
+            )
             quads = np.stack([bottom[:, 0], bottom[:, 2], top[:, 2], top[:, 0]], 1)
             builder.add(quads, colour, slices.number, FENCE)
 
@@ -200,7 +207,7 @@ def _stands(slices: _Slices, builder: _Builder) -> None:
             low, high = 1.0 + 1.5 * row, 2.5 + 1.5 * row
             front, top = slices.strip(inner, inner, low), slices.strip(inner, inner, high)
             riser = np.stack([front[:, 0], front[:, 2], top[:, 2], top[:, 0]], 1)
-            colourful = min(0.7, 1.6 / slices.step_m)  # from afar spectators blend
+            colourful = min(0.5, 1.6 / slices.step_m)  # from afar spectators blend
             crowd = colourful * noise.integers(20, 245, (len(at), 3)) + (1 - colourful) * np.array(CROWD)
             builder.add(riser[shown], crowd[shown], slices.number[shown], STAND)
             tread = slices.strip(inner, outer, high)
@@ -212,36 +219,30 @@ def _clear(slices: _Slices, place: np.ndarray) -> np.ndarray:
     road = slices.centre[::16]
     far = np.hypot(place[:, None, 0] - road[None, :, 0], place[:, None, 2] - road[None, :, 2]) > STAND_CLEAR_M
     gap = np.abs(slices.begin[:, None] - np.arange(0, len(slices.centre), 16)[None])
-    if slices.track.closed:
+    if slices.closed:
         gap = np.minimum(gap, len(slices.centre) - gap)
     return (far | (gap * SPACING_M < 60)).all(1)
 
 
 def _gates(slices: _Slices, builder: _Builder) -> None:
+    low, high = scene.GATE_BEAM_M
     for station in np.flatnonzero(slices.gate):
-        kind, half = int(slices.gate[station]), slices.half_width_m[station]
-        inside = np.array([min(station // int(slices.step_m / SPACING_M), len(slices.begin) - 1)])
-        low, high = scene.GATE_BEAM_M
-        base = slices.centre[station]
-
-        def slab(left: float, right: float, bottom: float, top: float, colour: tuple) -> None:
-            corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
-            across = slices.right[station]
-            quad = np.array([base + x * across + np.array([0, y, 0]) for x, y in corners])  # noqa: B023
-            builder.add(quad[None], colour, inside, GATE)  # noqa: B023
-
-        for side in (-1, 1):
-            slab(side * half, side * (half + scene.POST_M), 0, high, (205, 208, 215))
-        slab(-half, half, low, high, GATE_COLOURS[kind])
+        kind, half = int(slices.gate[station]), float(slices.half_width_m[station])
+        slabs = [(side * half, side * (half + scene.POST_M), 0.0, high, STEEL) for side in (-1, 1)]
+        slabs.append((-half, half, low, high, GATE_COLOURS[kind]))
         if kind == FINISH_GATE:
-            _chequer(slab, half, low, high)
+            slabs += _chequer(half, low, high)
         else:
-            slab(-half, half, low + 0.8, high - 0.8, WHITE)
+            slabs.append((-half, half, low + 0.8, high - 0.8, WHITE))
+        inside = np.array([min(station // int(slices.step_m / SPACING_M), len(slices.begin) - 1)])
+        for left, right, bottom, top, colour in slabs:
+            corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+            quad = [slices.point(np.array([station]), np.array([x]), y)[0] for x, y in corners]
+            builder.add(np.array([quad]), colour, inside, GATE)
 
 
-def _chequer(slab, half: float, low: float, high: float) -> None:
-    edges = np.linspace(-half, half, 17)
-    middle = (low + high) / 2
-    for i in range(16):
-        bottom, top = (low, middle) if i % 2 else (middle, high)
-        slab(edges[i], edges[i + 1], bottom, top, (18, 18, 20))
+def _chequer(half: float, low: float, high: float) -> list[tuple]:
+    """Dark fields (left, right, bottom, top, colour) on a bright beam."""
+    edges, middle = np.linspace(-half, half, 17), (low + high) / 2
+    rows = ((middle, high), (low, middle))
+    return [(edges[i], edges[i + 1], *rows[i % 2], DARK) for i in range(16)]

@@ -1,7 +1,8 @@
 """Geometry of the grey camera: where upright image columns cut the road ahead, and what hides what.
 
-A column is a vertical plane in the world. It cuts the cross-section line of every station ahead in closed form,
-which gives a chain of samples, nearest first. Letters in shapes: E cars, K samples, H rows, W columns.
+A column is a vertical plane in the world. It cuts the cross-section line of every station ahead in closed
+form, which gives a chain of samples, nearest first.
+Letters in shapes: E cars, K samples, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -100,16 +101,18 @@ class Columns:
     def bent(self, first: Stations) -> Tensor:
         """Slopes (E, 1, W) of the columns, those that look back along the road bent to look across it.
 
-        They see nothing but the near fence, at nearly the right distance, so that one list of stations per car
-        is enough.
+        They see nothing but the near fence, at nearly the right distance, so that one list of stations
+        per car is enough.
         """
         length = (first.side_x * first.side_x + first.side_z * first.side_z).sqrt()
         least = STEEPEST * length * (1 + self.slope * self.slope).sqrt()
         side_z = torch.where(first.side_z.abs() < 1e-3, 1e-3, first.side_z)
-        return torch.where(first.side_x - self.slope * side_z < least, (first.side_x - least) / side_z, self.slope)
+        return torch.where(
+            first.side_x - self.slope * side_z < least, (first.side_x - least) / side_z, self.slope
+        )
 
     def meet_fence(self, chain: Chain, stations: Stations, horizon: Tensor) -> Fence:
-        """Finds the fence, and moves the first sample of the chain beyond it to the fence's foot, in place."""
+        """Finds the fence, and moves the first sample of the chain beyond it to its foot, in place."""
         count = self.number.shape[1]
         aside = chain.place.abs()
         outward = aside[:, 1:] > torch.maximum(stations.wall[:, 1:], aside[:, :-1])

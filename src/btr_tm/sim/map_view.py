@@ -9,7 +9,13 @@ from torch import Tensor
 
 from btr_tm.sim.ribbon import DIRT, FINISH_GATE, SPACING_M, START_GATE, TURBO, Track
 
-GROUND, ROAD, EARTH, BOOST, EDGE = (30, 34, 40), (110, 114, 122), (150, 106, 66), (240, 170, 40), (205, 208, 214)
+GROUND, ROAD, EARTH, BOOST, EDGE = (
+    (30, 34, 40),
+    (110, 114, 122),
+    (150, 106, 66),
+    (240, 170, 40),
+    (205, 208, 214),
+)
 GATES = {START_GATE: (60, 190, 90), FINISH_GATE: (250, 250, 250)}
 CHECKPOINT = (70, 150, 250)
 SMOOTHING = 3
@@ -17,7 +23,7 @@ STEP = 4  # stations per piece of road
 
 
 class MapView:
-    """The whole track in `size` = (height, width) pixels, scaled evenly, driving directions as seen from above."""
+    """The whole track in `size` = (height, width) pixels, scaled evenly, as seen from above."""
 
     def __init__(self, track: Track, size: tuple[int, int] = (240, 240), margin: float = 0.06):
         self.track, self.size = track, size
@@ -42,7 +48,9 @@ class MapView:
         draw = ImageDraw.Draw(image)
         half = ribbon.half_width_m.clamp(min=1.2 / self.scale)[:, None]  # never thinner than a line
         edges = [self._smooth(ribbon.centre + side * half * ribbon.right) for side in (-1, 1)]
-        rim = [self._smooth(ribbon.centre + side * (half + 1.0 / self.scale) * ribbon.right) for side in (-1, 1)]
+        rim = [
+            self._smooth(ribbon.centre + side * (half + 1.0 / self.scale) * ribbon.right) for side in (-1, 1)
+        ]
         pieces = self._pieces()
         for start, end in pieces:
             draw.polygon(_outline(rim, start, end), fill=EDGE)
@@ -61,7 +69,9 @@ class MapView:
         """Start and end stations of the pieces of road, low ones first; none over the gap of a jump."""
         count, road = len(self.track.ribbon.gate), self.track.ribbon.road.cpu().numpy()
         starts = range(0, count if self.track.closed else count - 1, STEP)
-        ends = [(start + STEP) % count if self.track.closed else min(start + STEP, count - 1) for start in starts]
+        ends = [
+            (start + STEP) % count if self.track.closed else min(start + STEP, count - 1) for start in starts
+        ]
         height = self.track.ribbon.centre[:, 1].cpu().numpy()
         there = [(start, end) for start, end in zip(starts, ends, strict=True) if road[start] > 0]
         return sorted(there, key=lambda piece: height[piece[0]])

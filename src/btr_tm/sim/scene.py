@@ -1,7 +1,7 @@
 """What the pictures agree on: where the camera stands, what things measure, how a race may vary in looks.
 
-World axes are right-handed with y up; camera axes X right, Y up, Z along the level heading. The image plane stays
-upright (slopes shift the horizon instead of tilting it), so every image column is a vertical plane in the world.
+World axes are right-handed with y up; camera axes X right, Y up, Z along the level heading. The image plane
+stays upright (slopes shift the horizon instead of tilting it), so an image column is a vertical plane.
 Letters in shapes: E cars.
 """
 
@@ -114,7 +114,7 @@ class VariedAppearance(Appearance):
     camera_yaw_rad: float = 0.03
 
     def draw(self, cars: int, generator: torch.Generator) -> Look:
-        """Looks for `cars` new races, uniform within the ranges; fields (cars, 1, 1) on the generator's device."""
+        """Looks for `cars` new races, uniform within the ranges; fields (cars, 1, 1)."""
         draw = torch.rand(4, cars, 1, 1, generator=generator, device=generator.device) * 2 - 1
         return Look(
             1 + self.contrast * draw[0],
@@ -125,7 +125,7 @@ class VariedAppearance(Appearance):
 
 
 def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
-    """The camera behind the car: level heading between nose and velocity, levelled to the road's `slope` (E,)."""
+    """The camera behind the car: heading between nose and velocity, levelled to the road's `slope` (E,)."""
     nose_x, nose_z = _level_unit(pose.forward[:, 0], pose.forward[:, 2])
     velocity_x, velocity_z = pose.velocity[:, 0], pose.velocity[:, 2]
     speed = (velocity_x * velocity_x + velocity_z * velocity_z).sqrt()

@@ -1,7 +1,7 @@
 """What the grey camera knows about a track: stations with straight lead-in and run-out, and the painted road.
 
-The paint is a texture (cell of 2 m along the road, level of detail, place across), already as coarse as the strips
-that show it, so that thin lines fade with distance instead of flickering.
+The paint is a texture (cell of 2 m along the road, level of detail, place across), already as coarse as the
+strips that show it, so that thin lines fade with distance instead of flickering.
 Letters in shapes: S stations with padding, C cells, L levels, U places across, E cars.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import DIRT, FINISH_GATE, NO_GATE, SPACING_M, TURBO, Ribbon, Track
+from btr_tm.sim.ribbon import DIRT, FINISH_GATE, GRASS, NO_GATE, SPACING_M, TURBO, Ribbon, Track
 from btr_tm.sim.scene import FOG_M
 
 PAD = 640  # stations before and after; more than the camera looks ahead (256 m) and back
@@ -20,7 +20,8 @@ PER_CELL = 4  # stations per cell
 SECTIONS = ((2.0, 16), (4.0, 16), (8.0, 10), (16.0, 5))  # (length m, count) of strips: 256 m in 47
 PLACES, EXTENT = 160, 2.5  # texture columns over place / half width from -EXTENT to EXTENT
 FOOTPRINT_M = (0.4, 1.2, 2.5, 4.5)  # what a pixel of a 64 x 64 picture covers sideways, per level
-GREY = {"asphalt": 88.0, "dirt": 142.0, "turbo": 120.0, "grass": 48.0, "other": 70.0, "gap": 4.0, "line": 245.0}
+SURFACE_GREY = (88.0, 48.0, 142.0, 120.0, 70.0)  # by surface group: asphalt, grass, dirt, turbo, other
+GAP, LINE = 4.0, 245.0
 FOG = 172.0  # grey level of fog and horizon
 
 
@@ -61,13 +62,15 @@ class Strips:
 
     def first_texel(self, station: Tensor, s_m: Tensor) -> Tensor:
         """Index in `texture` (E, K - 1, 1) int64 of the strips that end at samples 1 to K - 1."""
-        back = (self.grid[:, None] / SPACING_M).long() * (s_m[:, 1:] > s_m[:, :1])  # the strip lies before its end
+        back = (self.grid[:, None] / SPACING_M).long() * (
+            s_m[:, 1:] > s_m[:, :1]
+        )  # the strip lies before its end
         cell = torch.div((station[:, 1:] - back).clamp(min=0), PER_CELL, rounding_mode="floor")
         strips = self.grid.shape[0]
         return (cell * strips + torch.arange(strips, device=cell.device)[:, None]) * PLACES
 
     def around(self, s_m: Tensor, reference_m: Tensor) -> Tensor:
-        """Station at `s_m` (E, N), wrapped as a whole so that neighbours of `reference_m` (E, 1) stay together."""
+        """Station at `s_m` (E, N), in the lap of `reference_m` (E, 1) or the padding around it."""
         if self.closed:
             s_m = s_m - torch.floor(reference_m / self.length_m) * self.length_m
         return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
@@ -125,40 +128,44 @@ def in_fog(painted: Tensor, distance_m: Tensor) -> Tensor:
 def paint(ribbon: Ribbon) -> Tensor:
     """Grey levels (C, L, U) uint8 of the road and what lies beside it."""
     cells = np.arange(0, ribbon.gate.shape[0], PER_CELL)
-    at_cell = [values.cpu().numpy()[cells][:, None, None] for values in ribbon]
-    cell = Ribbon(*at_cell)
+
+    def at_cell(values: Tensor) -> np.ndarray:
+        return values.cpu().numpy()[cells][:, None, None]
+
+    surface_group, half_width_m = at_cell(ribbon.surface), at_cell(ribbon.half_width_m)
     number = np.arange(len(cells))[:, None, None]
     footprint = np.array(FOOTPRINT_M)[None, :, None]
-    side_m = np.abs((np.arange(PLACES) + 0.5) * 2 / PLACES - 1)[None, None] * EXTENT * cell.half_width_m
+    side_m = np.abs((np.arange(PLACES) + 0.5) * 2 / PLACES - 1)[None, None] * EXTENT * half_width_m
     near = np.array([1.0, 0.8, 0.3, 0.0])[None, :, None]  # how much of the fine pattern is left
 
-    grass = GREY["grass"] + near * 9 * _alternate(number, 4)
-    surface = _surface(cell.surface, number, side_m, near)
+    grass = SURFACE_GREY[GRASS] + near * 9 * _alternate(number, 4)
+    surface = _surface(surface_group, number, side_m, near)
     dash_m = np.maximum(0.3, 0.3 * footprint)
-    dash = _cover(dash_m - side_m, footprint) * (_alternate(number, 4) > 0) * (cell.surface == 0)
-    surface = surface + 0.8 * np.clip(near + 0.3, 0, 1) * dash * (GREY["line"] - surface)
+    dash = _cover(dash_m - side_m, footprint) * (_alternate(number, 4) > 0) * (surface_group == 0)
+    surface = surface + 0.8 * np.clip(near + 0.3, 0, 1) * dash * (LINE - surface)
     line_m = np.maximum(1.1, 0.7 * footprint)  # wide enough for an unbroken line at the sides of 64 x 64
-    line = _cover(side_m - (cell.half_width_m - line_m), footprint) * (cell.surface != DIRT)
-    kerb = np.where((np.abs(cell.curvature) > 1 / 180) & (_alternate(number, 2) < 0), 90 * near, 0)
-    surface = surface + line * (GREY["line"] - kerb - surface)
-    surface = np.where(cell.road > 0, surface, GREY["gap"])
-    grey = surface + _cover(side_m - cell.half_width_m, footprint) * (grass - surface)
-    grey = _gate_line(grey, ribbon.gate.cpu().numpy(), side_m, cell.half_width_m)
+    line = _cover(side_m - (half_width_m - line_m), footprint) * (surface_group != DIRT)
+    kerb = np.where((np.abs(at_cell(ribbon.curvature)) > 1 / 180) & (_alternate(number, 2) < 0), 90 * near, 0)
+    surface = surface + line * (LINE - kerb - surface)
+    surface = np.where(at_cell(ribbon.road) > 0, surface, GAP)
+    grey = surface + _cover(side_m - half_width_m, footprint) * (grass - surface)
+    grey = _gate_line(grey, ribbon.gate.cpu().numpy(), side_m, half_width_m)
     return torch.from_numpy(np.clip(grey, 0, 255).astype(np.uint8)).to(ribbon.gate.device)
 
 
 def _surface(surface: np.ndarray, number: np.ndarray, side_m: np.ndarray, near: np.ndarray) -> np.ndarray:
-    names = ("asphalt", "grass", "dirt", "turbo", "other")
-    grey = np.array([GREY[name] for name in names])[surface] + near * 5 * _alternate(number, 2)
+    grey = np.array(SURFACE_GREY)[surface] + near * 5 * _alternate(number, 2)
     bumps = np.sin(number * 12.9898 + np.floor(side_m) * 78.233) * 43758.5453
     grey = np.where(surface == DIRT, grey + near * 44 * (bumps - np.floor(bumps) - 0.5), grey)
     chevron = (np.floor((number * 2 + side_m * 0.7) / 4) % 2) * 2 - 1
-    return np.where(surface == TURBO, GREY["turbo"] + 30 + np.maximum(near, 0.4) * 100 * chevron, grey)
+    return np.where(surface == TURBO, SURFACE_GREY[TURBO] + 30 + np.maximum(near, 0.4) * 100 * chevron, grey)
 
 
-def _gate_line(grey: np.ndarray, gate: np.ndarray, side_m: np.ndarray, half_width_m: np.ndarray) -> np.ndarray:
+def _gate_line(
+    grey: np.ndarray, gate: np.ndarray, side_m: np.ndarray, half_width_m: np.ndarray
+) -> np.ndarray:
     """Paints a line under each gate, a chequered one at the finish."""
-    for station in np.flatnonzero(gate):
+    for station in np.flatnonzero(gate).tolist():
         cell = station // PER_CELL
         on_road = side_m[cell, 0] < half_width_m[cell, 0]
         for ahead in (0, 1):
