@@ -32,7 +32,7 @@ def global_states() -> dict[str, Any]:
     """States of the global generators as tensors and plain numbers, loadable with `weights_only=True`."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    assert name == "MT19937", name
+    assert name == "MT19937" and isinstance(keys, np.ndarray), name
     return {
         "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64), "gauss": gauss},
         "numpy": {

@@ -11,7 +11,7 @@ from torch import Tensor
 Tree = TypeVar("Tree")
 
 
-def tree_map(function: Callable[..., Tensor], first: Tree, *others: Any) -> Tree:
+def tree_map(function: Callable[..., Tensor], first: Any, *others: Any) -> Any:
     """Apply `function` leaf by leaf; all trees have the same structure."""
     if isinstance(first, Tensor):
         return function(first, *others)

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
     discount: Tensor  # (B,) float32, gamma^k, 0 if terminated
     next_obs: Obs
     weight: Tensor  # (B,) float32, importance weights; ones for uniform sampling
-    index: Tensor  # (B,) int64, to be handed back with the priorities
+    index: Tensor  # type: ignore[assignment]  # (B,) int64, to be handed back with the priorities
 
 
 class Races(NamedTuple):
