@@ -23,6 +23,7 @@ LAYERS = (
     {"sim", "agent"},
     {"envs"},
     {"run", "report"},
+    {"benchmarks"},
     {"cli"},
 )
 BESIDE = {("run", "report"), ("report", "run")}

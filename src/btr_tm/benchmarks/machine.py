@@ -1,0 +1,40 @@
+"""Where and when figures were taken."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+import btr_tm
+
+
+def machine() -> dict[str, str | int | float]:
+    """Names, counts and versions; `load` is the run queue of the last minute, nan where there is none."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "load": load(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "btr_tm": btr_tm.__version__,
+    }
+
+
+def cpu_name() -> str:
+    """The model, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def load() -> float:
+    """More than 0 before a benchmark starts means that others compete; nan on Windows."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else float("nan")

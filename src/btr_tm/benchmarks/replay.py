@@ -1,0 +1,71 @@
+"""What remembering costs: time to add and to sample, memory per transition."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from btr_tm.benchmarks.row import Row, Target, duration_row
+from btr_tm.benchmarks.timing import Effort, Subject, Times, interleave
+from btr_tm.core.types import Transition
+
+CALLS = 10  # per repetition
+
+
+def replay_rows(
+    effort: Effort, replays: dict[str, Any], transitions: Sequence[Transition], batch_size: int
+) -> list[Row]:
+    """`replays` by the name of their sampler, the base of the comparison last; filled with `transitions`."""
+    for replay in replays.values():
+        fill(replay, transitions, effort.replay_rows)
+    subjects = [_adding(name, replay, transitions) for name, replay in replays.items()]
+    subjects += [_sampling(name, replay, batch_size) for name, replay in replays.items()]
+    times = interleave(subjects, effort.rounds)
+    cars = len(transitions[0].action)
+    rows = [*_beside(f"replay add of {cars}", "add", list(replays), times)]
+    rows += _beside(f"replay sample and priorities of {batch_size}", "sample", list(replays), times)
+    return [*rows, *(_memory_row(name, replay, transitions[0]) for name, replay in replays.items())]
+
+
+def fill(replay: Any, transitions: Sequence[Transition], rows: int) -> None:
+    """Add `transitions` again and again until `rows` rows were added."""
+    cars = len(transitions[0].action)
+    for transition in itertools.islice(itertools.cycle(transitions), -(-rows // cars)):
+        replay.add(transition)
+
+
+def _adding(name: str, replay: Any, transitions: Sequence[Transition]) -> Subject:
+    def add() -> None:
+        for transition in itertools.islice(itertools.cycle(transitions), CALLS):
+            replay.add(transition)
+
+    return Subject(f"add {name}", CALLS, add)
+
+
+def _sampling(name: str, replay: Any, batch_size: int) -> Subject:
+    def sample() -> None:
+        for _ in range(CALLS):
+            batch = replay.sample(batch_size)
+            replay.update_priorities(batch.index, torch.rand(batch_size, device=batch.index.device))
+
+    return Subject(f"sample {name}", CALLS, sample)
+
+
+def _beside(what: str, deed: str, names: list[str], times: dict[str, Times]) -> list[Row]:
+    base = times[f"{deed} {names[-1]}"].unit_ms
+    others = [{"beside": names[-1], "theirs": base}] * (len(names) - 1)
+    return [
+        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside)
+        for name, beside in zip(names, [*others, {}], strict=True)
+    ]
+
+
+def _memory_row(name: str, replay: Any, transition: Transition) -> Row:
+    """The bound: 2 % more than one observation, and 64 bytes."""
+    cars = len(transition.action)
+    observed = sum(part.numel() * part.element_size() for part in transition.obs) / cars
+    what, target = f"replay memory per transition, {name}", Target(1.02 * observed + 64, at_least=False)
+    return Row(what, "bytes", replay.bytes_per_transition, "observation", observed, target)

@@ -1,0 +1,75 @@
+"""One line of the table: our figure, what it was measured beside, and what it should be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from btr_tm.benchmarks.timing import Times
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on a figure; `NO_TARGET` bounds nothing."""
+
+    bound: float
+    at_least: bool = True
+
+    def met(self, figure: float) -> bool:
+        return figure >= self.bound if self.at_least else figure <= self.bound
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {number(self.bound)}" if math.isfinite(self.bound) else ""
+
+
+NO_TARGET = Target(-math.inf)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ours` and `theirs` are in `unit`; nan stands for a figure that could not be taken, `note` says why."""
+
+    what: str
+    unit: str
+    ours: float
+    beside: str = ""
+    theirs: float = math.nan
+    target: Target = NO_TARGET
+    note: str = ""
+    times: tuple[float, ...] = ()  # seconds of each repetition of ours
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.theirs
+
+    def cells(self) -> list[str]:
+        """As the table shows it."""
+        ours = number(self.ours) if math.isfinite(self.ours) else self.note
+        theirs = f"{number(self.theirs)} {self.beside}" if math.isfinite(self.theirs) else self.beside
+        ratio = f"{self.ratio:.2f}" if math.isfinite(self.ratio) else ""
+        judged = math.isfinite(self.ours) and math.isfinite(self.target.bound)
+        met = ("yes" if self.target.met(self.ours) else "no") if judged else ""
+        return [self.what, self.unit, ours, theirs, ratio, str(self.target), met]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON: what has no value is null."""
+        figures = {"ours": self.ours, "theirs": self.theirs, "ratio": self.ratio, "target": self.target.bound}
+        finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+        words = {"what": self.what, "unit": self.unit, "beside": self.beside, "note": self.note}
+        return words | finite | {"target_is_minimum": self.target.at_least, "seconds": list(self.times)}
+
+
+def rate_row(what: str, unit: str, times: Times, **more: Any) -> Row:
+    """A speed: more is better."""
+    return Row(what, unit, times.rate, times=times.seconds, **more)
+
+
+def duration_row(what: str, times: Times, **more: Any) -> Row:
+    """A time per unit of work: less is better."""
+    return Row(what, "ms", times.unit_ms, times=times.seconds, **more)
+
+
+def number(figure: float) -> str:
+    """Whole from 100 on, else three digits that count."""
+    return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"

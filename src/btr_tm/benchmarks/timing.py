@@ -1,0 +1,66 @@
+"""Measures subjects in turns, so that a busy moment of the machine falls on all of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure."""
+
+    rounds: int  # repetitions of every subject, in turns
+    decisions: int  # of all cars, per repetition of a simulator
+    compile: bool
+    replay_rows: int  # transitions in the replay that is timed
+    loop_frames: int  # whose shares of time are taken, after the warm-up
+
+
+FULL = Effort(rounds=9, decisions=12, compile=True, replay_rows=65_536, loop_frames=16_384)
+QUICK = Effort(rounds=2, decisions=2, compile=False, replay_rows=2_048, loop_frames=1_024)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to be timed: each call of `run` does `work` units of it."""
+
+    name: str
+    work: float
+    run: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Wall seconds of each repetition, each worth `work` units."""
+
+    work: float
+    seconds: tuple[float, ...]
+
+    @property
+    def rate(self) -> float:
+        """Units per second, median."""
+        return self.work / statistics.median(self.seconds)
+
+    @property
+    def unit_ms(self) -> float:
+        """Milliseconds per unit, median."""
+        return 1000 / self.rate
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def interleave(subjects: Sequence[Subject], rounds: int) -> dict[str, Times]:
+    """A B C A B C ...: `rounds` repetitions of each after one that does not count."""
+    for subject in subjects:
+        subject.run()
+    taken = [[seconds_of(subject.run) for subject in subjects] for _ in range(rounds)]
+    columns = zip(*taken, strict=True)
+    return {s.name: Times(s.work, column) for s, column in zip(subjects, columns, strict=True)}
