@@ -31,7 +31,7 @@ class Overlay:
         self.size, self.title = size, title
         side = int(min(0.3 * width, 0.36 * height))
         self.map = MapView(track, (side, side))
-        background = np.array(self.map.background())
+        background = self.map.background().numpy()
         self.inset = Image.fromarray(background).convert("RGBA")
         self.inset.putalpha(205)
         self.corner = (int(8 * self.unit), height - side - int(8 * self.unit))

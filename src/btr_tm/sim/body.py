@@ -13,7 +13,12 @@ from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing, View
 
 SHADOW, BODY, REAR = 0, 3, 6
-STEER = 0.45  # sine of the front wheels' largest angle
+STEER_M = (
+    0.4,
+    0.4,
+    -0.15,
+    -0.15,
+)  # shift of a front wheel's corners; more than real, to fill a pixel of 64 x 64
 WINDOW = (0.48, 0.3, 0.7)  # top, left, right as shares of the picture; it ends at the bottom
 
 
@@ -124,8 +129,7 @@ class OwnCar:
 def _steered(corners: Tensor) -> Tensor:
     """Shift to the right (Q, 4) of each corner when steering fully right; front wheels turn in place."""
     shift = torch.zeros(corners.shape[:2], device=corners.device)
-    middle = corners[1:3, :, 2].mean(1, keepdim=True)
-    shift[1:3] = STEER * (corners[1:3, :, 2] - middle)
+    shift[1:3] = torch.tensor(STEER_M, device=corners.device)
     return shift
 
 

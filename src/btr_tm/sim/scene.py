@@ -126,7 +126,9 @@ class VariedAppearance(Appearance):
 
 def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
     """The camera behind the car: heading between nose and velocity, levelled to the road's `slope` (E,)."""
-    nose_x, nose_z = _level_unit(pose.forward[:, 0], pose.forward[:, 2])
+    # A nose that points to the sky still has a heading: away from where the car's roof then points.
+    nose = pose.forward - pose.forward[:, 1:2] * pose.up
+    nose_x, nose_z = _level_unit(nose[:, 0], nose[:, 2])
     velocity_x, velocity_z = pose.velocity[:, 0], pose.velocity[:, 2]
     speed = (velocity_x * velocity_x + velocity_z * velocity_z).sqrt()
     sideways = (velocity_z * nose_x - velocity_x * nose_z) / (speed + 8.0)
@@ -139,8 +141,10 @@ def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
 
 
 def _level_unit(x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    length = (x * x + z * z).sqrt().clamp(min=1e-3)
-    return x / length, z / length
+    square = x * x + z * z
+    none = square < 1e-6
+    length = square.masked_fill(none, 1.0).sqrt()
+    return x.masked_fill(none, 0.0) / length, z.masked_fill(none, 1.0) / length
 
 
 def _flat(value: Tensor | float) -> Tensor | float:
