@@ -17,6 +17,7 @@ from btr_tm.run.run import Report, Run
 
 # Where a run lies is no part of what it is, nor are alternatives that were not chosen.
 NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "alternatives"})
+LONGEST_TAG = 64  # of Weights & Biases
 
 
 def build(job: Composition) -> Run:
@@ -47,7 +48,7 @@ def build(job: Composition) -> Run:
         report=_report(title, parts),
         title=title,
         facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
-        next_command=f"python -m btr_tm.watch {job.folder.as_posix()}",
+        next_command=f"python -m btr_tm.{'watch' if parts.simulated else 'evaluate'} {job.folder.as_posix()}",
     )
 
 
@@ -86,7 +87,7 @@ def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:
         "config": manifest.config | {"fingerprint": job.fingerprint},
         "name": f"{name}/{arm}/s{parts.seed}",
         "group": name,
-        "tags": [parts.track_name, arm],
+        "tags": [tag[:LONGEST_TAG] for tag in (parts.track_name, *arm.split(","))],
         "track": parts.track_name,
     }
     return [make_with_known(node, **known) for node in parts.values["logger"].values()]

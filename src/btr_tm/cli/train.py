@@ -68,14 +68,15 @@ def run_job(cfg: DictConfig) -> None:
     job = current_job(cfg)
     try:
         _write_status(job.folder, "running")
-        build(job).train()
+        run = build(job)
+        run.train()
     except UserError as error:
         _write_status(job.folder, "failed", str(error))
     except BaseException as error:
         _write_status(job.folder, "crashed", repr(error))
         raise
     else:
-        _write_status(job.folder, "done")
+        _write_status(job.folder, "done" if run.clock.frames >= run.plan.total_frames else "stopped")
 
 
 def _write_status(folder: Path, state: str, reason: str = "") -> None:
