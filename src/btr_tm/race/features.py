@@ -57,6 +57,8 @@ class _Remembering:
         """After `action` (E,) or (E, K) led to `car`."""
         new = actions.keys(action).reshape(len(action), -1, 4)
         recent = torch.cat((memory.previous_actions, new), dim=1)[:, new.shape[1] :]
+        # A copy: the strides of a slice would differ from those of `start`, and each layout is compiled anew.
+        recent = recent.clone(memory_format=torch.contiguous_format)
         return Memory(recent, torch.where(car.gearbox_state != 0, memory.gearbox_count + 1, 0.0))
 
 

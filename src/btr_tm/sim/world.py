@@ -70,7 +70,9 @@ class World:
     def _driver_keys(self, state: SimState, action: Tensor) -> tuple[list[Keys], Tensor]:
         ticks = action.shape[1]
         arriving = torch.cat([state.queue, action], dim=1)
-        driven, queue = arriving[:, :ticks], arriving[:, ticks:]
+        driven = arriving[:, :ticks]
+        # A copy: the strides of a slice would differ from those of `start`, and each layout is compiled anew.
+        queue = arriving[:, ticks:].clone(memory_format=torch.contiguous_format)
         clock = state.counters[:, TICK, None] + torch.arange(ticks, device=action.device)
         driven = torch.where(clock < state.counters[:, HOLD, None], NO_KEYS, driven)
         gas, brake, left, right = keys(driven).permute(2, 1, 0).contiguous().unbind(0)  # (K, E) each
