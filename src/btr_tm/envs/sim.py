@@ -172,6 +172,9 @@ class SimVectorEnv(VectorEnv):
 def compiled(function: Any) -> Any:
     """`torch.compile` with fixed shapes; eager, with one line saying so, where no C++ compiler is found."""
     if torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
+        dynamo = torch._dynamo.config
+        dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
         return torch.compile(function, dynamic=False, fullgraph=True)
     warnings.warn("no C++ compiler found: the simulator runs eagerly, about 4 times slower", stacklevel=2)
     return function
