@@ -66,12 +66,13 @@ class Camera:
         lines = torch.stack([at_top[0], tilt, at_top[1], drift]).flatten(1)
         base = torch.arange(cars, device=sample.device)[:, None, None] * (count - 1) - 1
         base = base * width + torch.arange(width, device=sample.device)
-        strip = (sample.clamp(max=count - 1).long() * width + base).flatten()
+        # Sample 0 ends no strip; a car fallen below the road sees it.
+        strip = (sample.clamp(1, count - 1).long() * width + base).flatten()
 
         def at_pixel(values: Tensor) -> Tensor:
             return values.index_select(0, strip).view(sample.shape)
 
-        nearness = at_pixel(lines[0]) + at_pixel(lines[1]) * self.row
+        nearness = (at_pixel(lines[0]) + at_pixel(lines[1]) * self.row).clamp_(min=1e-6)
         texel = at_pixel(lines[2]) + at_pixel(lines[3]) * self.row
         texel = texel.div_(nearness).clamp_(0, PLACES - 1).long()
         first_texel = self.strips.first_texel(stations.station, stations.s_m)
