@@ -77,8 +77,14 @@ def test_progress_pays_metres_and_charges_time(moment_at):
     before = moment_at(None, 10.0, 0, 40.0)
     after = moment_at(before.progress, 12.0, 50, 40.0)
     reward = ProgressReward()(before, after, NO_ACTION, ON)
-    assert float(reward) == pytest.approx(0.02 * 2 - 0.1 * 0.05, abs=1e-5)
-    assert ProgressReward().potential(after).tolist() == [0.0]
+    assert float(reward) == pytest.approx(0.1 * 2 - 0.2 * 0.05, abs=1e-5)
+
+
+def test_progress_counts_present_speed_as_seconds_of_driving(moment_at):
+    reward = ProgressReward(per_metre=0.1, speed_as_s=2.0)
+    assert float(reward.potential(moment_at(None, 10.0, 0, 40.0))) == pytest.approx(8.0)
+    assert float(reward.potential(moment_at(None, 10.0, 0, -5.0))) == 0.0
+    assert float(ProgressReward(speed_as_s=0.0).potential(moment_at(None, 10.0, 0, 40.0))) == 0.0
 
 
 def test_progress_cannot_be_farmed_by_driving_back_and_forth(moment_at):
@@ -89,7 +95,7 @@ def test_progress_cannot_be_farmed_by_driving_back_and_forth(moment_at):
         float(ProgressReward(per_second=0.0)(before, after, NO_ACTION, ON))
         for before, after in zip(moments, moments[1:], strict=False)
     ]
-    assert rewards == pytest.approx([0.04, 0.0, 0.0, 0.0, 0.0, 0.02], abs=1e-5)
+    assert rewards == pytest.approx([0.2, 0.0, 0.0, 0.0, 0.0, 0.1], abs=1e-5)
 
 
 def test_progress_of_a_whole_race_is_the_length_of_the_line_whatever_the_path(straight, moment_at):
@@ -99,7 +105,7 @@ def test_progress_of_a_whole_race_is_the_length_of_the_line_whatever_the_path(st
         total += float(ProgressReward()(moment, after, NO_ACTION, torch.tensor([z == 99.0])))
         moment = after
     length_m = straight.total_m - straight.start_m
-    assert total == pytest.approx(0.02 * length_m - 0.1 * 0.25 + 1.0, abs=1e-4)
+    assert total == pytest.approx(0.1 * length_m - 0.2 * 0.25 + 1.0, abs=1e-4)
 
 
 @pytest.mark.parametrize("reward", [ProgressReward(), LinesightReward()])

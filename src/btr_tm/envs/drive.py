@@ -1,4 +1,4 @@
-"""One decision in the embedded simulator: ticks, progress, features, reward, frame; a pure function of tensors."""
+"""One decision in the embedded simulator: ticks, progress, features, reward, frame; a pure function."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class SimVectorEnv(VectorEnv):
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Obs, dict[str, Any]]:
-        """Put every car at a start: `options["start"]` is "training" (default), "canonical" or "evaluation"."""
+        """Put every car at a start; `options["start"]`: "training" (default), "canonical" or "evaluation"."""
         self.seed = self.seed if seed is None else seed
         start = (options or {}).get("start", "training")
         fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}

@@ -1,12 +1,12 @@
-"""The dense reward from which `quickstart` learns: new metres of line, minus a little for time."""
+"""The dense reward of `quickstart`: new metres of line, minus a little for time, shaped by speed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from btr_tm.race.car import forward_speed
 from btr_tm.race.reward.moment import Moment
 
 
@@ -16,13 +16,17 @@ class ProgressReward:
 
     Gained means beyond the furthest point of this race so far: driving back and forth, or circling, earns
     nothing, and no sequence of decisions collects more than the length of the line. At 40 m/s a decision of
-    50 ms is worth 0.035, three of them 0.1; at gamma 0.99 values are of order 3. Driving slower than
-    per_second / per_metre = 5 m/s costs more than it earns.
+    50 ms is worth 0.19, three of them 0.57; at gamma 0.99 values are of order 20.
+
+    The potential counts present speed as `speed_as_s` seconds of driving. Being a potential it leaves the
+    best policy as it is (Ng et al. 1999), but pays the first decisions of a standing start at once: without
+    it they gain centimetres, and learners stood at the line for a hundred thousand decisions.
     """
 
-    per_metre: float = 0.02
-    per_second: float = 0.1
+    per_metre: float = 0.1
+    per_second: float = 0.2
     finish_bonus: float = 1.0
+    speed_as_s: float = 2.0
 
     def __call__(self, before: Moment, after: Moment, action: Tensor, finished: Tensor) -> Tensor:
         gained_m = after.progress.furthest_metres - before.progress.furthest_metres
@@ -31,5 +35,5 @@ class ProgressReward:
         return reward + self.finish_bonus * finished
 
     def potential(self, moment: Moment) -> Tensor:
-        """None: the reward is dense already."""
-        return torch.zeros_like(moment.progress.metres)
+        """Phi (E,): forward speed, worth the metres of `speed_as_s` seconds."""
+        return (self.per_metre * self.speed_as_s) * forward_speed(moment.car).clamp(min=0.0)
