@@ -31,7 +31,7 @@ def test_shipped_track_has_description_start_checkpoints_and_road_beyond_the_fin
 def test_a01_climbs_jumps_and_takes_about_24_seconds_of_road():
     track = load_track("a01")
     assert 1200 < track.finish_m - track.start_m < 1600
-    assert track.ribbon.centre[:, 1].max() > 16 and (track.ribbon.road == 0).sum() > 50
+    assert track.ribbon.centre[:, 1].max() > 16 and (track.ribbon.road == 0).sum() > 40
 
 
 def test_surfaces_lie_where_the_file_puts_them():

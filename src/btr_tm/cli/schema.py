@@ -26,6 +26,7 @@ class Profile:
     start_pool: int  # rendered starts that finished cars draw from
     race_ms: int  # race time after which a race is given up
     impala_model_size: float  # times 16, 32, 32 channels
+    pool_size: int  # cells of the adaptive max-pool, each way
     head_hidden: int  # units of each dueling stream
     float_hidden: int
     cosines: int

@@ -64,7 +64,9 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
 def run_job(cfg: DictConfig) -> None:
     """One run. A user's error becomes its status, so that the other arms of a sweep still run."""
     from btr_tm.cli.compose import build
+    from btr_tm.core.memory import keep_freed_memory
 
+    keep_freed_memory()
     job = current_job(cfg)
     try:
         _write_status(job.folder, "running")

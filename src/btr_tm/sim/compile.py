@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from btr_tm.core.errors import UserError
+from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.blocks import KINDS, SURFACES, Block
 from btr_tm.sim.checks import check_clearance, check_curves
 from btr_tm.sim.reference_line import load_line
@@ -39,7 +40,7 @@ def shipped_tracks() -> list[str]:
 def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
     """A shipped track by name, a track file (.yaml), or a reference line (.npy) of that half width.
 
-    Raises UserError naming the file, the block and the remedy.
+    The author time is that of `<name>.author.inputs` beside the track file. Raises UserError naming the file, the block and the remedy.
     """
     path = Path(name_or_path)
     if path.suffix == ".npy":
@@ -51,7 +52,11 @@ def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
         raise UserError(
             f"expected a shipped track ({known}) or the path of a .yaml or .npy file, got {name_or_path}"
         )
-    return compile_track(path.stem, read_content(path), path.name)
+    track = compile_track(path.stem, read_content(path), path.name)
+    author = path.with_name(f"{path.stem}.author.inputs")
+    if not author.is_file():
+        return track
+    return dataclasses.replace(track, author_time_ms=InputsFile.read(author).time_ms)
 
 
 def compile_track(name: str, content: dict[str, object], source: str) -> Track:
