@@ -40,7 +40,8 @@ def shipped_tracks() -> list[str]:
 def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
     """A shipped track by name, a track file (.yaml), or a reference line (.npy) of that half width.
 
-    The author time is that of `<name>.author.inputs` beside the track file. Raises UserError naming the file, the block and the remedy.
+    The author time is that of `<name>.author.inputs` beside the track file. UserErrors name file, block
+    and remedy.
     """
     path = Path(name_or_path)
     if path.suffix == ".npy":
