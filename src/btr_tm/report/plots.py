@@ -41,7 +41,7 @@ def learning_curve(
     bottom.set_xlim(left=0)
     bottom.xaxis.set_major_formatter(FuncFormatter(frames_text))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _draw_times(axes: Axes, rows: Sequence[Row]) -> None:
@@ -53,7 +53,7 @@ def _draw_times(axes: Axes, rows: Sequence[Row]) -> None:
     axes.step(
         *series(rows, "eval/best_canonical_time_s"), where="post", color=INK, lw=1.6, label="best so far"
     )
-    _style(axes, "race time (s)")
+    style(axes, "race time (s)")
     axes.legend(frameon=False, fontsize=9, loc="upper right")
 
 
@@ -74,7 +74,7 @@ def _set_time_range(axes: Axes, rows: Sequence[Row], author_time_s: float) -> No
 def _draw_returns(axes: Axes, rows: Sequence[Row]) -> None:
     axes.plot(*series(rows, "race/return"), color=GREY, lw=1.0, label="training")
     axes.plot(*series(rows, "eval/return_mean"), color=BLUE, lw=1.6, marker="o", ms=3, label="evaluation")
-    _style(axes, "return")
+    style(axes, "return")
     axes.legend(frameon=False, fontsize=9)
 
 
@@ -84,7 +84,7 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
         *series(rows, "eval/progress_mean"), color=GREEN, lw=1.2, ls="--", label="share of track driven"
     )
     axes.plot(*series(rows, "eval/finish_rate"), color=BLUE, lw=1.8, label="seeded starts finished")
-    _style(axes, "share")
+    style(axes, "share")
     axes.set_ylim(-0.03, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(frameon=False, fontsize=9, loc="lower right")
@@ -111,10 +111,10 @@ def race_line(
     below.plot(times_s, speeds_kmh, color=INK, lw=1.2)
     below.set_xlim(times_s[0], times_s[-1])
     below.set_ylim(bottom=0)
-    _style(below, "km/h")
+    style(below, "km/h")
     below.set_xlabel("race time (s)")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _edges(track: Any) -> tuple[Array, Array]:
@@ -179,7 +179,8 @@ def frames_text(frames: float, _position: int | None = None) -> str:
     return f"{frames / 1e3:g}k" if abs(frames) >= 1e3 else f"{frames:g}"
 
 
-def _style(axes: Axes, label: str) -> None:
+def style(axes: Axes, label: str) -> None:
+    """Quiet axes with this label on the ordinate."""
     axes.set_ylabel(label, color=INK)
     axes.grid(color=GRID, lw=0.8)
     axes.set_axisbelow(True)
@@ -188,7 +189,8 @@ def _style(axes: Axes, label: str) -> None:
     axes.tick_params(colors=INK, labelsize=9)
 
 
-def _save(figure: Figure, path: str | Path) -> Path:
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the picture and the folders it needs."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, facecolor="white")
