@@ -1,0 +1,156 @@
+"""Arms to compare: the records of runs that differ in nothing but their seed, read and checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from btr_tm.core.errors import UserError
+from btr_tm.metrics.meter import Row
+from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.run.manifest import differences
+
+Array = np.ndarray
+
+
+class Seed(NamedTuple):
+    """One run of an arm."""
+
+    folder: Path
+    rows: list[Row]
+    manifest: dict[str, Any]
+    ended: bool  # its summary is there
+
+    def series(self, name: str, axis: str) -> tuple[Array, Array]:
+        """Abscissae and values (X,) of a metric; NaN where its section was measured, but it does not exist.
+
+        A race time, for example, does not exist where the race was not finished.
+        """
+        section = name.split("/")[0] + "/"
+        measured = [row for row in self.rows if any(key.startswith(section) for key in row)]
+        xs = np.array([float(row[axis]) for row in measured])
+        return xs, np.array([float(row.get(name, math.nan)) for row in measured])
+
+
+class Arm(NamedTuple):
+    """Runs with one configuration and different seeds."""
+
+    label: str
+    seeds: tuple[Seed, ...]
+
+
+def read_arms(arguments: Sequence[str]) -> list[Arm]:
+    """Arms of arguments `LABEL=FOLDER` or `FOLDER`; UserErrors say which file is missing or broken."""
+    arms = [read_arm(argument) for argument in arguments]
+    labels = [arm.label for arm in arms]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"expected arms of different names, got {label!r} twice; write LABEL=FOLDER")
+    return arms
+
+
+def read_arm(argument: str) -> Arm:
+    """One arm; a folder whose own name holds `=`, as those of sweeps do, needs no label."""
+    label, equals, rest = argument.partition("=")
+    labelled = bool(equals) and not Path(argument).exists()
+    folder = Path(rest if labelled else argument)
+    if not folder.is_dir():
+        raise UserError(
+            f"expected a folder of seeds or a run, got {folder}, which does not exist; check the path"
+        )
+    seeds = tuple(read_seed(each) for each in seed_folders(folder))
+    refuse_mixtures(folder, seeds)
+    return Arm(label if labelled else name_of(folder), seeds)
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folder itself where it is a run, else s0, s1, ... in it."""
+    if (folder / "record.jsonl").exists():
+        return [folder]
+    found = [each for each in folder.iterdir() if re.fullmatch(r"s\d+", each.name) and each.is_dir()]
+    if not found:
+        raise UserError(
+            f"expected seeds s0, s1, ... or a record.jsonl in {folder}, got neither; name an arm or a run"
+        )
+    return sorted(found, key=lambda each: int(each.name[1:]))
+
+
+def name_of(folder: Path) -> str:
+    """`base`; `base/s0` for a single run."""
+    parts = folder.resolve().parts[-2:]
+    return "/".join(parts if re.fullmatch(r"s\d+", parts[-1]) else parts[-1:])
+
+
+def read_seed(folder: Path) -> Seed:
+    """One run; a run that is still going has no summary yet."""
+    try:
+        rows = read_record(folder / "record.jsonl")
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest["config"], manifest["seed"]
+    except FileNotFoundError as error:
+        raise UserError(
+            f"expected the file {error.filename}, but it does not exist; leave {folder} out"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"expected a whole run in {folder}, got broken files ({error}); train it again"
+        ) from None
+    check_rows(folder / "record.jsonl", rows)
+    return Seed(folder, rows, manifest, (folder / "summary.json").exists())
+
+
+def check_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Every row has its three abscissae, and frames only grow."""
+    if not rows:
+        raise UserError(f"expected at least one row in {path}, got none; wait for the run, or leave it out")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not {"frames", "wall_s", "cpu_s"} <= row.keys():
+            raise UserError(
+                f"expected frames, wall_s and cpu_s in every row of {path}, got none in row {number}"
+            )
+    frames = [row["frames"] for row in rows]
+    if frames != sorted(frames):
+        raise UserError(
+            f"expected growing frames in {path}, got an earlier row after a later; train it again"
+        )
+
+
+def refuse_mixtures(folder: Path, seeds: Sequence[Seed]) -> None:
+    """The runs of an arm share their configuration, but no seed."""
+    first = seeds[0]
+    for other in seeds[1:]:
+        changed = differences(without_seed(first), without_seed(other))
+        if changed:
+            raise UserError(
+                f"expected one configuration in {folder}, got another in {other.folder.name} than in "
+                f"{first.folder.name} ({'; '.join(changed)}); put them into two arms"
+            )
+    numbers = [seed.manifest["seed"] for seed in seeds]
+    if len(set(numbers)) < len(numbers):
+        raise UserError(f"expected different seeds in {folder}, got {numbers}; leave the copies out")
+
+
+def without_seed(seed: Seed) -> dict[str, Any]:
+    return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
+
+
+def author_time_s(arm: Arm) -> float:
+    """The author time its races were measured against, else that of its shipped track; NaN where unknown."""
+    for row in (row for seed in arm.seeds for row in seed.rows):
+        if "eval/author_ratio" in row and "eval/canonical_time_s" in row:
+            return round(row["eval/canonical_time_s"] / row["eval/author_ratio"], 2)  # ticks of 10 ms
+    return shipped_author_time_s(arm.seeds[0].manifest["config"].get("track"))
+
+
+def shipped_author_time_s(track: Any) -> float:
+    from btr_tm.sim.compile import load_track, shipped_tracks
+
+    name = track.get("name_or_path") if isinstance(track, dict) else None
+    author_ms = load_track(name).author_time_ms if name in shipped_tracks() else None
+    return author_ms / 1000 if author_ms else math.nan

@@ -1,0 +1,225 @@
+"""Arms against each other: what is read, what is refused, what the table and the verdict say."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from btr_tm.cli.compare import METRICS, main
+from btr_tm.core.errors import UserError
+from btr_tm.report import compare as report
+from btr_tm.report.arms import read_arm, read_arms
+from btr_tm.report.compare_plots import draw, mean_band
+from btr_tm.report.wording import markdown
+
+EVERY = 1000  # frames between two evaluations
+CLIMB = (0.0, 0.5, 1.0)  # progress and finish rate, evaluation by evaluation
+
+
+def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), start=1, cpu=2.0, gamma=0.99):
+    """A run whose evaluations have these heights and canonical times, with rows of training between them."""
+    folder.mkdir(parents=True)
+    rows = []
+    for i, (height, time_s) in enumerate(zip(heights, times, strict=True), start):
+        rows.append({"frames": i * EVERY - 500, "race/races": 1.0})
+        row = {"frames": i * EVERY, "eval/progress_mean": height, "eval/finish_rate": height}
+        rows.append(row if time_s is None else row | timed(time_s))
+    for row in rows:
+        row |= {"wall_s": row["frames"] * cpu / EVERY * 2, "cpu_s": row["frames"] * cpu / EVERY}
+    (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}}
+    manifest = {"seed": seed, "config": config, "sittings": [{"commit": "abc"}]}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "summary.json").write_text("{}", encoding="utf-8")
+
+
+def timed(time_s):
+    return {"eval/canonical_time_s": time_s, "eval/author_ratio": time_s / 23.45}
+
+
+def write_arm(folder: Path, heights=(CLIMB, CLIMB), **rest) -> str:
+    for seed, each in enumerate(heights):
+        write_run(folder / f"s{seed}", seed, each, **rest)
+    return str(folder)
+
+
+def compared(*arguments: str, axis="frames"):
+    return report.compare(read_arms(arguments), METRICS, axis)
+
+
+def test_an_arm_is_a_folder_of_seeds_or_one_run(tmp_path: Path) -> None:
+    folder = write_arm(tmp_path / "base", [CLIMB] * 11)
+    arm = read_arm(folder)
+    assert arm.label == "base" and [seed.folder.name for seed in arm.seeds][8:] == ["s8", "s9", "s10"]
+    single = read_arm(f"{folder}/s1")
+    assert single.label == "base/s1" and len(single.seeds) == 1
+    assert read_arm(f"mine={folder}").label == "mine"
+
+
+def test_folders_of_sweeps_may_hold_an_equals_sign(tmp_path: Path) -> None:
+    folder = write_arm(tmp_path / "head=ln,lr=1")
+    assert read_arm(folder).label == "head=ln,lr=1"
+    assert read_arm(f"ln={folder}").label == "ln"
+
+
+def test_a_time_of_an_unfinished_race_is_a_gap(tmp_path: Path) -> None:
+    seed = read_arm(write_arm(tmp_path / "a", times=(30.0, None, 25.0))).seeds[0]
+    xs, times = seed.series("eval/canonical_time_s", "frames")
+    assert xs.tolist() == [1000, 2000, 3000]
+    assert np.array_equal(times, [30.0, math.nan, 25.0], equal_nan=True)
+
+
+def test_figures_of_an_arm(tmp_path: Path) -> None:
+    heights, times = [(0.0, 0.5, 1.0), (0.0, 0.0, 0.4)], (None, None, 25.0)
+    figures = compared(write_arm(tmp_path / "a", heights, times=times), axis="cpu_s").figures[0]
+    assert figures.finish_rate.tolist() == [1.0, 0.4]
+    assert figures.best_time_s.tolist() == [25.0, 25.0]
+    assert figures.first_finish.tolist() == [4.0, 6.0], "CPU seconds, 2 per evaluation"
+    assert np.array_equal(figures.good_rate, [6.0, math.nan], equal_nan=True)
+    assert figures.cpu_s.tolist() == [6.0, 6.0]
+    assert figures.area == pytest.approx([0.5, 0.1])
+    assert figures.author_s == 23.45, "from time and ratio, although the record has no author time"
+
+
+def test_areas_are_taken_where_all_runs_were_measured(tmp_path: Path) -> None:
+    short = write_arm(tmp_path / "short")
+    late = write_arm(tmp_path / "late", start=2)  # evaluated at 2000, 3000 and 4000 frames
+    comparison = compared(short, late)
+    assert comparison.window == (2000, 3000)
+    assert comparison.figures[0].area == pytest.approx([0.75, 0.75])
+    assert any("Runs end at 3k to 4k frames" in note for note in report.notes(comparison))
+
+
+def test_the_table_names_seeds_that_never_got_there(tmp_path: Path) -> None:
+    never = write_arm(tmp_path / "never", [(0.0, 0.1, 0.0)] * 2, times=(None,) * 3)
+    row = report.table(compared(never)).splitlines()[2]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:6] == ["2", "0, 0% (0%)", "never finished", "--", "2k, 2k"]
+    assert cells[6] == "never, never" and cells[8].startswith("0.050 [")
+
+
+def test_the_ratio_interval_is_that_of_all_resamples() -> None:
+    above, below = np.array([3.0, 5.0]), np.array([1.0, 2.0])
+    every = [(a + b) / (c + d) for a, b, c, d in product(above, above, below, below)]
+    ratio = report.ratio_of_means(above, below)
+    assert ratio.value == pytest.approx(8 / 3)
+    assert (ratio.low, ratio.high) == (min(every), max(every)), "1 of 16 resamples is beyond 2.5%"
+
+
+def test_the_band_holds_the_mean_and_gaps_stay_gaps() -> None:
+    curves = np.array([[0.0, 1.0, math.nan], [1.0, 1.0, 1.0]])
+    low, high = mean_band(curves)
+    assert (low[0], high[0]) == (0.0, 1.0) and (low[1], high[1]) == (1.0, 1.0)
+    assert math.isnan(low[2]) and math.isnan(high[2])
+
+
+@pytest.mark.parametrize(
+    ("area", "other", "ending"),
+    [
+        ([0.5, 0.6, 0.9], [0.7, 0.8, 0.6], "cannot be decided with 3 seeds."),
+        ([0.5], [0.9], "0.56; cannot be decided with 1 seed."),
+        ([0.5], [0.8, 0.9], "cannot be decided with 1 and 2 seeds."),
+        ([0.9, 0.91, 0.92, 0.9], [0.5, 0.51, 0.5, 0.52], "b has the larger area."),
+        ([0.5, 0.5, 0.5], [0.9, 0.9, 0.91], "part equal arms by chance in 1 of 10 cases."),
+        ([0.5, 0.0], [0.9, 0.9], "not defined, because some areas are not positive."),
+    ],
+)
+def test_the_verdict_claims_no_more_than_the_seeds_allow(area, other, ending) -> None:
+    assert report.verdict("b", np.array(area), "a", np.array(other)).endswith(ending)
+
+
+def test_every_later_arm_is_judged_against_the_first(tmp_path: Path) -> None:
+    folders = [write_arm(tmp_path / name) for name in "abc"]
+    starts = [verdict.split(":")[0] for verdict in report.verdicts(compared(*folders))]
+    assert starts == ["Area of b / area of a", "Area of c / area of a"]
+    assert report.verdicts(compared(folders[0])) == []
+
+
+def test_a_label_cannot_break_the_table() -> None:
+    assert markdown([["a|b", "x"], ["1", "2"]]).splitlines() == [
+        "| a\\|b |  x |",
+        "| :--- | -: |",
+        "| 1    |  2 |",
+    ]
+
+
+def test_the_command_writes_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = write_arm(tmp_path / "base")
+    second = write_arm(tmp_path / "off", [(0.0, 0.2, 0.4), (0.0, 0.1, 0.9)], times=(None,) * 3, gamma=0.9)
+    (tmp_path / "off" / "s1" / "summary.json").unlink()
+    main([first, f"no noise={second}", "--x", "wall_s", "--out", str(tmp_path / "out")])
+    shown, text = capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert "Area of no noise / area of base" in shown and "still running or stopped" in shown
+    assert all(line in text for line in shown.splitlines()[:4]) and "![curves](comparison.png)" in text
+    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_panels_without_any_value_and_single_runs_can_be_drawn(tmp_path: Path) -> None:
+    arm = write_arm(tmp_path / "a", times=(None,) * 3)
+    metrics = ["eval/progress_mean", "eval/canonical_time_s", "learner/loss", "race/races"]
+    comparison = report.compare(read_arms([f"{arm}/s0"]), metrics, "frames")
+    assert draw(comparison, tmp_path / "one.png").exists()
+
+
+def broken_line(folder: Path) -> None:
+    record = folder / "record.jsonl"
+    record.write_text("{oops\n" + record.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def no_frames(folder: Path) -> None:
+    (folder / "record.jsonl").write_text('{"wall_s": 1.0}\n', encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda folder: (folder / "record.jsonl").unlink(), "record.jsonl, but it does not exist"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json, but it does not exist"),
+        (lambda folder: (folder / "record.jsonl").write_text(""), "expected at least one row"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "got broken files"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "got broken files"),
+        (broken_line, "got broken files"),
+        (no_frames, "frames, wall_s and cpu_s in every row"),
+    ],
+)
+def test_a_damaged_run_is_named(damage, sentence: str, tmp_path: Path) -> None:
+    folder = write_arm(tmp_path / "a")
+    damage(tmp_path / "a" / "s1")
+    with pytest.raises(UserError, match=sentence) as error:
+        read_arm(folder)
+    assert "s1" in str(error.value)
+
+
+def test_an_arm_is_one_configuration_and_no_seed_twice(tmp_path: Path) -> None:
+    write_run(tmp_path / "mixed" / "s0", 0)
+    write_run(tmp_path / "mixed" / "s1", 1, gamma=0.9)
+    with pytest.raises(UserError, match=r"another in s1 than in s0 \(gamma: 0.99 -> 0.9\)"):
+        read_arm(str(tmp_path / "mixed"))
+    write_run(tmp_path / "twice" / "s0", 0)
+    write_run(tmp_path / "twice" / "s1", 0)
+    with pytest.raises(UserError, match="expected different seeds"):
+        read_arm(str(tmp_path / "twice"))
+
+
+def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
+    early, late = write_arm(tmp_path / "early"), write_arm(tmp_path / "late", start=5)
+    with pytest.raises(UserError, match="a stretch of frames that every run covers"):
+        compared(early, late)
+    with pytest.raises(UserError, match="of different names, got 'early' twice"):
+        compared(early, early)
+    with pytest.raises(UserError, match="two measurements"):
+        compared(write_arm(tmp_path / "one", [(0.5,)], times=(None,)))
+    with pytest.raises(UserError, match="got 'eval/speed'; for example eval/"):
+        report.compare(read_arms([early]), ["eval/speed"], "frames")
+    with pytest.raises(UserError, match="does not exist"):
+        read_arm("a=nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="got neither"):
+        read_arm(str(tmp_path / "empty"))
+    with pytest.raises(SystemExit, match="btr_tm: expected --out to be a folder"):
+        main([early, "--out", f"{early}/s0/record.jsonl"])
