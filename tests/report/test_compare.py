@@ -126,7 +126,8 @@ def test_the_band_holds_the_mean_and_gaps_stay_gaps() -> None:
         ([0.5], [0.8, 0.9], "cannot be decided with 1 and 2 seeds."),
         ([0.9, 0.91, 0.92, 0.9], [0.5, 0.51, 0.5, 0.52], "b has the larger area."),
         ([0.5, 0.5, 0.5], [0.9, 0.9, 0.91], "part equal arms by chance in 1 of 10 cases."),
-        ([0.5, 0.0], [0.9, 0.9], "not defined, because some areas are not positive."),
+        ([0.5, math.nan], [0.9, 0.9], "not defined, because some areas are missing or not positive."),
+        ([0.5, 0.0], [0.9, 0.9], "not defined, because some areas are missing or not positive."),
     ],
 )
 def test_the_verdict_claims_no_more_than_the_seeds_allow(area, other, ending) -> None:

@@ -133,7 +133,7 @@ def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
     """What the areas say, and whether that can be said with so few seeds."""
     pair = f"Area of {label} / area of {other}"
     if not (np.concatenate([area, other_area]) > 0).all():
-        return f"{pair}: not defined, because some areas are not positive."
+        return f"{pair}: not defined, because some areas are missing or not positive."
     counts = sorted({len(area), len(other_area)})
     seeds = " and ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
     ratio = ratio_of_means(area, other_area)
@@ -223,7 +223,7 @@ def page(comparison: Comparison, picture: str) -> str:
         [title],
         [f"![curves]({picture})"],
         [table(comparison)],
-        verdicts(comparison),
+        [f"- {sentence}" for sentence in verdicts(comparison)],
         [f"- {note}" for note in notes(comparison)],
         folders,
     ]
