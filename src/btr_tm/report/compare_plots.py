@@ -66,7 +66,7 @@ def draw_panel(axes: Axes, comparison: Comparison, name: str) -> None:
     values = np.concatenate(curves)
     values = values[np.isfinite(values)]
     if not len(values):
-        axes.text(0.5, 0.5, "nothing measured", transform=axes.transAxes, ha="center", color=GREY)
+        axes.text(0.5, 0.5, "no run has a value", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])
     elif metric.unit == "share":
         axes.set_ylim(-0.03, 1.05)
