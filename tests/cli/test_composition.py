@@ -191,6 +191,11 @@ def test_groups_sweep() -> None:
     ]
 
 
+def test_jobs_of_a_sweep_lie_where_the_sweep_is_told() -> None:
+    jobs = compose_jobs(["seed=0,1", "hydra.sweep.dir=elsewhere"])
+    assert [job.folder.as_posix() for job in jobs] == ["elsewhere/base/base/s0", "elsewhere/base/base/s1"]
+
+
 def test_an_experiment_of_the_user_can_inherit(tmp_path: Path) -> None:
     folder = tmp_path / "experiment"
     folder.mkdir()

@@ -21,6 +21,12 @@ from btr_tm.core.errors import UserError
             ["+experiment=quick"],
             r"unknown choice experiment=quick; did you mean 'quickstart'\? valid: a01_v2",
         ),
+        (
+            ["logger=[wandb,tensorbord]"],
+            r"logger=tensorbord; did you mean 'tensorboard'\? valid: none, tensorboard, wandb",
+        ),
+        (["convention.target_sync=softt"], "expected hard or soft for 'convention.target_sync', got 'softt'"),
+        (["track=line"], r"expected a value for 'track\.name_or_path', got none; type track\.name_or_path="),
         (["+ablation=no_nois"], "unknown choice ablation=no_nois; did you mean 'no_noisy'"),
         (["enc=cnn"], r"unknown .*'enc'; did you mean 'env'\?"),
         (["encoder/bdy=impala"], r"unknown .*'encoder/bdy'; did you mean 'body'\?"),

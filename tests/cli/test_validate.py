@@ -37,6 +37,8 @@ def write_experiment(folder: Path, text: str) -> None:
             "env:\n  ticks_per_action: many\n",
             r"expected a whole number for 'env\.ticks_per_action', got 'many'",
         ),
+        ("logger:\n  wandbb:\n    project: x\n", r"unknown key 'logger\.wandbb'; did you mean 'wandb'\?"),
+        ("env:\n  compile: fast\n", "expected eager or compiled for 'env.compile', got 'fast'"),
         ("head:\n  linear:\n    _target_: os.system\n", "expected a _target_ within btr_tm. or torch.optim."),
         ("target:\n  _target_: btr_tm.target.greedy.Mx\n", r"cannot load 'btr_tm\.target\.greedy\.Mx'"),
     ],
@@ -67,6 +69,11 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         (["profile.micro_batch=100"], "expected profile.micro_batch to divide profile.batch_size"),
         (["profile.warmup_frames=1000000"], "within profile.replay_capacity"),
         (["profile.cars=0"], "expected a positive profile.cars"),
+        (["profile.micro_batch=0"], "expected a positive profile.micro_batch, got 0; raise it"),
+        (["profile.taus_act=0"], "expected a positive profile.taus_act"),
+        (["profile.eval_starts=-1"], "expected no negative profile.eval_starts"),
+        (["convention.n_step=0"], "expected a positive convention.n_step"),
+        (["seed=-1"], "expected no negative seed"),
     ],
 )
 def test_contradictory_choices_are_one_sentence(overrides: list[str], sentence: str) -> None:
@@ -80,6 +87,7 @@ def test_contradictory_choices_are_one_sentence(overrides: list[str], sentence: 
     [
         ["obs=camera", "encoder=none"],  # cannot learn, and shows just that
         ["head=plain", "exploration=noisy_epsilon"],
+        ["profile.warmup_frames=0", "profile.log_every=0", "profile.eval_starts=0"],
         ["+experiment=quickstart", "head=ln"],
         ["env=gymnasium", "encoder=none", "horizon=discounted", "schedule=btr"],
     ],

@@ -66,15 +66,20 @@ def conf_dir() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
-def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Composition:
-    """Compose one job and check what can be checked without importing a class.
+def compose_job(
+    overrides: Sequence[str], config_dir: str | None = None, in_sweep: bool = False
+) -> Composition:
+    """Compose one job, alone or `in_sweep`, and check what can be checked without importing a class.
 
     Raises UserError on unknown choices and keys, unreadable overrides and undone ablations.
     """
     typed.refuse_early_ablation(overrides)
     with _hydra(config_dir), _sentences():
         cfg = compose("config", [*_search(config_dir), *overrides], return_hydra_config=True)
-        composition = _composition(cfg, cfg.hydra, Path(cfg.hydra.run.dir))
+        place = (cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir) if in_sweep else (cfg.hydra.run.dir,)
+        composition = _composition(cfg, cfg.hydra, Path(*place))
+        if "convention" in cfg:
+            validate.convention(OmegaConf.to_container(cfg.convention, resolve=True))  # type: ignore[arg-type]
         _ = composition.values  # interpolations that cannot be resolved end here
     validate.structure(composition.values)
     _check_ablations(composition)
@@ -101,7 +106,7 @@ def compose_jobs(overrides: Sequence[str], config_dir: str | None = None) -> lis
         loader = _loader()
         master = loader.load_configuration("config", [*_search(config_dir), *overrides], RunMode.MULTIRUN)
         params = dict(master.hydra.sweeper.get("params") or {})
-    jobs = [compose_job(job, config_dir) for job in typed.jobs(overrides, params)]
+    jobs = [compose_job(job, config_dir, in_sweep=True) for job in typed.jobs(overrides, params)]
     refuse_twins(jobs)
     return jobs
 
@@ -167,13 +172,14 @@ def _sentences() -> Iterator[None]:
 
 @cache
 def known_names(search_path: tuple[str, ...]) -> dict[str, list[str]]:
-    """Choices by group and keys by node of the base configuration, for error messages."""
+    """Keys by node and choices by `group=` (by `group` where no node has its name), for error messages."""
     loader = _loader()
     groups = {group: loader.get_group_options(group) for group in _groups(loader)}
     base: Any = OmegaConf.to_container(compose("config"), resolve=False)
     names = {"": sorted({*base, *groups} - {""})}
     names |= {node: sorted(value) for node, value in base.items() if isinstance(value, dict)}
-    return names | {group: choices for group, choices in groups.items() if group not in names}
+    names |= {group: choices for group, choices in groups.items() if group not in names}
+    return names | {f"{group}=": choices for group, choices in groups.items()}
 
 
 def _groups(loader: ConfigLoaderImpl, parent: str = "") -> list[str]:

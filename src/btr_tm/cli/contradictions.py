@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from btr_tm.core.errors import UserError
 
+MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "eval_starts")
+
 
 def refuse(values: dict[str, Any]) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    for sentence in (*_noise(values), *_horizon(values), *_gymnasium(values), *_sizes(values)):
+    checks = (_signs, _noise, _horizon, _gymnasium, _sizes)
+    for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
         raise UserError(sentence)
 
 
 def _is(node: dict[str, Any], name: str) -> bool:
     return str(node.get("_target_", "")).rpartition(".")[2] == name
+
+
+def _signs(values: dict[str, Any]) -> Iterator[str]:
+    """Numbers that cannot be so small."""
+    least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
+    least["convention.n_step"] = (values["convention"]["n_step"], True)
+    least["seed"] = (values["seed"], False)
+    for name, (value, positive) in least.items():
+        if not isinstance(value, str) and (value < 0 or (positive and value == 0)):
+            yield f"expected {'a positive' if positive else 'no negative'} {name}, got {value}; raise it"
 
 
 def _noise(values: dict[str, Any]) -> Iterator[str]:
@@ -57,17 +71,15 @@ def _sizes(values: dict[str, Any]) -> Iterator[str]:
     if profile["batch_size"] % profile["micro_batch"]:
         yield (
             f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "
-            f"and {profile['batch_size']}"
+            f"and {profile['batch_size']}; halve the batch size until it fits"
         )
     if profile["warmup_frames"] > profile["replay_capacity"]:
         yield (
             f"expected profile.warmup_frames within profile.replay_capacity, got {profile['warmup_frames']} "
-            f"and {profile['replay_capacity']}"
+            f"and {profile['replay_capacity']}; shorten the warm-up"
         )
-    for name in ("total_frames", "cars", "batch_size", "micro_batch", "frames_per_update", "replay_capacity"):
-        if profile[name] <= 0:
-            yield f"expected a positive profile.{name}, got {profile[name]}"
 
 
 def _largest(schedule: dict[str, Any]) -> float:
-    return max((value for _, value in schedule.get("points", [])), default=schedule.get("value", 0.0))
+    points = [point for point in schedule.get("points", []) if isinstance(point, list) and len(point) == 2]
+    return max((value for _, value in points), default=schedule.get("value", 0.0))

@@ -26,9 +26,9 @@ def suggest(name: str, valid: Iterable[str]) -> str:
 
 
 def user_error(error: Exception, known: dict[str, list[str]]) -> UserError:
-    """The sentence for `error`; `known` maps a group or node to its choices or keys ('' is the top)."""
+    """The sentence for `error`; `known` is what `composition.known_names` says."""
     if isinstance(error, MissingConfigException):
-        return _unknown_choice(error)
+        return _unknown_choice(error, known)
     if isinstance(error, OverrideParseException):
         return UserError(f"cannot read '{error.override}'; write key=value, in quotes if it holds spaces")
     if isinstance(error, ConfigCompositionException):
@@ -36,12 +36,13 @@ def user_error(error: Exception, known: dict[str, list[str]]) -> UserError:
     return UserError(_one_line(error))
 
 
-def _unknown_choice(error: MissingConfigException) -> UserError:
+def _unknown_choice(error: MissingConfigException, known: dict[str, list[str]]) -> UserError:
     missing = str(error.missing_cfg_file or "?")
     group, _, choice = missing.rpartition("/")
     if not group:
         return UserError(f"no configuration named '{choice}'{suggest(choice, error.options or [])}")
-    return UserError(f"unknown choice {group}={choice}{suggest(choice, error.options or [])}")
+    valid = error.options or known.get(f"{group}=", [])  # Hydra names none for one of a list of choices
+    return UserError(f"unknown choice {group}={choice}{suggest(choice, valid)}")
 
 
 def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]]) -> UserError:

@@ -26,7 +26,7 @@ STATUS = "status.json"
 
 
 def main() -> None:
-    """Train; errors that a user can fix are one line on stderr and exit code 2."""
+    """Train; errors that a user can fix are one line on stderr and exit code 1."""
     arguments = get_args_parser().parse_args()
     try:
         jobs = check(arguments)

@@ -13,7 +13,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from btr_tm.cli.schema import Settings
+from btr_tm.cli.schema import Convention, Settings
 from btr_tm.cli.sentences import suggest
 from btr_tm.core.errors import UserError
 
@@ -26,7 +26,14 @@ def structure(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UserError on an unknown, missing or wrongly typed key outside the nodes that name a class.
     """
+    _refuse_gaps(values)
+    _refuse_nameless(values.get("logger"))
     return _plain_node(values, Settings, "")
+
+
+def convention(values: Mapping[str, Any]) -> None:
+    """Check the node that others look up their choices in, before they do."""
+    _plain_node(values, Convention, "convention")
 
 
 def signatures(node: Any, path: str = "") -> Any:
@@ -59,6 +66,21 @@ def refuse_foreign_targets(node: Any) -> None:
     target = node.get("_target_", "btr_tm.") if isinstance(node, Mapping) else "btr_tm."
     if not str(target).startswith(ALLOWED_TARGETS):
         raise UserError(f"expected a _target_ within {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
+
+
+def _refuse_gaps(node: Any, path: str = "") -> None:
+    """Raise UserError for a value that a choice leaves to the user (??? in its YAML)."""
+    for key, value in node.items() if isinstance(node, Mapping) else ():
+        if value == "???":
+            raise UserError(f"expected a value for '{_join(path, key)}', got none; type {_join(path, key)}=...")
+        _refuse_gaps(value, _join(path, key))
+
+
+def _refuse_nameless(loggers: Any) -> None:
+    """Raise UserError for a logger without a class: a mistyped name in an experiment makes a new one."""
+    nodes = loggers if isinstance(loggers, Mapping) else {}
+    named = [name for name, node in nodes.items() if isinstance(node, Mapping) and "_target_" in node]
+    _refuse_unknown(nodes, dict.fromkeys(named), "logger")
 
 
 def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:

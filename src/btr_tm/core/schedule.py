@@ -34,6 +34,9 @@ class _Points:
     speed: float = 1.0
 
     def __post_init__(self) -> None:
+        odd = [point for point in self.points if not isinstance(point, Sequence) or len(point) != 2]
+        if odd:
+            raise UserError(f"expected schedule points like [frame, value], got {odd[0]}; write pairs")
         frames = [point[0] for point in self.points]
         if not frames or frames[0] != 0:
             raise UserError(f"expected a schedule whose first point is at frame 0, got {self.points}; add it")

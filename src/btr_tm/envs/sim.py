@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -52,10 +52,12 @@ class SimVectorEnv(VectorEnv):
         start_pool: int = 1024,
         device: str | torch.device = "cpu",
         seed: int = 0,
-        compile: str = "eager",
+        compile: Literal["eager", "compiled"] = "eager",
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"expected anywhere_share within 0 to 1, got {anywhere_share}; give a share")
+        if cars < 1 or start_pool < 1:
+            raise UserError(f"expected positive cars and start_pool, got {cars} and {start_pool}; raise them")
         self.track, self.device = track.to(device), torch.device(device)
         world = World(self.track, ticks_per_action=ticks_per_action, action_delay_ticks=action_delay_ticks)
         camera = Camera(self.track, *image_size) if image_size[0] else NoCamera()
