@@ -67,5 +67,12 @@ def test_foreign_files_and_widths_are_refused(tmp_path):
         load_track(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="expected a reference line"):
         load_track(tmp_path / "absent.npy")
+    (tmp_path / "bad.npy").write_bytes(b"")
+    with pytest.raises(UserError, match="expected a reference line"):
+        load_track(tmp_path / "bad.npy")
+    with open(tmp_path / "bad.npy", "wb") as file:
+        np.savez(file, a=np.zeros(3))
+    with pytest.raises(UserError, match="got an .npz archive"):
+        load_track(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="half width of 4 to 32 m"):
         from_line(straight_points(), half_width_m=100)

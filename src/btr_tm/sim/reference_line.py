@@ -20,8 +20,11 @@ def load_line(path: Path, half_width_m: float) -> Track:
     """The track along a reference line stored as .npy, float (N, 3), metres, y up, about 0.5 m apart."""
     try:
         points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"expected a reference line (.npy), could not read {path}; check it") from error
+    if not isinstance(points, np.ndarray):  # an archive of arrays under another name
+        points.close()
+        raise UserError(f"expected one array in {path}, got an .npz archive; save the line with numpy.save")
     return from_line(points, half_width_m, path.stem, path.name)
 
 
