@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
+import io
 import sys
 import types
 
@@ -34,6 +37,25 @@ def test_line_cut_short_by_a_crash_is_left_out(tmp_path):
     sink.rewind(1000)
     sink.write(ROW)
     assert len(read_record(sink.path)) == 2
+
+
+def test_rows_that_a_full_disk_refuses_are_written_later_and_whole(tmp_path, monkeypatch):
+    said = []
+    sink = JsonlSink(tmp_path / "record.jsonl", said.append)
+    sink.write(ROW)
+
+    class FullDisk(io.StringIO):
+        def write(self, text):
+            with io.open(sink.path, "a") as file:
+                file.write(text[:9])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "open", lambda *_, **__: FullDisk())
+        sink.write(ROW | {"frames": 600})
+    assert len(said) == 1 and "No space left" in said[0] and read_record(sink.path) == [ROW]
+    sink.write(ROW | {"frames": 700})
+    assert [row["frames"] for row in read_record(sink.path)] == [500, 600, 700]
 
 
 def test_plain_console_prints_one_line_with_the_figures(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,6 +112,28 @@ def test_another_folder_gets_everything(tmp_path: Path) -> None:
     manifest = buffer.save(tmp_path / "b")
     restored = replay(seed=3)
     restored.load(tmp_path / "b", manifest)
+    assert_same_future(buffer, restored)
+
+
+def test_a_disk_that_fills_up_between_two_files_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = replay()
+    for t in drive(20, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+    write = columns_file.write
+
+    def full_for_states(path: Path, columns: Any) -> None:
+        if path.suffix == ".state":
+            raise OSError(28, "No space left on device")
+        write(path, columns)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(columns_file, "write", full_for_states)
+        buffer.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+    restored = replay()
+    restored.load(tmp_path, buffer.save(tmp_path))
     assert_same_future(buffer, restored)
 
 

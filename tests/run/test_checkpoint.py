@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from btr_tm.core.errors import UserError
+from btr_tm.core.errors import DamagedFile, UserError
 from btr_tm.run import checkpoint as module
 
 
@@ -39,6 +39,33 @@ def test_truncated_newest_falls_back_to_the_one_before_and_says_so(tmp_path, bui
     assert "damaged" in said[0] and newest.name in said[0]
     run.train()
     assert run.clock.frames == 2400 and previous not in run.checkpoint.files()
+
+
+def test_damaged_replay_file_falls_back_to_the_checkpoint_before(tmp_path, build):
+    build(tmp_path).train()
+    run = build(tmp_path)
+    newest, previous = run.checkpoint.files()
+    load, said = run.replay.load, lines_of(run)
+
+    def load_or_refuse(folder, manifest):
+        if manifest["segment"] == sorted(path.name for path in folder.glob("segment_*"))[-1]:
+            raise DamagedFile("expected 9 bytes in the replay file, got 5")
+        load(folder, manifest)
+
+    run.replay.load = load_or_refuse
+    assert run.checkpoint.load_newest() and run.clock.frames == 1600
+    assert newest.name in said[0] and run.checkpoint.files() == [previous]
+
+
+def test_old_files_that_cannot_be_removed_do_not_stop_training(tmp_path, build, capsys, monkeypatch):
+    run = build(tmp_path)
+
+    def refuse(*_):
+        raise PermissionError("another program reads it")
+
+    monkeypatch.setattr(run.replay, "prune", refuse)
+    run.train()
+    assert run.clock.frames == 2000 and "another program reads it" in capsys.readouterr().out
 
 
 def test_nothing_but_damaged_checkpoints_is_an_error_not_a_fresh_start(tmp_path, build):

@@ -61,6 +61,18 @@ def test_finished_run_says_so_and_drives_no_further(tmp_path, capsys, build):
     assert "finished" in capsys.readouterr().out and again.learner.updates == 0
 
 
+def test_results_that_do_not_fit_on_the_disk_are_one_sentence_and_made_the_next_time(tmp_path, build):
+    class FullDisk:
+        def make(self, best, folder, say):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="No space left on device; make room there and type the same command"):
+        build(tmp_path, report=FullDisk()).train()
+    again = build(tmp_path)
+    again.train()
+    assert again.learner.updates == 0 and (tmp_path / "summary.json").exists()
+
+
 def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path, build):
     run = build(tmp_path)
     run.learner.poison_at = 30

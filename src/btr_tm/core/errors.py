@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Something the user can fix: one sentence saying what was expected, what came, and the remedy."""
+
+
+class DamagedFile(UserError):
+    """A file that is not what was written: truncated or gone. An older save may still be whole."""

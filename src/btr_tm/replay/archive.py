@@ -47,10 +47,14 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(m[1]) for m in map(NAME.fullmatch, _names(folder)) if m), default=0)
         segments = [s for s in self._segments if self._ring.adds - s["adds"] < self._ring.slots_per_car]
+        rows, state = folder / f"replay-{number:06d}.rows", folder / f"replay-{number:06d}.state"
         if self._ring.adds > self._saved_adds:
-            segments.append(self._save_rows(folder / f"replay-{number:06d}.rows"))
-        state = folder / f"replay-{number:06d}.state"
-        columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
+            segments.append(self._save_rows(rows))
+        try:
+            columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
+        except OSError:
+            rows.unlink(missing_ok=True)  # else a full disk would fill further with every attempt
+            raise
         self._note(segments)
         return {
             "format": FORMAT,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.errors import UserError
+from btr_tm.core.errors import DamagedFile
 
 ALIGN = 64  # bytes; each column begins at a multiple
 
@@ -51,9 +51,9 @@ def read(path: Path, columns: Mapping[str, Column]) -> dict[str, Tensor]:
     """The columns as tensors over a private memory map; nothing is read before it is used."""
     offsets = np.cumsum([0] + [c.bytes + -c.bytes % ALIGN for c in columns.values()]).tolist()
     if not path.is_file():
-        raise UserError(f"expected the replay file {path}, found none; resume from an older checkpoint")
+        raise DamagedFile(f"expected the replay file {path}, found none; resume from an older checkpoint")
     if path.stat().st_size != offsets[-1]:
-        raise UserError(
+        raise DamagedFile(
             f"expected {offsets[-1]} bytes in the replay file {path}, got {path.stat().st_size}: "
             "it is truncated or not of this run; resume from an older checkpoint"
         )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from btr_tm.core.clock import Clock
-from btr_tm.core.errors import UserError
+from btr_tm.core.errors import DamagedFile, UserError
 from btr_tm.core.seeding import global_states, restore_global_states
 
 FORMAT = "btr_tm checkpoint 1"
@@ -75,7 +75,8 @@ def load_part(name: str, part: Part, state: Any, path: Path) -> None:
 class Checkpoint:
     """Saves and restores `parts` and the replay memory under `folder`.
 
-    `say` receives one line whenever the user should know something; saving never raises for a full disk.
+    `say` receives one line whenever the user should know something; saving never raises for a full disk or
+    an old file that cannot be removed.
     """
 
     def __init__(
@@ -112,7 +113,10 @@ class Checkpoint:
             self.say(f"could not save a checkpoint ({error}); training goes on, the previous one is intact")
             return False
         self._manifests[path] = manifest
-        self._prune()
+        try:
+            self._prune()
+        except OSError as error:  # Windows refuses while another program reads the file
+            self.say(f"could not remove an old checkpoint ({error}); the next save tries again")
         return True
 
     def _payload(self, manifest: Any) -> bytes:
@@ -127,7 +131,8 @@ class Checkpoint:
         for path in self.files()[KEEP:]:
             path.unlink(missing_ok=True)
             self._manifests.pop(path, None)
-        self.replay.prune(self.replay_folder, [self._manifest(path) for path in self.files()])
+        kept = [self._manifest(path) for path in self.files()]
+        self.replay.prune(self.replay_folder, [manifest for manifest in kept if manifest is not None])
 
     def _manifest(self, path: Path) -> Any:
         if path not in self._manifests:
@@ -144,9 +149,14 @@ class Checkpoint:
                 self.say(f"{path.name} is damaged; trying the checkpoint before it")
                 damaged.append(path)
                 continue
+            try:
+                self._restore(path, content)
+            except DamagedFile as error:  # what was restored so far is overwritten by the next attempt
+                self.say(f"{path.name} cannot be restored: {error}")
+                damaged.append(path)
+                continue
             for broken in damaged:
                 os.replace(broken, broken.with_suffix(".damaged"))
-            self._restore(path, content)
             return True
         if damaged:
             raise UserError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.metrics.meter import Meter, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
@@ -62,7 +63,7 @@ class Run:
         self.folder = Path(self.folder)
         self.console: PlainConsole | LiveConsole = console(self.plan.total_frames, self.clock)
         self.say = self.console.say
-        self.record = JsonlSink(self.folder / "record.jsonl")
+        self.record = JsonlSink(self.folder / "record.jsonl", self.say)
         estimate = Estimate(self.plan.total_frames, self.clock, self.say)
         self.meter = Meter([self.record, *self.sinks, self.console, estimate], self.collector.watch)
         parts = {
@@ -178,13 +179,23 @@ class Run:
             self.meter.flush(self.clock)
         self.checkpoint.save()
         self.console.close()
+        try:
+            self._show(self._leave_files())
+        except OSError as error:
+            raise UserError(
+                f"expected to write the results into {self.folder}, got {error}; make room there and type the "
+                "same command again: nothing is driven twice"
+            ) from error
+
+    def _leave_files(self) -> dict[str, Any]:
+        """Pictures, film and inputs of the best race, then the summary, which marks the run as finished."""
         files = self.report.make(self.evaluator.best, self.folder, self.say)
         self._spend()
         summary = self._figures() | files
         if self.next_command:
             summary["next"] = self.next_command
         write_atomic(self._summary_path, json.dumps(summary, indent=2).encode())
-        self._show(summary)
+        return summary
 
     def _figures(self) -> dict[str, Any]:
         clock = self.clock

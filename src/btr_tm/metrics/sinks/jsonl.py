@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from btr_tm.metrics.meter import Row
 
 
 class JsonlSink:
-    """Appends rows to `path`; after a resume `rewind` drops rows of frames that will be driven again."""
+    """Appends rows to `path`; after a resume `rewind` drops rows of frames that will be driven again.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    What a full disk refuses is said, kept, and written with the next row.
+    """
+
+    def __init__(self, path: str | Path, say: Callable[[str], None] = print) -> None:
+        self.path, self.say = Path(path), say
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._waiting = ""
 
     def write(self, row: Row) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
+        self._waiting += json.dumps(row, allow_nan=False) + "\n"
+        whole = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(self._waiting)
+        except OSError as error:
+            self.say(f"could not write to {self.path} ({error}); training goes on, the row is kept for later")
+            if self.path.exists():
+                os.truncate(self.path, whole)  # no half a line in the middle
+        else:
+            self._waiting = ""
 
     def rewind(self, frames: int) -> None:
         """Keep rows up to `frames`."""
