@@ -77,6 +77,8 @@ def test_impossible_schedules_are_refused_in_one_sentence() -> None:
     for build in (
         lambda: Exponential([[0, 1.0], [10, 0.0]]),
         lambda: Linear([[0, 1.0]], speed=0.0),
+        lambda: Linear([0, 1.0]),
+        lambda: Linear([[0, 1.0], [5]]),
         lambda: Decay(1.0, 0.01, 1.0),
     ):
         with pytest.raises(UserError, match="expected"):

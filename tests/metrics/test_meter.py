@@ -71,6 +71,14 @@ def test_no_sample_means_no_entry(meter):
     assert "race/time_s" not in row and "race/best_time_s" not in row and row["race/races"] == 0
 
 
+def test_a_restored_meter_follows_its_samples_to_their_device(meter):
+    meter.add("learner", {"loss": 1.0})
+    restored = Meter([])
+    restored.load_state_dict(meter.state_dict())
+    restored.add("learner", {"loss": torch.zeros((), device="meta")})  # stands for a GPU
+    assert restored._sections["learner"].sum.device.type == "meta"
+
+
 def test_nan_in_learning_stops_the_run_after_the_row_is_written(meter):
     meter.add("learner", {"loss": float("nan")})
     meter.add("learner", {"loss": 2.0})

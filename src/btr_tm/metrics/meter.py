@@ -39,6 +39,8 @@ class Section:
 
     def add(self, values: Tensor) -> None:
         """Take samples (K, n) without a host sync."""
+        if self.sum.device != values.device:  # restored from a checkpoint, which is read to the CPU
+            self.load_state_dict(self.state_dict(), values.device)
         valid = values.isfinite()
         self.sum = self.sum + torch.where(valid, values, 0.0).sum(1)
         self.count = self.count + valid.sum(1)
@@ -56,9 +58,9 @@ class Section:
     def state_dict(self) -> dict[str, Any]:
         return {"names": list(self.names)} | {key: getattr(self, key) for key in REDUCTIONS}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | None = None) -> None:
         for key in REDUCTIONS:
-            setattr(self, key, state[key].to(self.sum.device))
+            setattr(self, key, state[key].to(device or self.sum.device))
 
 
 class Meter:
