@@ -44,9 +44,11 @@ def test_rows_that_a_full_disk_refuses_are_written_later_and_whole(tmp_path, mon
     sink = JsonlSink(tmp_path / "record.jsonl", said.append)
     sink.write(ROW)
 
+    original = open
+
     class FullDisk(io.StringIO):
         def write(self, text):
-            with io.open(sink.path, "a") as file:
+            with original(sink.path, "a") as file:
                 file.write(text[:9])
             raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -21,7 +21,7 @@ LONGEST_TAG = 64  # of Weights & Biases
 
 
 def build(job: Composition) -> Run:
-    """The run of one job, checked before its first frame; claims the run folder.
+    """The run of one job, checked before its first frame; claims the run folder once all parts are built.
 
     Raises UserError for anything in the configuration that cannot work.
     """
@@ -31,19 +31,19 @@ def build(job: Composition) -> Run:
     seed_globals(values["seed"])
     parts = Parts(values, device)
     env = parts.env(parts.profile["cars"])
-    policy = parts.policy(env)
+    policy, replay = parts.policy(env), parts.replay(env)
+    learner, evaluator, plan = parts.learner(policy), parts.evaluator(), parts.plan()
     recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
     manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
-    replay = parts.replay(env)
     title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
     return Run(
         folder=job.folder,
         collector=make(values["collector"], env=env),
         replay=replay,
-        learner=parts.learner(policy),
-        evaluator=parts.evaluator(),
+        learner=learner,
+        evaluator=evaluator,
         clock=parts.clock,
-        plan=parts.plan(),
+        plan=plan,
         sinks=_sinks(job, parts, manifest),
         report=_report(title, parts),
         title=title,

@@ -71,9 +71,10 @@ def refuse_foreign_targets(node: Any) -> None:
 def _refuse_gaps(node: Any, path: str = "") -> None:
     """Raise UserError for a value that a choice leaves to the user (??? in its YAML)."""
     for key, value in node.items() if isinstance(node, Mapping) else ():
+        place = _join(path, key)
         if value == "???":
-            raise UserError(f"expected a value for '{_join(path, key)}', got none; type {_join(path, key)}=...")
-        _refuse_gaps(value, _join(path, key))
+            raise UserError(f"expected a value for '{place}', got none; type {place}=...")
+        _refuse_gaps(value, place)
 
 
 def _refuse_nameless(loggers: Any) -> None:

@@ -183,8 +183,8 @@ class Run:
             self._show(self._leave_files())
         except OSError as error:
             raise UserError(
-                f"expected to write the results into {self.folder}, got {error}; make room there and type the "
-                "same command again: nothing is driven twice"
+                f"expected to write the results into {self.folder}, got {error}; make room there and type "
+                "the same command again: nothing is driven twice"
             ) from error
 
     def _leave_files(self) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""What evaluate, watch and export say about files that hold no driver, and what they make of damaged runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from btr_tm.cli.compose import build
+from btr_tm.cli.composition import compose_job
+from btr_tm.cli.driver import load_driver, read_driver
+from btr_tm.cli.parts import Parts, checked
+from btr_tm.core.errors import UserError
+from btr_tm.run.checkpoint import FORMAT
+
+PARTS = {"learner": {"online": {"weight": torch.zeros(2)}}}
+
+
+def write_run(folder: Path, *frames: int) -> list[Path]:
+    """A run folder with a checkpoint per number of frames, oldest first."""
+    paths = [folder / "checkpoints" / f"frames_{count:012d}.pt" for count in frames]
+    paths[0].parent.mkdir(parents=True)
+    for path, count in zip(paths, frames, strict=True):
+        torch.save({"format": FORMAT, "frames": count, "parts": PARTS}, path)
+    (folder / "manifest.json").write_text(json.dumps({"config": {"seed": 7}}), encoding="utf-8")
+    return paths
+
+
+def test_a_run_folder_gives_its_newest_readable_checkpoint(tmp_path: Path) -> None:
+    _, newest = write_run(tmp_path, 100, 200)
+    assert read_driver(tmp_path).frames == 200 and read_driver(tmp_path).config == {"seed": 7}
+    newest.write_bytes(newest.read_bytes()[:-100])
+    assert read_driver(tmp_path).frames == 100
+    with pytest.raises(UserError, match="frames_000000000200.pt: it is damaged; name the one before it"):
+        read_driver(newest)
+
+
+def test_files_that_hold_no_driver_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("hello")
+    torch.save({"state_dict": {}}, tmp_path / "other.pt")
+    (tmp_path / "text.safetensors").write_text("hello")
+    for name, sentence in (
+        ("text.pt", "damaged"),
+        ("other.pt", "expected .*other.pt to be a 'btr_tm checkpoint 1' file"),
+        ("text.safetensors", "expected a policy file"),
+        ("absent.pt", "does not exist"),
+        (".", "expected a run folder with checkpoints"),
+    ):
+        with pytest.raises(UserError, match=sentence) as caught:
+            read_driver(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_without_its_run_folder_is_refused(tmp_path: Path) -> None:
+    (path,) = write_run(tmp_path / "run", 100)
+    lonely = path.rename(tmp_path / path.name)
+    with pytest.raises(UserError, match="leave it in its run folder"):
+        read_driver(lonely)
+
+
+def test_weights_of_another_network_name_the_part(tmp_path: Path) -> None:
+    write_run(tmp_path, 100)
+    config = compose_job(["profile=smoke", "encoder=none"]).values
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": config}), encoding="utf-8")
+    with pytest.raises(UserError, match="expected the part 'network'"):
+        load_driver(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("blocks: [start, looping, finish]", r"mine.yaml: block 2 \(looping\)"),
+        ("blocks: [", "mine.yaml: expected valid YAML"),
+        (None, "mine.npy: point 7 is not finite"),
+    ],
+)
+def test_a_broken_track_ends_before_a_folder_is_claimed(
+    tmp_path: Path, content: str | None, sentence: str
+) -> None:
+    path = tmp_path / ("mine.npy" if content is None else "mine.yaml")
+    if content is None:
+        points = np.zeros((400, 3))
+        points[:, 2], points[7, 1] = 0.5 * np.arange(400), np.nan
+        np.save(path, points)
+    else:
+        path.write_text(content, encoding="utf-8")
+    job = compose_job(["profile=smoke", f"track.name_or_path='{path.as_posix()}'", f"runs_dir={tmp_path}/r"])
+    with pytest.raises(UserError, match=sentence) as caught:
+        build(job)
+    assert "\n" not in str(caught.value) and not job.folder.exists()
+
+
+def test_a_learner_that_cannot_be_built_leaves_no_claimed_folder(tmp_path: Path) -> None:
+    odd = ["profile=smoke", "encoder=none", "convention.symmetric_taus=true", "profile.taus=3"]
+    job = compose_job([*odd, f"runs_dir={tmp_path}/r"])
+    with pytest.raises(UserError, match="expected an even number of mirrored fractions"):
+        build(job)
+    assert not job.folder.exists()
+
+
+@pytest.mark.parametrize("choice", ["target=ddqn", "encoder=impala_sn", "head=ln", "encoder=none"])
+@pytest.mark.parametrize("experiment", ["quickstart", "a01_v4_btr"])
+def test_leave_one_out_command_lines_pass_every_check(experiment: str, choice: str) -> None:
+    Parts(checked(compose_job([f"+experiment={experiment}", choice]).values), torch.device("cpu"))
