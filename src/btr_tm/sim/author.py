@@ -17,6 +17,7 @@ from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.compile import FOLDER, load_track, shipped_tracks
 from btr_tm.sim.search import NEVER, Anywhere, Around, Grid, Search, Situation, situation
 from btr_tm.sim.starts import Starts
+from btr_tm.sim.state import SimState
 from btr_tm.sim.world import PHYSICS_VERSION, World
 
 FINER = (2.0, 3.0, 4.0, 6.0, 8.0, 8.0)  # cells of the first search divided by those of the later ones
@@ -32,16 +33,14 @@ class Drive(NamedTuple):
 
 def drive(world: World, actions: Tensor) -> Drive:
     """Re-drive `actions` (T,) up to the finish."""
-    state = Starts(world).canonical(1)
-    passed = [situation(world, state)]
+    states = [Starts(world).canonical(1)]
     for action in actions:
-        state = world.step(state, action.view(1))
-        passed.append(situation(world, state))
-        if state.finish_tick.item() >= 0:
+        states.append(world.step(states[-1], action.view(1)))
+        if states[-1].finish_tick.item() >= 0:
             break
-    finish_tick = int(state.finish_tick.item())
-    run = Situation(*(torch.cat(values) for values in zip(*passed, strict=True)))
-    return Drive(actions[: len(passed) - 1], 10 * (finish_tick if finish_tick >= 0 else NEVER), run)
+    finish_tick = int(states[-1].finish_tick.item())
+    run = situation(world, SimState(*(torch.cat(values) for values in zip(*states, strict=True))))
+    return Drive(actions[: len(states) - 1], 10 * (finish_tick if finish_tick >= 0 else NEVER), run)
 
 
 def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> Drive:
@@ -50,7 +49,7 @@ def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> Drive:
 
 
 def polish(world: World, best: Drive, grid: Grid, finer: Sequence[float], draw: torch.Generator) -> Drive:
-    """A race not slower than `best`: per factor of `finer` a search around the best so far, on a finer grid."""
+    """A race not slower than `best`: per factor of `finer`, a search on a finer grid around the best."""
     for factor in finer:
         print(
             f"{world.track.name}: {best.time_ms} ms after {time.process_time():.0f} s of CPU time", flush=True

@@ -70,7 +70,7 @@ class Around:
 
     def holds(self, here: Situation) -> Tensor:
         """(C,) bool, whether each car is in the tube at its arc length."""
-        nearest = torch.searchsorted(self.run.s_m, here.s_m.contiguous()).clamp(max=len(self.run.s_m) - 1)
+        nearest = torch.searchsorted(self.run.s_m, here.s_m).clamp(max=len(self.run.s_m) - 1)
         radii = (self.aside_m, self.heading, self.speed_mps)
         inside = [
             (mine - run[nearest]).abs() < radius
@@ -185,7 +185,9 @@ class _Tree:
 def situation(world: World, state: SimState) -> Situation:
     """What the search compares."""
     right = world.track.at(state.s_m).right
-    return Situation(state.s_m, state.d_m, (state.forward * right).sum(1), state.velocity.norm(dim=1))
+    return Situation(
+        state.s_m.contiguous(), state.d_m, (state.forward * right).sum(1), state.velocity.norm(dim=1)
+    )
 
 
 def _leaving_time(state: SimState, end_m: float) -> Tensor:
