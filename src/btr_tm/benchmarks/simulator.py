@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 
@@ -18,7 +19,8 @@ from btr_tm.sim.compile import load_track
 CARS = 256
 IMAGE = (64, 64)
 LAND = {"oval": "flat", "hills": "elevation"}
-MODES = ("eager", "compiled")
+Compile = Literal["eager", "compiled"]
+MODES: tuple[Compile, ...] = ("eager", "compiled")
 TARGETS = {  # decisions/s on two idle cores
     ("oval", "eager"): Target(2_000),
     ("hills", "eager"): Target(2_000),
@@ -32,7 +34,7 @@ COMPILE_TARGET = Target(60, at_least=False)  # seconds, on an idle machine
 class Drives:
     """One simulator and its camera, driven by random actions; building compiles what is to be compiled."""
 
-    def __init__(self, track: str, compile: str, effort: Effort, cars: int = CARS) -> None:
+    def __init__(self, track: str, compile: Compile, effort: Effort, cars: int = CARS) -> None:
         self.track, self.compile, self.cars, self.decisions = track, compile, cars, effort.decisions
         self.env = SimVectorEnv(
             load_track(track), Features(), ProgressReward(), cars, IMAGE, start_pool=cars, compile=compile

@@ -82,14 +82,29 @@ def run_job(cfg: DictConfig) -> None:
 
 
 def _write_status(folder: Path, state: str, reason: str = "") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / STATUS).write_text(json.dumps({"state": state, "reason": reason}, indent=2), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"state": state, "reason": reason}, indent=2)
+        (folder / STATUS).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = f"; {reason}" if reason else ""
+        print(f"btr_tm: {state}, but {STATUS} could not be written ({error}){reason}", file=sys.stderr)
+
+
+def _status(folder: Path) -> dict[str, str]:
+    """What a job came to; one that left nothing readable did not end well."""
+    try:
+        return json.loads((folder / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"state": "unknown", "reason": f"expected {folder / STATUS}, got none that can be read"}
 
 
 def _refuse_failed(jobs: list[Composition]) -> None:
     """Raise UserError naming the jobs whose status says that they failed."""
-    read = [(job.folder, json.loads((job.folder / STATUS).read_text(encoding="utf-8"))) for job in jobs]
-    failed = [(folder, status["reason"]) for folder, status in read if status["state"] == "failed"]
+    read = [(job.folder, _status(job.folder)) for job in jobs]
+    failed = [
+        (folder, status["reason"]) for folder, status in read if status["state"] in ("failed", "unknown")
+    ]
     if len(jobs) == 1 and failed:
         raise UserError(failed[0][1])
     if failed:

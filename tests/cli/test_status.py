@@ -1,0 +1,47 @@
+"""What a command says at its end about the jobs it ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from btr_tm.cli import train
+from btr_tm.core.errors import UserError
+
+
+def jobs(folder: Path, **states: str) -> list[SimpleNamespace]:
+    for name, state in states.items():
+        if state:
+            train._write_status(folder / name, state, f"reason of {name}" if state == "failed" else "")
+    return [SimpleNamespace(folder=folder / name) for name in states]
+
+
+def test_jobs_that_ended_well_are_not_mentioned(tmp_path: Path) -> None:
+    train._refuse_failed(jobs(tmp_path, a="done", b="stopped"))
+
+
+def test_a_failed_job_gives_its_reason_and_several_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="^reason of a$"):
+        train._refuse_failed(jobs(tmp_path, a="failed"))
+    with pytest.raises(UserError, match="1 of 2 runs failed: .*/b: reason of b"):
+        train._refuse_failed(jobs(tmp_path, a="done", b="failed"))
+
+
+def test_a_job_without_a_readable_status_counts_as_failed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="status.json, got none that can be read"):
+        train._refuse_failed(jobs(tmp_path, a=""))
+    (job,) = jobs(tmp_path, b="done")
+    (job.folder / "status.json").write_text("")  # a full disk
+    with pytest.raises(UserError, match="status.json, got none that can be read"):
+        train._refuse_failed([job])
+
+
+def test_a_status_that_cannot_be_written_is_said_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    train._write_status(tmp_path / "file", "failed", "no room")
+    said = capsys.readouterr().err
+    assert "failed, but status.json could not be written" in said and "no room" in said
