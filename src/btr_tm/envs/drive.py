@@ -11,7 +11,7 @@ from torch import Tensor
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
 from btr_tm.race.centerline import Centerline
-from btr_tm.race.features import Memory
+from btr_tm.race.features import FeatureSet, Memory
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.moment import Moment, Reward
 from btr_tm.sim.state import SimState
@@ -53,7 +53,7 @@ class Race:
 
     world: World
     line: Centerline
-    features: Any
+    features: FeatureSet
     reward: Reward
     cut_offs: CutOffs
     camera: Any
