@@ -153,6 +153,11 @@ def test_two_arms_with_one_fingerprint_are_refused() -> None:
         compose_jobs(["+experiment=a01_v4_btr", "target=munchausen,ddqn", "profile.cars=256,256"])
 
 
+def test_two_jobs_of_one_folder_are_refused() -> None:
+    with pytest.raises(UserError, match="expected a folder for each job"):
+        compose_jobs(["profile=smoke", "profile.total_frames=100,200"])
+
+
 def test_two_experiments_that_only_differ_in_name_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "experiment"
     folder.mkdir()

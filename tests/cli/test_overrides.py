@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from btr_tm.cli.overrides import ablations, arm, jobs, refuse_early_ablation
+from btr_tm.cli.overrides import BUDGET, ablations, arm, jobs, refuse_early_ablation
 from btr_tm.core.errors import UserError
+from btr_tm.run.manifest import MAY_CHANGE
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,7 @@ from btr_tm.core.errors import UserError
         ([], "base"),
         (["+experiment=quickstart", "seed=3", "logger=none", "device=cpu", "runs_dir=x"], "base"),
         (["+experiment=quickstart", "target=ddqn"], "target=ddqn"),
+        (["+experiment=quickstart", "profile.total_frames=9", "profile.cars=8"], "profile.cars=8"),
         (["encoder/pool=none", "head=ln"], "encoder.pool=none,head=ln"),
         (["head=ln", "encoder/pool=none"], "encoder.pool=none,head=ln"),
         (["+experiment=quickstart", "+ablation=none"], "base"),
@@ -23,6 +25,11 @@ from btr_tm.core.errors import UserError
 )
 def test_arm_names_what_differs_from_the_experiment(overrides: list[str], name: str) -> None:
     assert arm(overrides) == name
+
+
+def test_what_may_change_between_two_sittings_does_not_name_the_folder() -> None:
+    assert all(arm([f"{key}=1"]) == "base" for key in BUDGET | {"device", "logger"})
+    assert {key.split(".")[-1] for key in BUDGET} | {"device"} == set(MAY_CHANGE)
 
 
 def test_long_arm_names_stay_short_and_different() -> None:

@@ -112,9 +112,10 @@ def compose_jobs(overrides: Sequence[str], config_dir: str | None = None) -> lis
 
 
 def refuse_twins(jobs: Sequence[Composition]) -> None:
-    """Raise UserError if two arms, or two jobs of one seed, are the same configuration."""
+    """Raise UserError if two jobs are the same configuration, or would write into one folder."""
     arms: dict[str, str] = {}
     runs: set[tuple[str, int]] = set()
+    folders: set[Path] = set()
     for job in jobs:
         print_, name = job.fingerprint, typed.arm(job.overrides)
         if arms.setdefault(print_, name) != name or (print_, job.cfg.seed) in runs:
@@ -122,7 +123,13 @@ def refuse_twins(jobs: Sequence[Composition]) -> None:
                 f"expected arms that differ, got '{arms[print_]}' and '{name}' with the same configuration "
                 f"({print_}, seed {job.cfg.seed}); drop one of them"
             )
+        if job.folder in folders:
+            raise UserError(
+                f"expected a folder for each job, got two for {job.folder}; sweep what an arm is named after, "
+                "or give each a name of its own"
+            )
         runs.add((print_, job.cfg.seed))
+        folders.add(job.folder)
 
 
 def _check_ablations(job: Composition) -> None:

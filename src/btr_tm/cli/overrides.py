@@ -14,10 +14,14 @@ from btr_tm.core.errors import UserError
 
 # They say where, how often and on what a configuration runs, not what it is.
 LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger"})
+# A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
+BUDGET = frozenset(
+    f"profile.{key}" for key in ("total_frames", "log_every", "eval_every", "save_every", "threads")
+)
 
 
 def arm(task_overrides: Sequence[str]) -> str:
-    """Folder name of an arm: its overrides without labels, sorted; `base` where nothing is left.
+    """Folder name of an arm: its overrides without labels and budget, sorted; `base` where nothing is left.
 
     >>> arm(["+experiment=quickstart", "seed=3", "target=ddqn"])
     'target=ddqn'
@@ -25,7 +29,7 @@ def arm(task_overrides: Sequence[str]) -> str:
     named = []
     for override in task_overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key in LABELS:
+        if key in LABELS | BUDGET:
             continue
         if key == "ablation":
             named += [name for name in _names(value) if name != "none"]
