@@ -1,0 +1,52 @@
+"""Author runs: the stored ones still take exactly their time, and the search finds a fast race."""
+
+import pytest
+import torch
+
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.sim.author import drive, find_author_run, main, polish, stored_run
+from btr_tm.sim.compile import FOLDER, load_track, shipped_tracks
+from btr_tm.sim.flat import straight_track
+from btr_tm.sim.search import NEVER, Grid
+from btr_tm.sim.world import PHYSICS_VERSION, World
+
+
+@pytest.mark.parametrize("name", shipped_tracks())
+def test_stored_author_run_takes_exactly_the_stored_time(name):
+    world = World(load_track(name))
+    stored = InputsFile.read(FOLDER / f"{name}.author.inputs")
+    assert (stored.track, stored.physics) == (name, PHYSICS_VERSION)
+    race = drive(world, stored.to_actions(world.ticks_per_action))
+    assert race.time_ms == stored.time_ms == world.track.author_time_ms
+
+
+@torch.no_grad()
+def test_search_on_a_straight_finds_that_full_throttle_is_fastest():
+    world = World(straight_track(length_m=200))
+    flat_out = drive(world, torch.zeros(400, dtype=torch.int64))
+    draw = torch.Generator().manual_seed(0)
+    first = find_author_run(world, Grid(cars=60), draw)
+    found = polish(world, first, Grid(cars=60), (2.0,), draw)
+    assert found.time_ms <= first.time_ms
+    assert flat_out.time_ms - 50 <= found.time_ms <= flat_out.time_ms + 20
+    assert drive(world, found.actions).time_ms == found.time_ms
+
+
+def test_missing_and_foreign_runs_count_as_none(tmp_path):
+    world = World(straight_track(length_m=200))
+    assert stored_run(world, tmp_path / "absent.inputs").time_ms == 10 * NEVER
+    (tmp_path / "short.inputs").write_text("0.00-0.50 press up\n")
+    assert stored_run(world, tmp_path / "short.inputs").time_ms == 10 * NEVER
+
+
+def test_tool_stores_a_run_and_improves_it_the_next_time(tmp_path, capsys):
+    track = tmp_path / "short.yaml"
+    track.write_text("blocks: [start, {straight: {length: 2}}, finish, straight]\n")
+    arguments = [str(track), "--folder", str(tmp_path), "--cars", "20", "--finer", "2"]
+    main(arguments)
+    stored = tmp_path / "short.author.inputs"
+    before = stored.read_text()
+    assert load_track(track).author_time_ms == InputsFile.read(stored).time_ms
+    main([*arguments, "--seed", "1"])
+    assert InputsFile.read(stored).time_ms <= int(before.split("time_ms: ")[1].split("\n")[0])
+    assert "short.author.inputs: " in capsys.readouterr().out
