@@ -141,11 +141,15 @@ def without_seed(seed: Seed) -> dict[str, Any]:
 
 
 def author_time_s(arm: Arm) -> float:
-    """The author time its races were measured against, else that of its shipped track; NaN where unknown."""
+    """The author time of its track as shipped today, one yardstick for all arms whenever they were driven;
+    for another track the one its races were measured against; NaN where unknown."""
+    shipped_s = shipped_author_time_s(arm.seeds[0].manifest["config"].get("track"))
+    if not math.isnan(shipped_s):
+        return shipped_s
     for row in (row for seed in arm.seeds for row in seed.rows):
         if "eval/author_ratio" in row and "eval/canonical_time_s" in row:
             return round(row["eval/canonical_time_s"] / row["eval/author_ratio"], 2)  # ticks of 10 ms
-    return shipped_author_time_s(arm.seeds[0].manifest["config"].get("track"))
+    return math.nan
 
 
 def shipped_author_time_s(track: Any) -> float:
