@@ -31,7 +31,7 @@ NEVER = {("agent", "envs"), ("envs", "agent"), ("replay", "race"), ("sim", "nets
 
 # design table: which packages the classes of a group come from
 GROUPS = {
-    "env": ("btr_tm.envs.", "btr_tm.race."),
+    "env": ("btr_tm.envs.", "btr_tm.race.", "btr_tm.sim."),
     "track": ("btr_tm.sim.", "btr_tm.race."),
     "obs": ("btr_tm.race.",),
     "reward": ("btr_tm.race.",),

@@ -189,6 +189,18 @@ def test_run_folders_are_deterministic_and_flat() -> None:
     assert job.folder.as_posix() == "elsewhere/a01_v4_btr/encoder.pool=none/s7"
 
 
+def test_appearance_is_chosen_by_group_and_plain_adds_nothing() -> None:
+    plain, varied = compose_job([]), compose_job(["env/appearance=varied", "env.appearance.brightness=30"])
+    assert "appearance" not in plain.values["env"]
+    assert compose_job(["env/appearance=plain"]).fingerprint == plain.fingerprint != varied.fingerprint
+    assert target(varied, "env.appearance") == "VariedAppearance"
+    assert varied.values["env"]["appearance"]["brightness"] == 30
+    assert plain.values["env"].items() <= varied.values["env"].items()
+    assert ingredients(compose_job(["+experiment=a01_v4_btr", "env/appearance=varied"])) == ALL
+    with pytest.raises(UserError, match="env/appearance"):
+        compose_job(["env=gymnasium", "env/appearance=varied"])
+
+
 def test_groups_sweep() -> None:
     jobs = compose_jobs(["+experiment=a01_v4_btr", "encoder=impala,impala_sn", "seed=0,1"])
     assert [job.folder.as_posix().split("/")[2:] for job in jobs] == [

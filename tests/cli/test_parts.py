@@ -90,6 +90,13 @@ def test_every_track_builds(choice: str) -> None:
     assert parts(f"track={choice}").track.name == choice
 
 
+@pytest.mark.parametrize(("choice", "numbers"), [("plain", 0), ("varied", 6)])
+def test_every_appearance_builds(choice: str, numbers: int) -> None:
+    env = parts("profile=smoke", f"env/appearance={choice}").env(2)
+    env.reset()
+    assert env.drive.look.shape == (2, numbers)
+
+
 @pytest.mark.parametrize("choice", choices("replay"))
 def test_every_replay_builds(choice: str) -> None:
     built = parts("profile=smoke", f"replay={choice}")

@@ -208,9 +208,35 @@ def test_the_road_goes_on_over_the_seam_of_a_lap(park):
 
 def test_looks_vary_only_when_asked(camera, straight, park):
     poses, generator = park(straight, [100.0, 200.0]), torch.Generator().manual_seed(1)
-    assert torch.equal(camera(poses, scene.Appearance().draw(2, generator)), camera(poses))
-    varied = camera(poses, scene.VariedAppearance().draw(2, generator))
-    assert not torch.equal(varied, camera(poses))
+    plain, varied = scene.Appearance(), scene.VariedAppearance()
+    before = generator.get_state()
+    assert torch.equal(camera(poses, plain.look(plain.draw(2, generator))), camera(poses))
+    assert torch.equal(generator.get_state(), before)
+    assert torch.equal(camera(poses, varied.look(varied.neutral(2, generator.device))), camera(poses))
+    assert not torch.equal(camera(poses, varied.look(varied.draw(2, generator))), camera(poses))
+
+
+@pytest.mark.parametrize("name", ["contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"])
+def test_everything_a_look_can_vary_has_an_effect(camera, straight, park, name):
+    still = dict.fromkeys(("contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"), 0.0)
+    appearance = scene.VariedAppearance(**still | {name: getattr(scene.VariedAppearance(), name)})
+    drawn = torch.tensor([1.0, -1.0])[:, None] * torch.ones(2, appearance.size)
+    one, other = camera(park(straight, [100.0, 100.0]), appearance.look(drawn)).int()
+    assert ((one - other).abs() > 2).float().mean() > 0.02
+
+
+def test_the_grain_lies_still_on_the_ground_and_differs_between_races(camera, straight, park):
+    def bare(offset: float, pattern: float):
+        look = appearance.look(torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0, pattern]]))
+        pose = park(straight, [100.0 + offset])
+        return camera(pose, look).int() - camera(pose).int()
+
+    appearance = scene.VariedAppearance()
+    here = bare(0.0, 0.3)
+    moved = (bare(0.05, 0.3) - here).abs().float().mean()
+    other = (bare(0.0, 0.4) - here).abs().float().mean()
+    assert (here != 0).float().mean() > 0.3 and moved < 0.3 * other
+    assert (here[..., :HORIZON_ROW, :] == 0).all()  # only the ground has it
 
 
 def test_a_picture_never_reads_a_value(straight, park):
@@ -234,6 +260,12 @@ def moved(value):
 
 
 def test_a_picture_is_one_graph(camera, straight, park):
-    compiled = torch.compile(camera, fullgraph=True, backend="eager")
     poses = park(straight, [50.0, 100.0])
-    assert torch.equal(compiled(poses), camera(poses))
+    for appearance in (scene.Appearance(), scene.VariedAppearance()):
+        drawn = appearance.draw(2, torch.Generator().manual_seed(1))
+
+        def shown(drawn, appearance=appearance):
+            return camera(poses, appearance.look(drawn))
+
+        compiled = torch.compile(shown, fullgraph=True, backend="eager")
+        assert torch.equal(compiled(drawn), shown(drawn))

@@ -14,6 +14,7 @@ from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet, Memory
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.moment import Moment, Reward
+from btr_tm.sim.scene import Appearance, Look
 from btr_tm.sim.state import SimState
 from btr_tm.sim.world import World
 
@@ -29,6 +30,7 @@ class Drive(NamedTuple):
     reward_sum: Tensor  # (E,) float32, of this race
     from_start: Tensor  # (E,) bool, began at the canonical start
     over: Tensor  # (E,) bool, the race has ended; stays so until a new start
+    look: Tensor  # (E, L) float32, how this race looks, as its appearance drew it
 
 
 class Seen(NamedTuple):
@@ -57,9 +59,10 @@ class Race:
     reward: Reward
     cut_offs: CutOffs
     camera: Any
+    appearance: Appearance
 
-    def begin(self, sim: SimState, from_start: Tensor) -> tuple[Drive, Seen]:
-        """Cars that stand at `sim`, before their first decision."""
+    def begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
+        """Cars that stand at `sim`, before their first decision of a race with looks `look` (E, L)."""
         car = self.world.car(sim)
         travelled_m = sim.s_m - self.world.track.start_m
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
@@ -67,10 +70,9 @@ class Race:
         floats = self.features(car, progress, self.line, memory)
         points = self.features.nearest_points(floats, car, progress, self.line)
         moment = Moment(car, progress, torch.zeros_like(progress.zone), points)
-        drive = Drive(
-            sim, moment, memory, torch.zeros_like(car.rpm), from_start, torch.zeros_like(from_start)
-        )
-        return drive, self._seen(sim, moment, floats)
+        reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
+        drive = Drive(sim, moment, memory, reward_sum, from_start, over, look)
+        return drive, self._seen(drive, floats)
 
     def decide(self, drive: Drive, action: Tensor) -> tuple[Drive, Seen, Outcome]:
         """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick."""
@@ -95,16 +97,18 @@ class Race:
             from_start=drive.from_start,
             reward=drive.reward_sum + reward,
         )
-        after = Drive(sim, moment, memory, races.reward, drive.from_start, drive.over | races.done)
-        return after, self._seen(sim, moment, floats), Outcome(reward, finished, truncated, races)
+        over = drive.over | races.done
+        after = Drive(sim, moment, memory, races.reward, drive.from_start, over, drive.look)
+        return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
 
-    def _seen(self, sim: SimState, moment: Moment, floats: Tensor) -> Seen:
-        return Seen(Obs(self.camera(self.world.pose(sim)), floats), self.reward.potential(moment))
+    def _seen(self, drive: Drive, floats: Tensor) -> Seen:
+        image = self.camera(self.world.pose(drive.sim), self.appearance.look(drive.look))
+        return Seen(Obs(image, floats), self.reward.potential(drive.moment))
 
 
 class NoCamera:
     """Stands where a run has no image."""
 
-    def __call__(self, pose: Any) -> Tensor:
+    def __call__(self, pose: Any, look: Look) -> Tensor:
         """Images (E, 1, 0, 0) uint8."""
         return torch.zeros(len(pose.s_m), 1, 0, 0, dtype=torch.uint8, device=pose.s_m.device)

@@ -22,9 +22,11 @@ from btr_tm.race.centerline import Centerline
 from btr_tm.race.progress import CutOffs
 from btr_tm.sim.camera import Camera
 from btr_tm.sim.ribbon import Track
+from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.world import World
 
+LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
 
@@ -34,6 +36,7 @@ class SimVectorEnv(VectorEnv):
     `info["final_obs"]` holds the true successor of EVERY car, `final_potential` its Phi, `races` a Races.
     Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
+    Each start of the pool has a look drawn by `appearance`; evaluation is neutral unless it asks otherwise.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -48,6 +51,7 @@ class SimVectorEnv(VectorEnv):
         ticks_per_action: int = 5,
         action_delay_ticks: int = 0,
         cut_offs: CutOffs | None = None,
+        appearance: Appearance | None = None,
         anywhere_share: float = 0.5,
         start_pool: int = 1024,
         device: str | torch.device = "cpu",
@@ -62,7 +66,8 @@ class SimVectorEnv(VectorEnv):
         world = World(self.track, ticks_per_action=ticks_per_action, action_delay_ticks=action_delay_ticks)
         camera = Camera(self.track, *image_size) if image_size[0] else NoCamera()
         line = Centerline.from_points(self.track.line()).to(self.device)
-        self.race = Race(world, line, features, reward, cut_offs or CutOffs(), camera)
+        self.appearance = appearance or Appearance()
+        self.race = Race(world, line, features, reward, cut_offs or CutOffs(), camera, self.appearance)
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
@@ -86,41 +91,56 @@ class SimVectorEnv(VectorEnv):
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Obs, dict[str, Any]]:
-        """Put every car at a start; `options["start"]`: "training" (default), "canonical" or "evaluation"."""
+        """Put every car at a start; `options["start"]`: "training" (default), "canonical" or "evaluation".
+
+        `options["look"]` of the latter two: "neutral" (default), or "drawn", which is the same in every run.
+        """
         self.seed = self.seed if seed is None else seed
-        start = (options or {}).get("start", "training")
+        chosen = {"start": "training", "look": "neutral"} | (options or {})
         fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}
-        if start not in fillers:
-            raise UserError(f"expected a start out of {sorted(fillers)}, got {start!r}; correct the option")
-        fillers[start]()
+        looks = {"neutral": self._neutral, "drawn": self._drawn}
+        for option, known in (("start", fillers), ("look", looks)):
+            if chosen[option] not in known:
+                raise UserError(
+                    f"expected a {option} out of {sorted(known)}, got {chosen[option]!r}; correct the option"
+                )
+        fillers[chosen["start"]](looks[chosen["look"]]())
         return self._seen.obs, {"potential": self._seen.potential}
 
-    def _training(self) -> None:
-        """A fresh pool of starts, and every car at one of them."""
+    def _neutral(self) -> Tensor:
+        return self.appearance.neutral(self.num_envs, self.device)
+
+    def _drawn(self) -> Tensor:
+        return self.appearance.draw(self.num_envs, make_generator(LOOK_SEED, "looks", self.device))
+
+    def _training(self, _: Tensor) -> None:
+        """A fresh pool of starts, each with a look of its own, and every car at one of them."""
         self.generator = make_generator(self.seed, "starts", self.device)
         sim = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
-        self._pool = self._begin(sim, self.starts.is_canonical(sim))
+        # A stream of its own: starts do not depend on how they look.
+        look = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
+        self._pool = self._begin(sim, self.starts.is_canonical(sim), look)
         self._restarts = True
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
-    def _canonical(self) -> None:
-        self._place(self.starts.canonical(self.num_envs))
+    def _canonical(self, look: Tensor) -> None:
+        self._place(self.starts.canonical(self.num_envs), look)
 
-    def _evaluation(self) -> None:
+    def _evaluation(self, look: Tensor) -> None:
         """Car 0 at the canonical start, the others at seeded ones that are the same in every run."""
         if self.num_envs == 1:
-            return self._canonical()
+            return self._canonical(look)
         seeded = self.starts.evaluation(self.num_envs - 1)
-        self._place(concat_rows([self.starts.canonical(1), seeded]))
+        self._place(concat_rows([self.starts.canonical(1), seeded]), look)
 
-    def _place(self, sim: Any) -> None:
+    def _place(self, sim: Any, look: Tensor) -> None:
         self._restarts = False
         from_start = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._drive, self._seen = self._begin(sim, from_start)
+        self._drive, self._seen = self._begin(sim, from_start, look)
 
-    def _begin(self, sim: Any, from_start: Tensor) -> tuple[Drive, Seen]:
+    def _begin(self, sim: Any, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
         rows = torch.arange(len(from_start), device=self.device).split(START_BATCH)
-        parts = [self.race.begin(take_rows(sim, part), from_start[part]) for part in rows]
+        parts = [self.race.begin(take_rows(sim, part), from_start[part], look[part]) for part in rows]
         return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
 
     def _draw(self) -> Tensor:
@@ -160,14 +180,17 @@ class SimVectorEnv(VectorEnv):
 
     def state_dict(self) -> dict[str, Any]:
         """Complete after a training reset; the pool is rebuilt from the seed."""
-        state = flatten((self._drive, self._seen))
-        return {"seed": self.seed, "state": state, "generator": self.generator.get_state()}
+        # Looks lie apart, so that the rest is laid out as in checkpoints from before there were any.
+        *drive, look = self._drive
+        state, generator = flatten((tuple(drive), self._seen)), self.generator.get_state()
+        return {"seed": self.seed, "state": state, "look": look, "generator": generator}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.reset(seed=state["seed"], options={"start": "training"})
-        like = (self._drive, self._seen)
-        self._drive, self._seen = unflatten(like, [leaf.to(self.device) for leaf in state["state"]])
+        like = (self._drive[:-1], self._seen)
+        drive, self._seen = unflatten(like, [leaf.to(self.device) for leaf in state["state"]])
+        self._drive = Drive(*drive, look=state.get("look", self._neutral()).to(self.device))
         self.generator.set_state(state["generator"].cpu())
 
 

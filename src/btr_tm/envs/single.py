@@ -23,7 +23,8 @@ class SingleEnv(gymnasium.Env):
     Observation: {"image": uint8 (H, W, 1) grey, "floats": float32 (F,), physical units as in core/floats.py}.
     Action: row of race.actions.TABLE. Crossing the line terminates; standing still or 5 minutes truncate.
     A share `anywhere_share` of the races starts rolling somewhere along the track, the others at the line;
-    `reset(options={"start": "canonical"})` starts at the line in any case. More `options` go to SimVectorEnv.
+    `reset(options={"start": "canonical"})` starts at the line in any case, in neutral looks.
+    More `options` go to SimVectorEnv.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -66,10 +67,13 @@ class SingleEnv(gymnasium.Env):
         """Begin a race; `options["start"]` "canonical" forces the start line."""
         super().reset(seed=seed)
         generator = torch.Generator().manual_seed(int(self.np_random.integers(2**31)))
-        share = 0.0 if (options or {}).get("start") == "canonical" else self._anywhere_share
-        starts = self._cars.starts
+        canonical = (options or {}).get("start") == "canonical"
+        share = 0.0 if canonical else self._anywhere_share
+        starts, appearance = self._cars.starts, self._cars.appearance
         sim = starts.training(1, share, generator)
-        self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim))
+        drawn = appearance.draw(1, generator).to(self._cars.device)
+        look = torch.zeros_like(drawn) if canonical else drawn
+        self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), look)
         return _arrays(seen.obs), {"time_ms": 0, "progress_m": 0.0, "finished": False}
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, Stations
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 from btr_tm.sim.scene import Framing, Look, View
-from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged
+from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged, patch
 
 SKY, LAND = 105.0, 135.0  # grey levels overhead and just beyond the fence
 FENCE_GREYS = (95.0, 225.0)  # panels of 4 m alternate
@@ -47,13 +47,13 @@ class Camera:
         # Kept in memory: a compiler would work out what holds for a column anew at each of its pixels.
         top, panel, *span = torch.stack([fence.top, _panel(fence), *gate]).unbind(0)
         sample = columns.visible(chain, fence)
-        grey = self._ground(chain, stations, sample)
+        grey = self._ground(chain, stations, sample, look)
         grey = torch.where(sample < chain.row.shape[1], grey, self._beyond(top, panel, horizon))
         grey = self._blend(grey, *span)
         grey = self.car.paint(grey, pose, view, horizon)
         return look.tint(grey).to(torch.uint8).unsqueeze(1)
 
-    def _ground(self, chain: Chain, stations: Stations, sample: Tensor) -> Tensor:
+    def _ground(self, chain: Chain, stations: Stations, sample: Tensor, look: Look) -> Tensor:
         """Grey (E, H, W) of the ground where `sample` is seen (anything where none is)."""
         cars, count, width = chain.row.shape
         # Nearness and place * nearness are linear in the row along a strip; the place is kept in texels.
@@ -77,7 +77,8 @@ class Camera:
         texel = texel.div_(nearness).clamp_(0, PLACES - 1).long()
         first_texel = self.strips.first_texel(stations.station, stations.s_m)
         texel += at_pixel(first_texel.expand(-1, -1, width).flatten())
-        return self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
+        grey = self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
+        return look.textured(grey, nearness, texel, patch)
 
     def _beyond(self, top: Tensor, panel: Tensor, horizon: Tensor) -> Tensor:
         """Grey (E, H, W) where no ground is seen: fence, sky, far land."""

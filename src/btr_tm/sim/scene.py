@@ -7,6 +7,7 @@ Letters in shapes: E cars.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ GATE_BEAM_M = (4.8, 7.0)  # lower and upper edge of a gate's beam
 GATE_SPAN = 1.0  # posts stand at the road's edge, in half widths
 POST_M = 0.9  # width of a gate's post
 FOG_M = 170.0  # half of the contrast is left here
+GRAIN_M = 30.0  # and half of the ground's grain here, where a patch is about a pixel of 64 x 64
+PATTERNS = 2**20  # ground textures to draw from
 
 
 @dataclass(frozen=True)
@@ -78,17 +81,34 @@ class Look(NamedTuple):
     offset: Tensor | float = 0.0  # brightness, grey levels
     up_m: Tensor | float = 0.0  # camera higher
     yaw: Tensor | float = 0.0  # camera turned, rad (small)
+    grain: Tensor | float = 0.0  # of the ground's texture, grey levels
+    pattern: Tensor | int = 0  # which texture, not negative
 
     def tint(self, grey: Tensor) -> Tensor:
         """Grey levels (E, H, W) as this race shows them."""
-        return ((grey - 128) * self.gain + (128 + self.offset)).clamp(0, 255)
+        # In this form a gain of 1 and an offset of 0 leave every grey level exactly as it is.
+        return (grey * self.gain + (128 * (1 - self.gain) + self.offset)).clamp(0, 255)
+
+    def textured(
+        self, grey: Tensor, nearness: Tensor, texel: Tensor, patch_of: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Ground (E, H, W) with this race's grain on each patch of it, fading where patches get small."""
+        square = nearness * nearness
+        fade = square / (square + 1 / GRAIN_M**2)
+        return (grey + self.grain * fade * _noise(patch_of(texel) + self.pattern)).clamp(0, 255)
 
 
 class NeutralLook(Look):
-    """Nothing is changed."""
+    """Nothing is changed, and nothing computed."""
 
     def tint(self, grey: Tensor) -> Tensor:
         """The same grey levels."""
+        return grey
+
+    def textured(
+        self, grey: Tensor, nearness: Tensor, texel: Tensor, patch_of: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """The same ground."""
         return grey
 
 
@@ -97,31 +117,65 @@ NEUTRAL = NeutralLook()
 
 @dataclass(frozen=True)
 class Appearance:
-    """Every race looks the same: the null object of appearance randomisation."""
+    """Every race looks the same: the null object of appearance randomisation.
 
-    def draw(self, cars: int, generator: torch.Generator) -> Look:
-        """Looks for `cars` new races."""
+    What a race has drawn is a row of L numbers, so that it can be stored and moved with the race; here L = 0.
+    """
+
+    @property
+    def size(self) -> int:
+        """L, how many numbers make a look."""
+        return 0
+
+    def neutral(self, cars: int, device: torch.device) -> Tensor:
+        """Rows (cars, L) that look as if nothing varied."""
+        return torch.zeros(cars, self.size, device=device)
+
+    def draw(self, cars: int, generator: torch.Generator) -> Tensor:
+        """Rows (cars, L) for `cars` new races, uniform within -1 to 1."""
+        if not self.size:
+            return self.neutral(cars, generator.device)
+        return torch.rand(cars, self.size, generator=generator, device=generator.device) * 2 - 1
+
+    def look(self, drawn: Tensor) -> Look:
+        """The looks of races that drew `drawn` (E, L)."""
         return NEUTRAL
 
 
 @dataclass(frozen=True)
 class VariedAppearance(Appearance):
-    """Each race draws its own brightness, contrast and camera mounting."""
+    """Each race draws its own brightness, contrast, ground texture and camera mounting within +- these."""
 
     contrast: float = 0.2
-    brightness: float = 20.0
+    brightness: float = 20.0  # grey levels
+    grain: float = 24.0  # grey levels, of the ground nearby
     camera_up_m: float = 0.3
     camera_yaw_rad: float = 0.03
 
-    def draw(self, cars: int, generator: torch.Generator) -> Look:
-        """Looks for `cars` new races, uniform within the ranges; fields (cars, 1, 1)."""
-        draw = torch.rand(4, cars, 1, 1, generator=generator, device=generator.device) * 2 - 1
+    @property
+    def size(self) -> int:
+        """One number for each field of a look."""
+        return len(Look._fields)
+
+    def look(self, drawn: Tensor) -> Look:
+        """The looks of races that drew `drawn` (E, L); zeros are neutral to the last bit."""
+        gain, offset, up_m, yaw, grain, pattern = drawn[:, :, None, None].unbind(1)
         return Look(
-            1 + self.contrast * draw[0],
-            self.brightness * draw[1],
-            self.camera_up_m * draw[2],
-            self.camera_yaw_rad * draw[3],
+            1 + self.contrast * gain,
+            self.brightness * offset,
+            self.camera_up_m * up_m,
+            self.camera_yaw_rad * yaw,
+            self.grain * grain,
+            ((pattern + 1) * PATTERNS / 2).long(),
         )
+
+
+def _noise(number: Tensor) -> Tensor:
+    """A fixed value within -1 to 1 for each int64 number: an integer hash without overflow."""
+    number = number & 0x7FFFFFFF
+    for _ in range(2):
+        number = ((number ^ (number >> 16)) * 0x45D9F3B) & 0x7FFFFFFF
+    return (number >> 23) / 127.5 - 1
 
 
 def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:

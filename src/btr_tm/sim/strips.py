@@ -23,12 +23,21 @@ FOOTPRINT_M = (0.4, 1.2, 2.5, 4.5)  # what a pixel of a 64 x 64 picture covers s
 SURFACE_GREY = (88.0, 48.0, 142.0, 120.0, 70.0)  # by surface group: asphalt, grass, dirt, turbo, other
 GAP, LINE = 4.0, 245.0
 FOG = 172.0  # grey level of fog and horizon
+PATCH_PLACES = 5  # texture columns with one grain: 2 m, as long as a cell, on a road 25 m wide
 
 
 def ladder() -> tuple[Tensor, Tensor]:
     """Distance ahead (K,) at which each strip ends, and the grid (K,) in m to which its end is aligned."""
     grid = torch.tensor([length for length, count in SECTIONS for _ in range(count)])
     return grid.cumsum(0), grid
+
+
+def patch(texel: Tensor) -> Tensor:
+    """Number of the patch of ground, one cell long, of a texel (any shape), from whatever distance."""
+    strips = sum(count for _, count in SECTIONS)
+    cell = torch.div(texel, strips * PLACES, rounding_mode="floor")
+    across = torch.div(texel % PLACES, PATCH_PLACES, rounding_mode="floor")
+    return cell * (PLACES // PATCH_PLACES) + across
 
 
 def fogged(grey: Tensor, nearness: Tensor) -> Tensor:

@@ -1,0 +1,145 @@
+"""How races look: the same unless asked, then different from race to race, and neutral in evaluation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.tree import flatten
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.race.features import Features
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.linesight import LinesightReward
+from btr_tm.sim.compile import load_track
+from btr_tm.sim.scene import Appearance, VariedAppearance
+
+CARS = 4
+
+
+def simulator(appearance: Appearance | None = None, **options) -> SimVectorEnv:
+    settings = {"anywhere_share": 0.0, "start_pool": 8, "cut_offs": CutOffs(race_ms=400)} | options
+    return SimVectorEnv(
+        load_track("oval"),
+        Features(line_points=8),
+        LinesightReward(),
+        CARS,
+        (24, 32),
+        appearance=appearance,
+        **settings,
+    )
+
+
+@pytest.fixture
+def varied() -> SimVectorEnv:
+    return simulator(VariedAppearance())
+
+
+def straight_on(env: SimVectorEnv, decisions: int) -> list[Tensor]:
+    """Every tensor that driving shows."""
+    shown = []
+    for _ in range(decisions):
+        obs, reward, terminated, truncated, info = env.step(torch.zeros(CARS, dtype=torch.int64))
+        shown += [*obs, reward, terminated, truncated, *flatten(info["races"]), *info["final_obs"]]
+    return shown
+
+
+def neutral_picture(env: SimVectorEnv) -> Tensor:
+    return env.race.camera(env.race.world.pose(env.drive.sim))
+
+
+def test_neutral_races_show_what_the_camera_sees_and_carry_nothing() -> None:
+    env = simulator()
+    obs, _ = env.reset()
+    assert env.drive.look.shape == (CARS, 0)
+    for _ in range(10):
+        assert torch.equal(obs.image, neutral_picture(env))
+        obs = env.step(torch.zeros(CARS, dtype=torch.int64))[0]
+
+
+def test_races_differ_in_their_pictures_and_in_nothing_else() -> None:
+    plain = simulator(anywhere_share=0.5)
+    varied = simulator(VariedAppearance(), anywhere_share=0.5)
+    seen, other = [*plain.reset()[0]], [*varied.reset()[0]]
+    seen, other = seen + straight_on(plain, 12), other + straight_on(varied, 12)
+    pictures = [(a, b) for a, b in zip(seen, other, strict=True) if a.dtype == torch.uint8]
+    rest = [(a, b) for a, b in zip(seen, other, strict=True) if a.dtype != torch.uint8]
+    assert all(torch.equal(a, b) for a, b in rest)
+    assert not any(torch.equal(a, b) for a, b in pictures)
+
+
+def test_cars_at_one_place_look_different(varied: SimVectorEnv) -> None:
+    obs, _ = varied.reset()
+    looks = varied.drive.look
+    assert torch.equal(obs.floats, obs.floats[:1].expand_as(obs.floats))
+    pairs = [(i, j) for i in range(CARS) for j in range(i) if not torch.equal(looks[i], looks[j])]
+    assert pairs and not any(torch.equal(obs.image[i], obs.image[j]) for i, j in pairs)
+
+
+def test_a_look_lasts_a_race_and_the_next_race_has_another(varied: SimVectorEnv) -> None:
+    varied.reset()
+    first = varied.drive.look
+    straight_on(varied, 8)
+    assert torch.equal(varied.drive.look, first)
+    (shown, _), _, _, _, info = varied.step(torch.zeros(CARS, dtype=torch.int64))
+    assert bool(info["races"].done.all())
+    second = varied.drive.look
+    assert not torch.equal(second, first)
+    pool = varied._pool[0].look
+    assert all(any(torch.equal(row, start) for start in pool) for row in second)
+    assert len(pool.unique(dim=0)) == len(pool)
+    pose, look = varied.race.world.pose(varied.drive.sim), varied.appearance.look(second)
+    assert torch.equal(varied.race.camera(pose, look), shown)
+
+
+@pytest.mark.parametrize("start", ["canonical", "evaluation"])
+def test_evaluation_is_neutral_unless_asked(varied: SimVectorEnv, start: str) -> None:
+    plain = simulator()
+    expected = [*plain.reset(options={"start": start})[0], *straight_on(plain, 10)]
+    got = [*varied.reset(options={"start": start})[0], *straight_on(varied, 10)]
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+    image = varied.reset(seed=1, options={"start": start, "look": "drawn"})[0].image
+    assert not any(torch.equal(a, b) for a, b in zip(image, expected[0], strict=True))
+    assert torch.equal(image, varied.reset(seed=2, options={"start": start, "look": "drawn"})[0].image)
+
+
+def test_an_unknown_look_is_refused(varied: SimVectorEnv) -> None:
+    with pytest.raises(UserError, match="rosy"):
+        varied.reset(options={"start": "evaluation", "look": "rosy"})
+
+
+def test_restored_races_look_as_the_saved_ones(varied: SimVectorEnv) -> None:
+    varied.reset(seed=3)
+    straight_on(varied, 11)
+    other = simulator(VariedAppearance(), seed=9)
+    other.load_state_dict(varied.state_dict())
+    assert torch.equal(other.drive.look, varied.drive.look)
+    pairs = zip(straight_on(varied, 20), straight_on(other, 20), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_state_from_before_there_were_looks_is_neutral() -> None:
+    env, other = simulator(), simulator(seed=9)
+    env.reset()
+    straight_on(env, 3)
+    state = env.state_dict()
+    del state["look"]
+    other.load_state_dict(state)
+    pairs = zip(straight_on(env, 12), straight_on(other, 12), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_decision_with_varied_looks_is_one_graph(varied: SimVectorEnv) -> None:
+    eager = simulator(VariedAppearance())
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    varied._decide = torch.compile(varied.race.decide, backend=backend, fullgraph=True, dynamic=False)
+    varied.reset(), eager.reset()
+    pairs = zip(straight_on(varied, 11), straight_on(eager, 11), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert len(graphs) == 1
