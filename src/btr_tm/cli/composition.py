@@ -125,8 +125,8 @@ def refuse_twins(jobs: Sequence[Composition]) -> None:
             )
         if job.folder in folders:
             raise UserError(
-                f"expected a folder for each job, got two for {job.folder}; sweep what an arm is named after, "
-                "or give each a name of its own"
+                f"expected a folder for each job, got two for {job.folder}; sweep what names an arm, "
+                "or give each job a name of its own"
             )
         runs.add((print_, job.cfg.seed))
         folders.add(job.folder)
