@@ -60,8 +60,3 @@ def test_common_window_is_what_every_curve_covers():
     assert stats.common_window([np.array([0, 10]), np.array([2, 30])]) == (2.0, 10.0)
     with pytest.raises(AssertionError, match="no stretch"):
         stats.common_window([np.array([0, 1]), np.array([2, 3])])
-
-
-def test_curves_land_on_one_grid():
-    grid, heights = stats.on_grid([([0, 10], [0, 10]), ([0, 5, 10], [1, 1, 1])], points=11)
-    assert np.allclose(heights[0], grid) and np.allclose(heights[1], 1.0)

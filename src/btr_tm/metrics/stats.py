@@ -105,10 +105,3 @@ def common_window(curves: Sequence[Array]) -> tuple[float, float]:
     low, high = max(float(x[0]) for x in curves), min(float(x[-1]) for x in curves)
     assert low <= high, f"no stretch is covered by every curve: {low} > {high}"
     return low, high
-
-
-def on_grid(curves: Sequence[tuple[Array, Array]], points: int = 200) -> tuple[Array, Array]:
-    """Curves (frames, values) on a common grid: abscissae (points,) and heights (R, points)."""
-    low, high = common_window([frames for frames, _ in curves])
-    grid = np.linspace(low, high, points)
-    return grid, np.stack([np.interp(grid, frames, values) for frames, values in curves])
