@@ -20,7 +20,7 @@ class ProgressReward:
 
     The potential counts present speed as `speed_as_s` seconds of driving. Being a potential it leaves the
     best policy as it is (Ng et al. 1999), but pays the first decisions of a standing start at once: without
-    it they gain centimetres, and learners stood at the line for a hundred thousand decisions.
+    it they gain centimetres, and learners were seen to stand at the line.
     """
 
     per_metre: float = 0.1
