@@ -13,7 +13,7 @@ class QNet(Protocol):
     """A quantile network; deterministic apart from its own noise buffers."""
 
     def __call__(self, obs: Obs, taus: Tensor) -> Tensor:
-        """Quantiles (B, N, A) of the return at the fractions `taus` (B, N)."""
+        """Quantiles (B, N, A), or (B, N, K, A), of the return at the fractions `taus` (B, N)."""
         ...
 
 
@@ -28,16 +28,16 @@ class TargetFn(Protocol):
     """Builds the regression target of the quantile loss."""
 
     def __call__(self, nets: NetPair, batch: Batch, q_online: Tensor, taus: Tensor) -> Tensor:
-        """Target quantiles (B, N), without gradient, from the prediction `q_online` (B, N', A)."""
+        """Target quantiles (B, N), without gradient, from the prediction `q_online` (B, N', [K,] A)."""
         ...
 
 
 class Decision(NamedTuple):
     """What a policy answers."""
 
-    action: Tensor  # (E,) int64
-    greedy: Tensor  # (E,) bool, action is the argmax of q
-    q: Tensor  # (E, A) float32, mean over quantiles
+    action: Tensor  # (E,) int64, or (E, K)
+    greedy: Tensor  # (E,) bool, action is the argmax of q, in every slot of a block
+    q: Tensor  # (E, A) float32, or (E, K, A), mean over quantiles
 
 
 class Policy(Protocol):

@@ -1,13 +1,16 @@
 """Data that moves between the parts: plain NamedTuples of tensors, no behaviour.
 
-Letters in shapes: E cars, B batch, N quantiles, A actions, F floats, C H W image.
+Letters in shapes: E cars, B batch, N quantiles, K actions of a block, A actions to choose from, F floats,
+C H W image.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
+
+States = Literal["ends", "all"]  # of an n-step return that a target looks at: first and last, or every one
 
 
 class Obs(NamedTuple):
@@ -21,8 +24,8 @@ class Transition(NamedTuple):
     """One decision of each of E cars, as a collector emits it."""
 
     obs: Obs
-    action: Tensor  # (E,) int64, row of race.actions.TABLE
-    greedy: Tensor  # (E,) bool, the action was the argmax of the acting Q
+    action: Tensor  # (E,) int64, row of race.actions.TABLE; (E, K) where a decision is a block of actions
+    greedy: Tensor  # (E,) bool, the action was the argmax of the acting Q, in every slot of a block
     reward: Tensor  # (E,) float32, without potential-based shaping
     potential: Tensor  # (E,) float32, Phi(obs); zeros where the reward has none
     next_obs: Obs  # the true successor, also when the environment has already reset
@@ -31,16 +34,25 @@ class Transition(NamedTuple):
     truncated: Tensor  # (E,) bool, we stopped watching: bootstrap from next_obs
 
 
+class Step(NamedTuple):
+    """A decision between the ends of an n-step return."""
+
+    obs: Obs
+    action: Tensor  # (B,) or (B, K) int64
+    discount: Tensor  # (B,) float32, what its reward was multiplied with; 0 where the return had ended before
+
+
 class Batch(NamedTuple):
     """What replay returns and the learner consumes."""
 
     obs: Obs
-    action: Tensor  # (B,) int64
+    action: Tensor  # (B,) int64, or (B, K)
     reward: Tensor  # (B,) float32, n-step return, shaping included
     discount: Tensor  # (B,) float32, gamma^k, 0 if terminated
     next_obs: Obs
     weight: Tensor  # (B,) float32, importance weights; ones for uniform sampling
     index: Tensor  # type: ignore[assignment]  # (B,) int64, to be handed back with the priorities
+    inner: tuple[Step, ...] = ()  # decisions 1 .. n - 1 of the return, for a target with states="all"
 
 
 class Races(NamedTuple):
