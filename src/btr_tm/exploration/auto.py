@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from btr_tm.core.schedule import Schedule
-from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
+from btr_tm.exploration.epsilon_boltzmann import Draw, EpsilonBoltzmann
 from btr_tm.exploration.noise import Noisy
 
 
 def auto(
-    noisy_head: bool, epsilon: Schedule, epsilon_boltzmann: Schedule, tau: float = 0.01
+    noisy_head: bool,
+    epsilon: Schedule,
+    epsilon_boltzmann: Schedule,
+    tau: float = 0.01,
+    draw: Draw = "per_action",
 ) -> EpsilonBoltzmann | Noisy:
     """Choose once, when the network is known."""
-    return Noisy() if noisy_head else EpsilonBoltzmann(epsilon, epsilon_boltzmann, tau)
+    return Noisy() if noisy_head else EpsilonBoltzmann(epsilon, epsilon_boltzmann, tau, draw)

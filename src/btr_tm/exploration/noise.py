@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.schedule import Schedule
-from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
+from btr_tm.exploration.epsilon_boltzmann import Draw, EpsilonBoltzmann
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,22 @@ class Noisy:
     noise = True
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
-        """q (E, A) -> action (E,) int64, greedy (E,) bool, always true."""
-        best = q.argmax(1)
-        return best, torch.ones_like(best, dtype=torch.bool)
+        """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool, always true."""
+        return q.argmax(-1), torch.ones(len(q), dtype=torch.bool, device=q.device)
 
 
 @dataclass(frozen=True)
 class NoisyEpsilon:
-    """Parameter noise and, with chance `epsilon`, a uniformly random action, as in BTR's paper."""
+    """Parameter noise and, with chance `epsilon`, a uniformly random action, as in BTR's paper.
+
+    There epsilon is off in the second half of the run: `core.schedule.Decay` with `stop_frames`. `draw` as in
+    EpsilonBoltzmann.
+    """
 
     epsilon: Schedule
+    draw: Draw = "per_action"
     noise = True
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
-        """q (E, A) -> action (E,) int64, greedy (E,) bool."""
-        return EpsilonBoltzmann(self.epsilon)(q, generator, frames)
+        """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool."""
+        return EpsilonBoltzmann(self.epsilon, draw=self.draw)(q, generator, frames)

@@ -74,8 +74,9 @@ class Munchausen:
 
     @torch.no_grad()
     def measure(self, q_online: Tensor, action: Tensor) -> dict[str, Tensor]:
-        """Of the online policy, from its Q (B, A) or (B, K, A): entropy in nats and clipped share of an action
-        (means over slots), and the mean bonus of a decision.
+        """Of the online policy, from its Q (B, A) or (B, K, A).
+
+        Entropy in nats and clipped share are those of a single action, the bonus is that of a decision.
         """
         return {
             "entropy": (scaled_entropy(q_online, self.entropy_tau) / self.entropy_tau).mean(),
