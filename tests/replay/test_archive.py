@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.tree import flatten
 from btr_tm.replay import columns_file
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
@@ -33,9 +34,7 @@ def assert_same_future(one, other, seed: int = 9) -> None:
             step(buffer, t, generator)
             buffer.future.append(buffer.sample(32))
     for a, b in zip(one.future, other.future, strict=True):
-        for x, y in zip(
-            (*a.obs, *a[1:4], *a.next_obs, *a[5:]), (*b.obs, *b[1:4], *b.next_obs, *b[5:]), strict=True
-        ):
+        for x, y in zip(flatten(a), flatten(b), strict=True):
             assert torch.equal(x, y)
 
 

@@ -55,7 +55,7 @@ def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: 
     answer = mini_race(gamma).at(clock, segment)
     terminal_actions = length if terminated else float("inf")
     expected = [collate(int(t), cumulative, 0.3, -0.7, terminal_actions, gamma) for t in clock]
-    torch.testing.assert_close(torch.stack(answer, 1), torch.tensor(expected))
+    torch.testing.assert_close(torch.stack(answer[:4], 1), torch.tensor(expected))
 
 
 def test_both_observations_carry_the_clock_and_the_store_is_left_alone() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from btr_tm.core.types import Batch, Transition
+from btr_tm.core.block import Block
+from btr_tm.core.types import Batch, States, Step, Transition
 from btr_tm.replay.archive import Archive, Manifest, prune
-from btr_tm.replay.horizon.segment import Horizon, Segment
-from btr_tm.replay.nstep import reach
+from btr_tm.replay.horizon.segment import Horizon, Return, Segment
+from btr_tm.replay.nstep import Reach, reach
 from btr_tm.replay.ring import Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
 
@@ -20,7 +21,8 @@ class Replay:
     """Holds up to `capacity` transitions of `cars` cars and samples n-step batches.
 
     Every race that ends costs one slot for its final frame, so a full buffer holds a little less than
-    `capacity`: 2 % less where races last 50 decisions. `generator` must live on `device`.
+    `capacity`: 2 % less where races last 50 decisions. `generator` must live on `device`. A decision is an
+    action, or with `block` (K,) K of them. `states` are those of an n-step return that batches hold.
     """
 
     def __init__(
@@ -35,11 +37,14 @@ class Replay:
         device: str | torch.device,
         generator: torch.Generator,
         cut_at_non_greedy: bool = False,
+        block: Block = (),
+        states: States = "ends",
     ) -> None:
         assert n_step >= 1, n_step
         self.capacity = capacity
-        self.ring = Ring(capacity, cars, image_shape, floats, device)
+        self.ring = Ring(capacity, cars, image_shape, floats, device, block)
         self._n_step = n_step
+        self._inner = range(1, n_step) if states == "all" else range(0)
         self._sampler = sampler(self.ring, generator)
         self._horizon = horizon
         self._generator = generator
@@ -79,7 +84,16 @@ class Replay:
             next_obs=next_obs._replace(floats=horizon.stamp(next_obs.floats, answer.next_clock)),
             weight=weight,
             index=slot,
+            inner=tuple(self._step(run, answer, number) for number in self._inner),
         )
+
+    def _step(self, run: Reach, answer: Return, number: int) -> Step:
+        """Decision `number` of each return, counted from 0."""
+        slot = run.path[:, number]
+        obs = self.ring.observe(slot)
+        floats = self._horizon.stamp(obs.floats, answer.clock + number)
+        action = self.ring.rows["action"][slot].long()
+        return Step(obs._replace(floats=floats), action, answer.powers[:, number])
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
         """Absolute errors `priority` (B,) of the batch that came with `index` (B,)."""

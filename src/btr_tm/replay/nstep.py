@@ -17,6 +17,7 @@ class Reach(NamedTuple):
     length: Tensor  # (B,) int64, 1..n
     terminated: Tensor  # (B,) bool, the race ended with the last of them
     end: Tensor  # (B,) int64, slot of the frame to bootstrap from
+    path: Tensor  # (B, n) int64, slots of the decisions; meaningless from `length` on
 
 
 def reach(ring: Ring, slot: Tensor, n_step: int) -> Reach:
@@ -33,4 +34,4 @@ def reach(ring: Ring, slot: Tensor, n_step: int) -> Reach:
     length = inside.sum(1)
     rewards = torch.where(inside.bool(), ring.rows["reward"][path], 0.0)
     last = path.gather(1, length[:, None] - 1)[:, 0]
-    return Reach(rewards, length, ring.rows["terminated"][last], ring.after(slot, length))
+    return Reach(rewards, length, ring.rows["terminated"][last], ring.after(slot, length), path)

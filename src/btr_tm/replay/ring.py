@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
 
@@ -32,7 +33,13 @@ class Ring:
     """Columns of `cars * slots_per_car` rows, addressed by flat slot = car * slots_per_car + position."""
 
     def __init__(
-        self, capacity: int, cars: int, image_shape: tuple[int, ...], floats: int, device: str | torch.device
+        self,
+        capacity: int,
+        cars: int,
+        image_shape: tuple[int, ...],
+        floats: int,
+        device: str | torch.device,
+        block: Block = (),
     ) -> None:
         if capacity < 4 * cars:
             raise UserError(
@@ -45,16 +52,16 @@ class Ring:
         self.slots_per_car = math.ceil(capacity / cars) + 1  # + 1: the newest frame is no transition
         self.slots = cars * self.slots_per_car
         self.adds = 0  # decisions written so far
-        self._allocate(math.prod(self.image_shape), floats)
+        self._allocate(math.prod(self.image_shape), floats, block)
 
-    def _allocate(self, pixels: int, floats: int) -> None:
+    def _allocate(self, pixels: int, floats: int, block: Block) -> None:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
         self.rows = {
             "image": zeros(self.slots, pixels, dtype=torch.uint8),
             "floats": zeros(self.slots, floats, dtype=torch.float32),
-            "action": zeros(self.slots, dtype=torch.int32),
+            "action": zeros(self.slots, *block, dtype=torch.int32),
             "reward": zeros(self.slots, dtype=torch.float32),
             "potential": zeros(self.slots, dtype=torch.float32),
             "start": zeros(self.slots, dtype=torch.bool),

@@ -12,10 +12,10 @@ from btr_tm.core.clock import Clock
 from btr_tm.replay.horizon.segment import Return, Segment
 
 
-def summed(rewards: Tensor, gamma: float) -> Tensor:
-    """sum_j gamma^j r_j over the columns of `rewards` (B, n)."""
-    powers = torch.pow(gamma, torch.arange(rewards.shape[1], device=rewards.device))
-    return (rewards * powers).sum(1)
+def powers(gamma: float, count: int, upto: Tensor) -> Tensor:
+    """gamma^j for j < `upto` (B,), 0 from there on: (B, count)."""
+    steps = torch.arange(count, device=upto.device)
+    return torch.where(steps < upto[:, None], torch.pow(gamma, steps), 0.0)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Discounted:
         discount = torch.where(segment.terminated, 0.0, torch.pow(gamma, segment.length))
         shaping = discount * segment.next_potential - segment.potential
         no_clock = torch.zeros_like(segment.potential)
-        return Return(summed(segment.rewards, gamma) + shaping, discount, no_clock, no_clock)
+        weights = powers(gamma, segment.rewards.shape[1], segment.length)
+        reward = (segment.rewards * weights).sum(1) + shaping
+        return Return(reward, discount, no_clock, no_clock, weights)
 
     def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
         """The floats as they are: values do not depend on a clock."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
-from btr_tm.replay.horizon.discounted import summed
+from btr_tm.replay.horizon.discounted import powers
 from btr_tm.replay.horizon.segment import Return, Segment
 
 CLOCK = 0  # element of the float vector, see core/floats.py
@@ -48,13 +48,13 @@ class MiniRace:
         """The return of segments that begin at `clock` (B,)."""
         gamma = self.gamma(self.clock.frames)
         left = self.decisions - clock
-        steps = torch.arange(segment.rewards.shape[1], device=clock.device)
-        rewards = torch.where(steps < left[:, None], segment.rewards, 0.0)
+        weights = powers(gamma, segment.rewards.shape[1], torch.minimum(segment.length, left))
         over = segment.terminated | (segment.length >= left)
         discount = torch.where(over, 0.0, torch.pow(gamma, segment.length))
         shaping = discount * segment.next_potential - segment.potential
         end = clock + segment.length
-        return Return(summed(rewards, gamma) + shaping, discount, clock.float(), end.float())
+        reward = (segment.rewards * weights).sum(1) + shaping
+        return Return(reward, discount, clock.float(), end.float(), weights)
 
     def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
         """Write the clock into the floats (B, F), in place."""

@@ -25,6 +25,7 @@ class Return(NamedTuple):
     discount: Tensor  # (B,) float32, what the value after the segment is multiplied with
     clock: Tensor  # (B,) float32, mini-race clock at the start, in decisions
     next_clock: Tensor  # (B,) float32, after the last reward
+    powers: Tensor  # (B, n) float32, what each reward was multiplied with; 0 for those that do not count
 
 
 class Horizon(Protocol):
