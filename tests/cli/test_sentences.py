@@ -15,7 +15,7 @@ from btr_tm.core.errors import UserError
     [
         (
             ["encoder=impla"],
-            r"unknown choice encoder=impla; did you mean 'impala'\? valid: cnn, cnn_pool, .*none",
+            r"unknown choice encoder=impla; did you mean 'impala'\? valid: cnn, cnn_gap, .*none",
         ),
         (
             ["+experiment=quick"],

@@ -12,7 +12,7 @@ from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.encoder import Encoder, NoEncoder
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import NoNorm, SpectralNorm
-from btr_tm.nets.encoder.pool import AdaptiveMaxPool, NoPool
+from btr_tm.nets.encoder.pool import AdaptiveMaxPool, GlobalAveragePool, NoPool
 from btr_tm.nets.init import initialise
 from btr_tm.nets.pixels import to_float
 
@@ -20,7 +20,7 @@ PARTS = list(
     itertools.product(
         (CnnBody(), ImpalaBody(0.25)),
         (NoNorm(), SpectralNorm("residual"), SpectralNorm("all")),
-        (NoPool(), AdaptiveMaxPool(3)),
+        (NoPool(), AdaptiveMaxPool(3), GlobalAveragePool()),
     )
 )
 

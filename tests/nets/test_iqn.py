@@ -67,6 +67,7 @@ def test_parameter_counts_with_25_previous_actions_are_the_published_ones(monkey
     assert published(hidden=256, cosines=64) == 605_597
     assert published(hidden=256, cosines=64, on=SEED_PAGE) == 3_298_649
     assert published(25, hidden=256, cosines=64, on=SEED_PAGE) == 3_319_129
+    assert published(cosines=64, image=(1, 120, 160)) == 6_578_333  # upstream Linesight
 
 
 @pytest.mark.parametrize(

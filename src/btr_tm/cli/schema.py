@@ -59,6 +59,18 @@ class Convention:
     munchausen_clip_min: float
     munchausen_clip_on: Literal["tau_log_pi", "log_pi"]
     munchausen_log_pi_from: Literal["online", "target"]
+    # Younger than the shipped driver, whose stored configuration lacks them:
+    pixel_scaling: Literal["centred", "unit"] = "centred"
+    activation: Literal["leaky_relu", "relu"] = "leaky_relu"
+    weight_init: Literal["orthogonal", "torch"] = "orthogonal"
+    noisy_bias_sigma: Literal["inputs", "outputs"] = "inputs"
+    damper_std: float = 0.06
+    float_indices: Literal["named", "fixed_for_5"] = "named"
+    gates: Literal["none", "checkpoints"] = "none"
+    speedslide_bonus: list[Any] | None = None
+    neoslide_bonus: list[Any] | None = None
+    kamikaze_bonus: list[Any] | None = None
+    close_to_line_bonus: list[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.core.floats import FloatLayout
+from btr_tm.nets.activation import BuildActivation
 from btr_tm.nets.heads import BuildNorm
-from btr_tm.nets.init import LEAKY_SLOPE
 from btr_tm.nets.linear import Linear
 
 
@@ -17,14 +17,16 @@ class FloatHead(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, layout: FloatLayout, hidden: int, norm: BuildNorm) -> None:
+    def __init__(
+        self, layout: FloatLayout, hidden: int, norm: BuildNorm, activation: BuildActivation
+    ) -> None:
         super().__init__()
         self.out_features = hidden
         self.register_buffer("mean", torch.tensor(layout.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(layout.std, dtype=torch.float32))
         self.layers = nn.Sequential(
-            Linear(layout.size, hidden), norm(hidden), nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
-            Linear(hidden, hidden), norm(hidden), nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+            Linear(layout.size, hidden), norm(hidden), activation(),
+            Linear(hidden, hidden), norm(hidden), activation(),
         )  # fmt: skip
 
     def forward(self, floats: Tensor) -> Tensor:
@@ -40,6 +42,8 @@ class NoFloats(nn.Module):
         return floats
 
 
-def float_head(layout: FloatLayout, hidden: int, norm: BuildNorm) -> FloatHead | NoFloats:
+def float_head(
+    layout: FloatLayout, hidden: int, norm: BuildNorm, activation: BuildActivation
+) -> FloatHead | NoFloats:
     """The branch that fits `layout`, which may be empty."""
-    return FloatHead(layout, hidden, norm) if layout.size else NoFloats()
+    return FloatHead(layout, hidden, norm, activation) if layout.size else NoFloats()

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.init import GAIN, LEAKY_SLOPE
+from btr_tm.nets.activation import BuildActivation, LeakyRelu
+from btr_tm.nets.init import GAIN
 from btr_tm.nets.linear import Linear
 
 
@@ -24,11 +25,17 @@ class CosineFusion(nn.Module):
     code, where the first feature is the constant 1.
     """
 
-    def __init__(self, features: int, cosines: int = 64, first_cosine: int = 1) -> None:
+    def __init__(
+        self,
+        features: int,
+        cosines: int = 64,
+        first_cosine: int = 1,
+        activation: BuildActivation = LeakyRelu(),  # noqa: B008 (frozen)
+    ) -> None:
         super().__init__()
         self.cosines, self.first_cosine = cosines, first_cosine
         self.embedding = Linear(cosines, features, gain=math.sqrt(2.0) * GAIN)
-        self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+        self.activation = activation()
 
     def forward(self, features: Tensor, taus: Tensor) -> Tensor:
         embedding = self.activation(self.embedding(cosine_features(taus, self.cosines, self.first_cosine)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from btr_tm.nets.init import LEAKY_SLOPE
+from btr_tm.core.block import Block
+from btr_tm.nets.activation import BuildActivation, LeakyRelu
 from btr_tm.nets.linear import Plain
 from btr_tm.nets.norm import NoNorm
 
@@ -17,8 +19,9 @@ BuildNorm = Callable[[int], nn.Module]
 class DuelingHead(nn.Module):
     """Q = V + A - mean_a A from two streams of one hidden layer each (Wang et al. 2016, arXiv:1511.06581).
 
-    `linear` and `norm` are builders: `linear(inputs, outputs, role)`, `norm(features)`. Input (R, features),
-    output (R, actions).
+    `linear`, `norm` and `activation` are builders: `linear(inputs, outputs, role)`, `norm(features)`,
+    `activation()`. Input (R, features), output (R, *block, actions): with `block` (K,) a decision is a block
+    of K actions, which have advantages of their own and share V (Linesight's multi-action mode).
     """
 
     def __init__(
@@ -28,19 +31,24 @@ class DuelingHead(nn.Module):
         hidden: int = 512,
         linear: BuildLinear = Plain(),  # noqa: B008 (frozen)
         norm: BuildNorm = NoNorm(),  # noqa: B008 (frozen)
+        activation: BuildActivation = LeakyRelu(),  # noqa: B008 (frozen)
+        block: Block = (),
     ) -> None:
         super().__init__()
-        self.advantage = _stream(features, hidden, linear, norm)
-        self.advantage_out = linear(hidden, actions, "advantage")
-        self.value = _stream(features, hidden, linear, norm)
+        self.shape = (*block, actions)
+        self.advantage = hidden_layer(features, hidden, linear, norm, activation)
+        self.advantage_out = linear(hidden, math.prod(self.shape), "advantage")
+        self.value = hidden_layer(features, hidden, linear, norm, activation)
         self.value_out = linear(hidden, 1, "value")
 
     def forward(self, x: Tensor) -> Tensor:
-        advantage = self.advantage_out(self.advantage(x))
-        value = self.value_out(self.value(x))
+        advantage = self.advantage_out(self.advantage(x)).unflatten(-1, self.shape)
+        value = self.value_out(self.value(x)).unflatten(-1, (1,) * len(self.shape))
         return value + advantage - advantage.mean(-1, keepdim=True)
 
 
-def _stream(features: int, hidden: int, linear: BuildLinear, norm: BuildNorm) -> nn.Sequential:
-    activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
-    return nn.Sequential(linear(features, hidden, "hidden"), norm(hidden), activation)
+def hidden_layer(
+    features: int, hidden: int, linear: BuildLinear, norm: BuildNorm, activation: BuildActivation
+) -> nn.Sequential:
+    """Linear, norm, activation: (R, features) -> (R, hidden)."""
+    return nn.Sequential(linear(features, hidden, "hidden"), norm(hidden), activation())

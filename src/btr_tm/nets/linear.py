@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.init import GAIN, orthogonal
+from btr_tm.nets.init import GAIN, DrawWeights
 
 Role = Literal["hidden", "advantage", "value"]
+BiasSigma = Literal["inputs", "outputs"]
 
 
 class Linear(nn.Linear):
-    """A linear layer that knows the gain of its orthogonal initial weight."""
+    """A linear layer that knows the gain of its initial weight."""
 
     def __init__(self, inputs: int, outputs: int, gain: float = GAIN) -> None:
         super().__init__(inputs, outputs)
         self.gain = gain
 
-    def initialise(self, generator: torch.Generator) -> None:
-        orthogonal(self, self.gain, generator)
+    def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
+        weights(self, self.gain, generator)
 
 
 class NoisyLinear(nn.Module):
     """y = (mu + sigma * outer(f(e_out), f(e_in))) x + mu_b + sigma_b * f(e_out), f(e) = sign(e) sqrt|e|.
 
     Noise is present after `reset_noise` and absent after `disable_noise`, whatever train() or eval() say; one
-    draw serves all rows. All sigmas start at sigma0 / sqrt(inputs).
+    draw serves all rows. All sigmas start at sigma0 / sqrt(inputs); with `bias_sigma="outputs"` those of the
+    bias start at sigma0 / sqrt(outputs), as in older BTR code.
     """
 
     noise_in: Tensor
     noise_out: Tensor
 
-    def __init__(self, inputs: int, outputs: int, sigma0: float = 0.5) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, sigma0: float = 0.5, bias_sigma: BiasSigma = "inputs"
+    ) -> None:
         super().__init__()
         self.inputs, self.outputs, self.sigma0 = inputs, outputs, sigma0
+        self.bias_fan = inputs if bias_sigma == "inputs" else outputs
         self.weight = nn.Parameter(torch.zeros(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.weight_sigma = nn.Parameter(torch.zeros(outputs, inputs))
@@ -46,29 +52,86 @@ class NoisyLinear(nn.Module):
         self.register_buffer("noise_out", torch.zeros(outputs))
 
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
         bound = 1.0 / math.sqrt(self.inputs)
         self.weight.uniform_(-bound, bound, generator=generator)
         self.bias.uniform_(-bound, bound, generator=generator)
         self.weight_sigma.fill_(self.sigma0 * bound)
-        self.bias_sigma.fill_(self.sigma0 * bound)
+        self.bias_sigma.fill_(self.sigma0 * (1.0 / math.sqrt(self.bias_fan)))
 
     @torch.no_grad()
-    def reset_noise(self, generator: torch.Generator) -> None:
-        """Draw new noise; `generator` lives on the device of the layer."""
+    def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
+        """Draw new noise; `generator` lives on the device of the layer. All `samples` share it."""
         for noise in (self.noise_in, self.noise_out):
-            draw = torch.randn(noise.shape, generator=generator, device=noise.device)
-            torch.mul(draw.sign(), draw.abs().sqrt(), out=noise)
+            noise.copy_(signed_root(noise.shape, generator))
 
     @torch.no_grad()
     def disable_noise(self) -> None:
         self.noise_in.zero_()
         self.noise_out.zero_()
 
+    def fit_noise(self, generator: torch.Generator, samples: int) -> None:
+        """Draw new noise if the last draw does not suit `samples`; here it always does."""
+
+    def select_noise(self, samples: slice) -> None:
+        """Say which samples of the last draw the next rows are; all are alike here."""
+
     def forward(self, x: Tensor) -> Tensor:
         weight = torch.addcmul(self.weight, self.weight_sigma, torch.outer(self.noise_out, self.noise_in))
         bias = torch.addcmul(self.bias, self.bias_sigma, self.noise_out)
         return nn.functional.linear(x, weight, bias)
+
+
+class NoisyLinearPerSample(NoisyLinear):
+    """A NoisyLinear with independent noise for each sample.
+
+    The rows (R, inputs) of a forward pass are S samples one after the other, R / S rows each, which share
+    their noise: y = mu x + mu_b + f(e_out) * (sigma (f(e_in) * x) + sigma_b), without a weight per sample.
+    The draws are no part of the state: they last for one update or one decision.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, sigma0: float = 0.5, bias_sigma: BiasSigma = "inputs"
+    ) -> None:
+        super().__init__(inputs, outputs, sigma0, bias_sigma)
+        self._drawn: tuple[Tensor, ...] = ()  # f(e_in) (S, inputs) and f(e_out) (S, outputs), or no noise
+        self._chosen: tuple[Tensor, ...] = ()
+
+    @torch.no_grad()
+    def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
+        """Draw new noise for each of `samples`; `generator` lives on the device of the layer."""
+        self._drawn = tuple(signed_root((samples, size), generator) for size in (self.inputs, self.outputs))
+        self._chosen = self._drawn
+
+    def disable_noise(self) -> None:
+        self._drawn = self._chosen = ()
+
+    def fit_noise(self, generator: torch.Generator, samples: int) -> None:
+        if self._drawn and len(self._drawn[0]) != samples:
+            self.reset_noise(generator, samples)
+
+    def select_noise(self, samples: slice) -> None:
+        """The next rows belong to these samples of the last draw."""
+        self._chosen = tuple(noise[samples] for noise in self._drawn)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = nn.functional.linear(x, self.weight, self.bias)
+        if not self._chosen:
+            return mean
+        noise_in, noise_out = (noise[:, None] for noise in self._chosen)
+        assert len(x) % len(noise_in) == 0, (x.shape, noise_in.shape)
+        grouped = x.unflatten(0, (len(noise_in), -1))  # (S, R / S, inputs)
+        spread = nn.functional.linear(grouped * noise_in, self.weight_sigma, self.bias_sigma)
+        return mean + (spread * noise_out).flatten(0, 1)
+
+
+def signed_root(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """f(e) = sign(e) sqrt|e| of normal draws e, on the generator's device."""
+    draw = torch.randn(tuple(shape), generator=generator, device=generator.device)
+    return draw.sign() * draw.abs().sqrt()
+
+
+_NOISY = {"batch": NoisyLinear, "sample": NoisyLinearPerSample}
 
 
 @dataclass(frozen=True)
@@ -83,13 +146,17 @@ class Plain:
 class Noisy:
     """Builds noisy layers; `last_value` says whether the last layer of the value stream is one of them.
 
-    BTR's paper and code: noisy. The published TrackMania runs: plain.
+    BTR's paper and code: noisy. The published TrackMania runs: plain. `bias_sigma` is the fan by whose root
+    the bias starts its noise. `draw` says whether one draw serves a whole batch (all of them) or each of its
+    samples has one of its own.
     """
 
     sigma0: float = 0.5
     last_value: Literal["noisy", "plain"] = "noisy"
+    bias_sigma: BiasSigma = "inputs"
+    draw: Literal["batch", "sample"] = "batch"
 
     def __call__(self, inputs: int, outputs: int, role: Role = "hidden") -> nn.Module:
         if role == "value" and self.last_value == "plain":
             return Plain()(inputs, outputs, role)
-        return NoisyLinear(inputs, outputs, self.sigma0)
+        return _NOISY[self.draw](inputs, outputs, self.sigma0, self.bias_sigma)

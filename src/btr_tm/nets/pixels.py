@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -9,3 +11,19 @@ from torch import Tensor
 def to_float(image: Tensor) -> Tensor:
     """uint8 (B, C, H, W) -> float32 in [-1, 0.992], channels last in memory."""
     return image.to(torch.float32, memory_format=torch.channels_last).sub_(128.0).mul_(1.0 / 128.0)
+
+
+@dataclass(frozen=True)
+class Centred:
+    """(x - 128) / 128, in [-1, 0.992]: Linesight and the published TrackMania runs."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return to_float(image)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """x / 255, in [0, 1]: BTR's code and the Atari agents before it."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return image.to(torch.float32, memory_format=torch.channels_last).mul_(1.0 / 255.0)

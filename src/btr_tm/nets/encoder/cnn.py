@@ -6,23 +6,21 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from btr_tm.nets.activation import BuildActivation, LeakyRelu
 from btr_tm.nets.encoder.conv import Conv
-from btr_tm.nets.init import LEAKY_SLOPE
 
 
 @dataclass(frozen=True)
 class CnnBody:
     """Builds 16, 32, 64 and 32 channels without padding; the smallest image is 36 x 36."""
 
+    activation: BuildActivation = LeakyRelu()
     smallest_image = 36
 
     def __call__(self, channels: int) -> nn.Module:
-        def activation() -> nn.Module:
-            return nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
-
         return nn.Sequential(
-            Conv(channels, 16, 4, stride=2), activation(),
-            Conv(16, 32, 4, stride=2), activation(),
-            Conv(32, 64, 3, stride=2), activation(),
-            Conv(64, 32, 3), activation(),
+            Conv(channels, 16, 4, stride=2), self.activation(),
+            Conv(16, 32, 4, stride=2), self.activation(),
+            Conv(32, 64, 3, stride=2), self.activation(),
+            Conv(64, 32, 3), self.activation(),
         )  # fmt: skip

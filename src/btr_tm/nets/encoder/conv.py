@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.init import GAIN, orthogonal
+from btr_tm.nets.init import GAIN, DrawWeights
 
 
 class Conv(nn.Conv2d):
-    """A convolution that draws its own orthogonal initial kernel."""
+    """A convolution that knows the gain of its initial kernel."""
 
-    def initialise(self, generator: torch.Generator) -> None:
-        orthogonal(self, GAIN, generator)
+    def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
+        weights(self, GAIN, generator)
 
 
 class Residual(nn.Module):

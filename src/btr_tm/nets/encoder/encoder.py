@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from btr_tm.core.errors import UserError
 from btr_tm.nets.encoder.norm import NoNorm
 from btr_tm.nets.encoder.pool import NoPool
-from btr_tm.nets.pixels import to_float
+from btr_tm.nets.pixels import Centred
 
 
 class Body(Protocol):
@@ -31,7 +31,8 @@ class ImageEncoder(nn.Module):
 class Encoder(ImageEncoder):
     """uint8 (B, C, H, W) -> (B, out_features), float32 or what autocast says.
 
-    `body`, `norm` and `pool` are builders. Raises UserError for images smaller than the body can read.
+    `body`, `norm` and `pool` are builders, `pixels` makes numbers of bytes. Raises UserError for images
+    smaller than the body can read.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Encoder(ImageEncoder):
         body: Body,
         norm: Callable[[nn.Module], nn.Module] = NoNorm(),  # noqa: B008 (frozen)
         pool: Callable[[], nn.Module] = NoPool(),  # noqa: B008 (frozen)
+        pixels: Callable[[Tensor], Tensor] = Centred(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
         channels, height, width = image_shape
@@ -50,10 +52,11 @@ class Encoder(ImageEncoder):
             )
         self.trunk = norm(body(channels))
         self.pool = pool()
+        self.pixels = pixels
         self.out_features = self._count_features(image_shape)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.pool(self.trunk(to_float(image))).flatten(1)
+        return self.pool(self.trunk(self.pixels(image))).flatten(1)
 
     @torch.no_grad()
     def _count_features(self, image_shape: tuple[int, int, int]) -> int:

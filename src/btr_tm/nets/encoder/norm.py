@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from btr_tm.nets.encoder.conv import Conv, Residual
+from btr_tm.nets.init import DrawWeights
 
 _EPSILON = 1e-12  # zero kernels stay zero instead of NaN
 _FIRST_ITERATIONS = 15  # as torch does at construction
@@ -71,7 +72,7 @@ class SpectrallyNormalised(nn.Module):
             self.register_buffer(f"right_{index}", torch.ones(len(members), shape[1:].numel()))
 
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
         """Random vectors, then enough iterations for a first estimate; called after kernels are drawn."""
         for name, buffer in self.named_buffers(recurse=False):
             if name.startswith("left"):

@@ -16,6 +16,14 @@ class NoPool:
 
 
 @dataclass(frozen=True)
+class GlobalAveragePool:
+    """Builds a mean over the whole map: one feature per channel (Trumpp et al. 2025, Impoola)."""
+
+    def __call__(self) -> nn.Module:
+        return nn.AdaptiveAvgPool2d(1)
+
+
+@dataclass(frozen=True)
 class AdaptiveMaxPool:
     """Builds a max-pool to size x size cells, whatever the image size; smaller maps are repeated."""
 
