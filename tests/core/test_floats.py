@@ -87,12 +87,40 @@ def test_the_line_point_table_is_smooth():
         assert max(abs(b - a) for a, b in zip(steps, steps[1:], strict=False)) <= largest
 
 
-def test_other_numbers_of_line_points_cut_or_pad_the_table():
+@pytest.mark.parametrize("points", [2, 10, 40, 60])
+@pytest.mark.parametrize("previous", [0, 1, 5, 25])
+def test_the_size_follows_from_previous_actions_and_line_points(previous, points):
+    layout = FloatLayout.full(previous, points)
+    assert layout.size == 27 + 3 * points + 4 * previous + 16 + 1
+    assert layout["remaining_m"].stop == layout.size - 1
+
+
+def test_fewer_line_points_cut_the_table():
     assert FloatLayout.full(line_points=10).mean[62:92] == FloatLayout.full().mean[62:92]
+    assert FloatLayout.full(line_points=10).std[62:92] == FloatLayout.full().std[62:92]
+
+
+def test_more_line_points_prolong_the_growth_of_the_last_ten():
     longer = FloatLayout.full(line_points=42)
-    assert longer.size == 190
-    assert longer.mean[182:188] == (0.0,) * 6
-    assert longer.std[182:188] == (50.0,) * 6
+    assert longer.mean[:182] == FloatLayout.full().mean[:182]
+    # Rows 29 and 39 of the table: means 7.8, 177 and 11.5, 197; deviations 144, 102 and 198, 151.
+    assert longer.mean[182:188] == pytest.approx((0, 11.5 + 0.37, 199, 0, 11.5 + 0.74, 201))
+    assert longer.std[182:188] == pytest.approx((203.4, 203.4, 155.9, 208.8, 208.8, 160.8))
+
+
+@pytest.mark.parametrize("make", [FloatLayout.full, FloatLayout.camera])
+def test_dampers_have_both_published_scales(make):
+    linesight, published_runs = make(), make(damper_std=0.5)
+    dampers = linesight["damper_m"]
+    assert linesight.std[dampers] == (0.06,) * 4
+    assert published_runs.std[dampers] == (0.5,) * 4
+    assert published_runs.std[: dampers.start] == linesight.std[: dampers.start]
+    assert published_runs.std[dampers.stop :] == linesight.std[dampers.stop :]
+
+
+def test_a_damper_scale_of_nothing_is_refused_in_a_sentence():
+    with pytest.raises(UserError, match="damper_std above 0, got 0"):
+        FloatLayout.full(damper_std=0)
 
 
 def test_the_camera_layout_lacks_what_the_line_tells():

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
 
+DAMPER_STD_M = 0.06  # Linesight
+
 
 class Part(NamedTuple):
     """A named run of neighbouring floats."""
@@ -39,18 +41,24 @@ class FloatLayout:
         object.__setattr__(self, "slices", slices)
 
     @classmethod
-    def full(cls, previous_actions: int = 5, line_points: int = 40) -> FloatLayout:
-        """The published vector: 184 floats for 5 previous actions, 264 for 25."""
+    def full(
+        cls, previous_actions: int = 5, line_points: int = 40, damper_std: float = DAMPER_STD_M
+    ) -> FloatLayout:
+        """The published vector of 27 + 3 Z + 4 P + 16 + 1 floats for Z line points and P previous actions.
+
+        184 floats for P = 5, 264 for P = 25. Linesight divides the dampers by 0.06 m, the published
+        TrackMania runs by 0.5 m.
+        """
         _check_count("previous_actions", previous_actions, least=0)
         _check_count("line_points", line_points, least=2)
         line = _line_part(line_points)
-        return cls((*_car_parts(previous_actions), line, _REMAINING, _FREEWHEELING))
+        return cls((*_car_parts(previous_actions, damper_std), line, _REMAINING, _FREEWHEELING))
 
     @classmethod
-    def camera(cls, previous_actions: int = 5) -> FloatLayout:
+    def camera(cls, previous_actions: int = 5, damper_std: float = DAMPER_STD_M) -> FloatLayout:
         """What the car knows about itself: `full` without line points and remaining distance."""
         _check_count("previous_actions", previous_actions, least=0)
-        return cls((*_car_parts(previous_actions), _FREEWHEELING))
+        return cls((*_car_parts(previous_actions, damper_std), _FREEWHEELING))
 
     @classmethod
     def generic(cls, size: int) -> FloatLayout:
@@ -96,13 +104,15 @@ def _check_count(name: str, count: int, least: int) -> None:
         raise UserError(f"expected {name} of at least {least}, got {count}; set it to {least} or more")
 
 
-def _car_parts(previous_actions: int) -> tuple[Part, ...]:
+def _car_parts(previous_actions: int, damper_std: float) -> tuple[Part, ...]:
+    if damper_std <= 0:
+        raise UserError(f"expected a damper_std above 0, got {damper_std}; Linesight has 0.06")
     return (
         _part("clock", [70.0], 70.0),  # decisions since the mini-race began; 0 when acting
         _part("previous_actions", [0.8, 0.2, 0.3, 0.3] * previous_actions, 0.5),  # oldest first
         _part("wheel_sliding", [0.1] * 4, 0.5),
         _part("wheel_contact", [0.9] * 4, 0.5),
-        _part("damper_m", [0.02] * 4, 0.06),  # Linesight; the rulka fork divides by 0.5
+        _part("damper_m", [0.02] * 4, damper_std),
         _part("gearbox_state", [0.3], 1.0),
         _part("gear", [2.5], 2.0),
         _part("rpm", [7000.0], 3000.0),
@@ -161,11 +171,20 @@ _LINE_POINT_STATISTICS = (
     (11.2, 196.0, 192.0, 146.0),
     (11.5, 197.0, 198.0, 151.0),
 )
-_BEYOND_THE_TABLE = (0.0, 0.0, 50.0, 50.0)  # the published loader pads so; there are no statistics
+_TREND = 10  # rows at the end of the table whose mean growth goes on beyond it
 
 
 def _line_part(line_points: int) -> Part:
-    rows = (_LINE_POINT_STATISTICS + (_BEYOND_THE_TABLE,) * line_points)[:line_points]
+    """The table cut or prolonged to `line_points` rows.
+
+    Beyond 390 m nobody measured; the figures go on growing as over the last ten rows. Linesight's loader
+    pads with mean 0 and standard deviation 50 there, a quarter of what the last row measured has.
+    """
+    last, earlier = _LINE_POINT_STATISTICS[-1], _LINE_POINT_STATISTICS[-1 - _TREND]
+    growth = tuple((b - a) / _TREND for a, b in zip(earlier, last, strict=True))
+    beyond = range(1, 1 + line_points - len(_LINE_POINT_STATISTICS))
+    further = tuple(tuple(b + k * g for b, g in zip(last, growth, strict=True)) for k in beyond)
+    rows = (_LINE_POINT_STATISTICS + further)[:line_points]
     mean = [value for y, z, _, _ in rows for value in (0.0, y, z)]
     std = [value for _, _, xy, z in rows for value in (xy, xy, z)]
     return _part("line_points", mean, std)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from btr_tm.core.clock import Clock
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
+from btr_tm.race.car import CarState
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet, Memory
-from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.moment import Moment, Reward
+from btr_tm.race.progress import CutOffs, Progress
+from btr_tm.race.reading import Named, Reading
+from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
 from btr_tm.sim.scene import Appearance, Look
 from btr_tm.sim.state import SimState
 from btr_tm.sim.world import World
@@ -60,6 +63,7 @@ class Race:
     cut_offs: CutOffs
     camera: Any
     appearance: Appearance
+    reading: Reading = field(default_factory=Named)
 
     def begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
         """Cars that stand at `sim`, before their first decision of a race with looks `look` (E, L)."""
@@ -68,14 +72,18 @@ class Race:
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
         memory = self.features.start(len(car.position), car.position.device)
         floats = self.features(car, progress, self.line, memory)
-        points = self.features.nearest_points(floats, car, progress, self.line)
-        moment = Moment(car, progress, torch.zeros_like(progress.zone), points)
+        moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
         drive = Drive(sim, moment, memory, reward_sum, from_start, over, look)
         return drive, self._seen(drive, floats)
 
-    def decide(self, drive: Drive, action: Tensor) -> tuple[Drive, Seen, Outcome]:
-        """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick."""
+    def decide(
+        self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
+    ) -> tuple[Drive, Seen, Outcome]:
+        """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick.
+
+        `coefficients` hold what the reward's say at present.
+        """
         sim = self.world.step(drive.sim, action)
         car = self.world.car(sim)
         finished = sim.finish_tick >= 0
@@ -84,10 +92,8 @@ class Race:
         progress = progress_of.finish(progress, self.line, finished)
         memory = self.features.remember(drive.memory, action, car)
         floats = self.features(car, progress, self.line, memory)
-        moment = Moment(
-            car, progress, time_ms, self.features.nearest_points(floats, car, progress, self.line)
-        )
-        reward = self.reward(drive.moment, moment, action, finished)
+        moment = self._moment(floats, car, progress, time_ms)
+        reward = self.reward(drive.moment, moment, action, finished, coefficients)
         truncated = self.cut_offs(progress, time_ms) & ~finished
         races = Races(
             done=(finished | truncated) & ~drive.over,
@@ -101,9 +107,30 @@ class Race:
         after = Drive(sim, moment, memory, races.reward, drive.from_start, over, drive.look)
         return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
 
+    def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
+        read, points = self.reading(self.features, floats, car, progress, self.line)
+        return Moment(read, progress, time_ms, points)
+
     def _seen(self, drive: Drive, floats: Tensor) -> Seen:
         image = self.camera(self.world.pose(drive.sim), self.appearance.look(drive.look))
         return Seen(Obs(image, floats), self.reward.potential(drive.moment))
+
+
+class Coefficients:
+    """What a reward's coefficients are after the frames on `clock`, on `device`.
+
+    Cells are filled in place: no new tensor, so that nothing is compiled anew, and no copy that waits.
+    """
+
+    def __init__(self, reward: Reward, clock: Clock, device: torch.device | str) -> None:
+        self._reward, self._clock = reward, clock
+        self._present = torch.zeros(len(reward.coefficients(0)), device=device)
+
+    def __call__(self) -> Tensor:
+        """(K,) float32."""
+        for cell, value in zip(self._present, self._reward.coefficients(self._clock.frames), strict=True):
+            cell.fill_(value)
+        return self._present
 
 
 class NoCamera:

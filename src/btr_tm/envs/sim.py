@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import gymnasium
@@ -12,14 +13,17 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
 from btr_tm.core.types import Obs
-from btr_tm.envs.drive import Drive, NoCamera, Race, Seen
+from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
+from btr_tm.race.gates import Gates, no_gates
 from btr_tm.race.progress import CutOffs
+from btr_tm.race.reading import Named, Reading
 from btr_tm.sim.camera import Camera
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.scene import Appearance
@@ -37,6 +41,9 @@ class SimVectorEnv(VectorEnv):
     Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
     Each start of the pool has a look drawn by `appearance`; evaluation is neutral unless it asks otherwise.
+    `clock` counts the frames that schedules of the reward look at.
+    A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
+    ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -50,8 +57,12 @@ class SimVectorEnv(VectorEnv):
         image_size: tuple[int, int] = (64, 64),
         ticks_per_action: int = 5,
         action_delay_ticks: int = 0,
+        action_offsets_ms: Sequence[int] = (0,),
         cut_offs: CutOffs | None = None,
         appearance: Appearance | None = None,
+        gates: Callable[[Tensor, Tensor], Gates] = no_gates,
+        reading: Reading | None = None,
+        clock: Clock | None = None,
         anywhere_share: float = 0.5,
         start_pool: int = 1024,
         device: str | torch.device = "cpu",
@@ -63,15 +74,18 @@ class SimVectorEnv(VectorEnv):
         if cars < 1 or start_pool < 1:
             raise UserError(f"expected positive cars and start_pool, got {cars} and {start_pool}; raise them")
         self.track, self.device = track.to(device), torch.device(device)
-        world = World(self.track, ticks_per_action=ticks_per_action, action_delay_ticks=action_delay_ticks)
+        self.block = actions.block(action_offsets_ms)
+        self.decision_ticks = self.block[0] if self.block else ticks_per_action
+        world = World(self.track, ticks_per_action=self.decision_ticks, action_delay_ticks=action_delay_ticks)
         camera = Camera(self.track, *image_size) if image_size[0] else NoCamera()
-        line = Centerline.from_points(self.track.line()).to(self.device)
+        line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
-        self.race = Race(world, line, features, reward, cut_offs or CutOffs(), camera, self.appearance)
+        rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
+        self.race = Race(world, *rules, reading or Named())
+        self.coefficients = Coefficients(reward, clock or Clock(), self.device)
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
-        self.ticks_per_action = ticks_per_action
         self._decide = compiled(self.race.decide) if compile == "compiled" else self.race.decide
         self._set_spaces(cars)
 
@@ -83,9 +97,14 @@ class SimVectorEnv(VectorEnv):
                 "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
             }
         )
-        self.single_action_space = gymnasium.spaces.Discrete(self.actions)
+        self.single_action_space = self._action_space()
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, cars)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, cars)
+
+    def _action_space(self) -> gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete:
+        if not self.block:
+            return gymnasium.spaces.Discrete(self.actions)
+        return gymnasium.spaces.MultiDiscrete(np.full(self.block, self.actions))
 
     @torch.no_grad()
     def reset(  # type: ignore[override]
@@ -154,9 +173,10 @@ class SimVectorEnv(VectorEnv):
 
         An action out of range is a UserError on the CPU; on other devices looking would be a host sync.
         """
+        assert not self.block or action.shape[1:] == self.block, (tuple(action.shape), self.block)
         if self.device.type == "cpu":
             actions.check_actions(action)
-        drive, seen, outcome = self._decide(self._drive, action)
+        drive, seen, outcome = self._decide(self._drive, action, self.coefficients())
         self._drive, self._seen = drive, seen
         if self._restarts:
             fresh = take_rows(self._pool, self._draw())
@@ -169,9 +189,14 @@ class SimVectorEnv(VectorEnv):
         }
         return self._seen.obs, outcome.reward, outcome.terminated, outcome.truncated, info
 
+    @property
+    def decision_ms(self) -> int:
+        """Race time from one decision to the next."""
+        return actions.TICK_MS * self.decision_ticks
+
     def decisions(self, time_ms: int) -> int:
         """How many decisions a race of `time_ms` took."""
-        return -(-time_ms // (10 * self.ticks_per_action))
+        return -(-time_ms // self.decision_ms)
 
     @property
     def drive(self) -> Drive:

@@ -78,10 +78,11 @@ class SingleEnv(gymnasium.Env):
 
     @torch.no_grad()
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """One decision; raises UserError for an action out of 0..11."""
+        """One decision; raises UserError for an action out of 0..11. A block of K actions is an array (K,)."""
         check_actions(action)
-        chosen = torch.tensor([int(action)], device=self._cars.device)
-        self._drive, seen, outcome = self._cars.race.decide(self._drive, chosen)
+        chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
+        coefficients = self._cars.coefficients()
+        self._drive, seen, outcome = self._cars.race.decide(self._drive, chosen, coefficients)
         races = outcome.races
         info = {
             "time_ms": int(races.time_ms),

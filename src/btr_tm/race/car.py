@@ -41,3 +41,8 @@ def in_car_axes(car: CarState, vectors: Tensor) -> Tensor:
 def forward_speed(car: CarState) -> Tensor:
     """Speed along the car's nose (E,) in m/s, negative in reverse."""
     return (car.rotation[:, :, 2] * car.velocity).sum(1)
+
+
+def lateral_speed(car: CarState) -> Tensor:
+    """Speed to the car's left (E,) in m/s."""
+    return (car.rotation[:, :, 0] * car.velocity).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +68,10 @@ class Centerline:
             message = f"expected a reference line (N, 3) as .npy at {path}, got {error}; check the path"
             raise UserError(message) from error
         return cls.from_points(points, spacing_m)
+
+    def gated(self, rule: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> Centerline:
+        """The same line with the gates that `rule` puts on it for checkpoint centres (C, 3)."""
+        return replace(self, gates=rule(self.points, checkpoints))
 
     def rows(self, zones: Tensor) -> Tensor:
         """Points of `zones` (...) -> (..., 3); twice as fast on the CPU as `points[zones]`."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.floats import FloatLayout
+from btr_tm.core.floats import DAMPER_STD_M, FloatLayout
 from btr_tm.race import actions
 from btr_tm.race.car import CarState, in_car_axes
 from btr_tm.race.centerline import AFTER, Centerline
@@ -69,6 +69,7 @@ class Features(_Remembering):
     line_points: int = 40
     previous_actions: int = 5
     point_step: int = 20
+    damper_std: float = DAMPER_STD_M
     layout: FloatLayout = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Features(_Remembering):
                 f"expected line points less than {AFTER} zones ahead, got {self.line_points} points every "
                 f"{self.point_step}; take fewer or closer ones"
             )
-        layout = FloatLayout.full(self.previous_actions, self.line_points)
+        layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std)
         object.__setattr__(self, "layout", layout)
 
     def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
@@ -106,10 +107,12 @@ class CameraFeatures(_Remembering):
     """The car's own state only: where the road goes must be seen in the image."""
 
     previous_actions: int = 5
+    damper_std: float = DAMPER_STD_M
     layout: FloatLayout = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layout", FloatLayout.camera(self.previous_actions))
+        layout = FloatLayout.camera(self.previous_actions, self.damper_std)
+        object.__setattr__(self, "layout", layout)
 
     def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
         """Floats (E, F) in the order of `layout`; `progress` and `line` stay unseen."""

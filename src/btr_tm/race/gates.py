@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 RADIUS_M = 12.0  # how near a car must have passed the centre of a checkpoint (Linesight)
-SPREAD = 200  # zones around a gate that the same checkpoint cannot gate again: one gate per lap
+SPREAD = 200  # zones before and after a gate that its checkpoint cannot gate again: one gate per lap
 
 
 class Gates(Protocol):
@@ -52,7 +52,7 @@ class CheckpointGates:
             while distance.min() < RADIUS_M:
                 zone = int(distance.argmin())
                 centre[zone], square[zone] = checkpoint, RADIUS_M**2
-                distance[max(0, zone - SPREAD) : zone + SPREAD + 1] = torch.inf
+                distance[max(0, zone - SPREAD) : zone + SPREAD] = torch.inf  # the end is left, as published
         return cls(centre, square)
 
     def __call__(self, zones: Tensor, position: Tensor) -> Tensor:
@@ -61,3 +61,13 @@ class CheckpointGates:
 
     def to(self, device: torch.device | str) -> CheckpointGates:
         return CheckpointGates(self.centre.to(device), self.square.to(device))
+
+
+def no_gates(points: Tensor, checkpoints: Tensor) -> Gates:
+    """Whatever the line and its checkpoints."""
+    return NoGates()
+
+
+def checkpoint_gates(points: Tensor, checkpoints: Tensor) -> Gates:
+    """On the line `points` (M, 3) for the centres (C, 3) of start, checkpoints and finish."""
+    return CheckpointGates.on(points, checkpoints)

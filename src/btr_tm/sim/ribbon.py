@@ -143,6 +143,10 @@ class Track:
         below, above, fraction = _neighbours(s_m.to(centre.device), centre.shape[0], self.closed)
         return torch.lerp(centre[below], centre[above], fraction.unsqueeze(-1)).cpu().numpy()
 
+    def gate_centres(self) -> Tensor:
+        """Centres (C, 3) of the blocks with start, checkpoints and finish; each once, however many laps."""
+        return self.ribbon.centre[self.ribbon.gate != NO_GATE]
+
     def to(self, device: torch.device | str) -> Track:
         """The same track with its ribbon on `device`."""
         ribbon = Ribbon(*(values.to(device) for values in self.ribbon))

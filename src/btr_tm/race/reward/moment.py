@@ -4,26 +4,43 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from btr_tm.race.car import CarState
 from btr_tm.race.progress import Progress
 
+NO_COEFFICIENTS = torch.zeros(0)
+
 
 class Moment(NamedTuple):
     """E cars at the time of a decision; finished cars have `progress.finish` applied and their exact time."""
 
-    car: CarState
+    car: CarState  # as `reading` hands it over
     progress: Progress
     time_ms: Tensor  # (E,) int64, race time
-    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from `features.nearest_points`
+    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from `reading`
 
 
 class Reward(Protocol):
     """What a decision was worth, and a potential that shapes it."""
 
-    def __call__(self, before: Moment, after: Moment, action: Tensor, finished: Tensor) -> Tensor:
-        """Reward (E,) of `action` that led from `before` to `after`; `finished` (E,) bool."""
+    def __call__(
+        self,
+        before: Moment,
+        after: Moment,
+        action: Tensor,
+        finished: Tensor,
+        coefficients: Tensor = NO_COEFFICIENTS,
+    ) -> Tensor:
+        """Reward (E,) of `action`, (E,) or (E, K), that led from `before` to `after`; `finished` (E,) bool.
+
+        `coefficients` (K,) hold what `self.coefficients` says at present.
+        """
+        ...
+
+    def coefficients(self, frames: int) -> tuple[float, ...]:
+        """K figures that change while driving, after `frames` decisions of the run; () for none."""
         ...
 
     def potential(self, moment: Moment) -> Tensor:

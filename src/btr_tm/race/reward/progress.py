@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from btr_tm.race.car import forward_speed
-from btr_tm.race.reward.moment import Moment
+from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,22 @@ class ProgressReward:
     finish_bonus: float = 1.0
     speed_as_s: float = 2.0
 
-    def __call__(self, before: Moment, after: Moment, action: Tensor, finished: Tensor) -> Tensor:
+    def __call__(
+        self,
+        before: Moment,
+        after: Moment,
+        action: Tensor,
+        finished: Tensor,
+        coefficients: Tensor = NO_COEFFICIENTS,
+    ) -> Tensor:
         gained_m = after.progress.furthest_metres - before.progress.furthest_metres
         taken_ms = after.time_ms - before.time_ms
         reward = self.per_metre * gained_m - (self.per_second / 1000) * taken_ms
         return reward + self.finish_bonus * finished
+
+    def coefficients(self, frames: int) -> tuple[float, ...]:
+        """None change."""
+        return ()
 
     def potential(self, moment: Moment) -> Tensor:
         """Phi (E,): forward speed, worth the metres of `speed_as_s` seconds."""

@@ -1,0 +1,72 @@
+"""What the reward believes about a car: the truth, or what an index meant for another vector finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.race.car import CarState
+from btr_tm.race.centerline import Centerline
+from btr_tm.race.features import FeatureSet
+from btr_tm.race.progress import Progress
+
+_FIVE = FloatLayout.full(previous_actions=5)
+_READ = ("wheel_contact", "velocity", "line_points")  # by rewards and potentials of the published runs
+
+
+class Reading(Protocol):
+    """Car and nearest line points as the reward sees them."""
+
+    def __call__(
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+    ) -> tuple[CarState, Tensor]:
+        """`car` and its first two line points (E, 2, 3) in car axes, of cars with `floats` (E, F)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Named:
+    """Every figure from where it is."""
+
+    def __call__(
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+    ) -> tuple[CarState, Tensor]:
+        return car, features.nearest_points(floats, car, progress, line)
+
+
+@dataclass(frozen=True)
+class FixedForFive:
+    """Floats 25 to 28, 56 to 58 and 62 to 67, whatever they hold (Linesight's reward and potential).
+
+    With 5 previous actions, for which they were written, those are wheel contacts, velocity and line points:
+    the same as Named, bit for bit. With 25 they are keys that were held 9 to 19 decisions ago: the reward
+    then pays for keys, not for speed. Published runs with 25 may have had it.
+    """
+
+    def __call__(
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+    ) -> tuple[CarState, Tensor]:
+        layout = features.layout
+        if all(name in layout and layout[name].start == _FIVE[name].start for name in _READ):
+            return Named()(features, floats, car, progress, line)
+        contact, velocity, points = (floats[:, place] for place in _places(layout))
+        # Unturned axes: the velocity found counts as one in car axes.
+        upright = torch.eye(3, device=floats.device).expand(len(floats), 3, 3).contiguous()
+        misread = car._replace(wheel_contact=contact, velocity=velocity, rotation=upright)
+        return misread, points.unflatten(1, (2, 3))
+
+
+def _places(layout: FloatLayout) -> tuple[slice, slice, slice]:
+    """Where wheel contacts, velocity and the first two line points lie for 5 previous actions."""
+    contact, velocity, line = (_FIVE[name] for name in _READ)
+    if layout.size < line.start + 6:
+        raise UserError(
+            f"expected at least {line.start + 6} floats for convention.float_indices=fixed_for_5, got "
+            f"{layout.size}; choose named, or more previous actions or line points"
+        )
+    return contact, velocity, slice(line.start, line.start + 6)
