@@ -25,6 +25,8 @@ INGREDIENTS = (
     ("head.norm", "LayerNorm"),
     ("head.linear", "Noisy"),
 )
+GAP, EXPANSION = "GlobalAveragePool", "MeanExpansionHead"
+CANDIDATES = (("encoder.pool", GAP), ("head", EXPANSION))  # not part of Beyond The Rainbow
 
 
 @cache
@@ -46,6 +48,10 @@ def target(job: Composition, path: str) -> str:
 
 def ingredients(job: Composition) -> set[str]:
     return {name for path, name in INGREDIENTS if target(job, path) == name}
+
+
+def candidates(job: Composition) -> set[str]:
+    return {name for path, name in CANDIDATES if target(job, path) == name}
 
 
 ALL = {name for _, name in INGREDIENTS}
@@ -104,7 +110,15 @@ def test_each_ablation_takes_exactly_one_ingredient_off(ablation: str) -> None:
 
 @pytest.mark.parametrize("ablation", ADDED)
 def test_each_addition_puts_exactly_one_ingredient_on(ablation: str) -> None:
-    assert len(ingredients(compose_job(["+experiment=a01_v2", f"+ablation={ablation}"]))) == 1
+    job = compose_job(["+experiment=a01_v2", f"+ablation={ablation}"])
+    assert len(ingredients(job) | candidates(job)) == 1
+
+
+@pytest.mark.parametrize(("ablation", "name"), [("plus_gap", GAP), ("plus_mean_expansion", EXPANSION)])
+def test_a_candidate_joins_the_full_recipe_and_replaces_only_its_part(ablation: str, name: str) -> None:
+    job = compose_job(["+experiment=a01_v4_btr", f"+ablation={ablation}"])
+    assert candidates(job) == {name}
+    assert ingredients(job) == ALL - ({"AdaptiveMaxPool"} if name == GAP else set())
 
 
 def test_ablations_stack_to_the_baseline() -> None:

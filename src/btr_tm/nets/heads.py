@@ -16,7 +16,15 @@ BuildLinear = Callable[..., nn.Module]
 BuildNorm = Callable[[int], nn.Module]
 
 
-class DuelingHead(nn.Module):
+class Head(nn.Module):
+    """What every head says about itself."""
+
+    def last_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are values or their parts."""
+        raise NotImplementedError
+
+
+class DuelingHead(Head):
     """Q = V + A - mean_a A from two streams of one hidden layer each (Wang et al. 2016, arXiv:1511.06581).
 
     `linear`, `norm` and `activation` are builders: `linear(inputs, outputs, role)`, `norm(features)`,
@@ -45,6 +53,9 @@ class DuelingHead(nn.Module):
         advantage = self.advantage_out(self.advantage(x)).unflatten(-1, self.shape)
         value = self.value_out(self.value(x)).unflatten(-1, (1,) * len(self.shape))
         return value + advantage - advantage.mean(-1, keepdim=True)
+
+    def last_layers(self) -> list[nn.Module]:
+        return [self.advantage_out, self.value_out]
 
 
 def hidden_layer(

@@ -17,11 +17,10 @@ from btr_tm.nets.encoder.encoder import ImageEncoder
 from btr_tm.nets.encoder.norm import SpectrallyNormalised
 from btr_tm.nets.floats import float_head
 from btr_tm.nets.fusion import CosineFusion
-from btr_tm.nets.heads import BuildNorm
+from btr_tm.nets.heads import BuildNorm, Head
 from btr_tm.nets.init import DrawWeights, Orthogonal, initialise
 from btr_tm.nets.linear import NoisyLinear
 from btr_tm.nets.norm import NoNorm
-
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,8 +32,8 @@ class IQN(nn.Module):
     `encoder(image_shape)`, `head(features, actions, block=)` and `float_norm(features)` are builders. All
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head know their own. `precision="bf16"`
-    or "fp16" runs the image encoder, and only it, in that format. With `block` (K,) a decision is a block of K actions.
-    Raises UserError if there is neither an image encoder nor a float.
+    or "fp16" runs the image encoder, and only it, in that format. With `block` (K,) a decision is a block of
+    K actions. Raises UserError if there is neither an image encoder nor a float.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class IQN(nn.Module):
         layout: FloatLayout,
         actions: int,
         encoder: Callable[[tuple[int, int, int]], ImageEncoder],
-        head: Callable[..., nn.Module],
+        head: Callable[..., Head],
         generator: torch.Generator,
         cosines: int = 64,
         first_cosine: int = 1,
@@ -90,9 +89,7 @@ class IQN(nn.Module):
         return self.quantiles(self.features(obs), taus)
 
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
-        """New parameter noise, for all rows or for each of `samples`, as the layers were built; nothing happens
-        in a network without noisy layers.
-        """
+        """New parameter noise, for all rows or each of `samples`, as the layers say; without any, nothing."""
         for layer in self._noisy:
             layer.reset_noise(generator, samples)
 
@@ -122,4 +119,4 @@ class IQN(nn.Module):
 
     def last_layers(self) -> list[nn.Module]:
         """Those whose outputs are advantages and value."""
-        return [self.head.get_submodule(name) for name in ("advantage_out", "value_out")]
+        return self.head.last_layers()
