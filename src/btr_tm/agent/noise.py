@@ -13,14 +13,18 @@ from btr_tm.nets.iqn import IQN
 class RedrawBoth:
     """New noise in both networks before every update (the published TrackMania runs)."""
 
-    def __call__(self, online: IQN, target: IQN, generator: torch.Generator) -> None:
-        online.reset_noise(generator)
-        target.reset_noise(generator)
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int = 1) -> None:
+        """`samples` in the batch, which layers with noise per sample need to know."""
+        online.reset_noise(generator, samples)
+        target.reset_noise(generator, samples)
 
 
 @dataclass(frozen=True)
 class ShareWithActing:
-    """New noise in the target only; the online network learns with what it last acted with (BTR's code)."""
+    """New noise in the target only; the online network learns with what it last acted with (BTR's code).
 
-    def __call__(self, online: IQN, target: IQN, generator: torch.Generator) -> None:
-        target.reset_noise(generator)
+    Noise per sample cannot be shared, since the samples of a batch are not the cars that acted.
+    """
+
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int = 1) -> None:
+        target.reset_noise(generator, samples)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+
+from btr_tm.agent.scaling import NoScaling, Scaling
 
 
 class GuardedStep:
@@ -13,9 +16,10 @@ class GuardedStep:
 
     The choice is made on the device, without a host sync. All parameters and gradients are laid out in one
     tensor each, of which the network's are views, so that every operation here is one kernel; the network
-    must stay on its device from then on. `clip_norm` bounds the global gradient norm; after the step all
-    parameters shrink by the share `weight_decay_ratio` * learning rate (decoupled, biases and norms
-    included).
+    must stay on its device from then on. `clip_norm` bounds the global gradient norm, then `clip_value` the
+    size of each number in it (Linesight: 1000); after the step all parameters shrink by the share
+    `weight_decay_ratio` * learning rate (decoupled, biases and norms included). `scaling` knows by how much
+    the gradient is too large.
     """
 
     def __init__(
@@ -24,10 +28,13 @@ class GuardedStep:
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         clip_norm: float = 10.0,
         weight_decay_ratio: float = 0.0,
+        clip_value: float = math.inf,
+        scaling: Scaling = NoScaling(),  # noqa: B008 (no state)
     ) -> None:
         self.parameters = flatten_parameters(network)
         self.optimizer = optimizer([self.parameters])
-        self.clip_norm, self.weight_decay_ratio = clip_norm, weight_decay_ratio
+        self.clip_norm, self.clip_value, self.weight_decay_ratio = clip_norm, clip_value, weight_decay_ratio
+        self.scaling = scaling
 
     @property
     def gradient(self) -> Tensor:
@@ -42,9 +49,12 @@ class GuardedStep:
     @torch.no_grad()
     def __call__(self, learning_rate: float) -> Tensor:
         """Returns the gradient norm before clipping, not finite if the update was refused."""
+        self.scaling.unscale(self.gradient)
         norm = torch.linalg.vector_norm(self.gradient)
         finite = torch.isfinite(norm)
+        self.scaling.update(finite)
         clipped = self.gradient * (self.clip_norm / (norm + 1e-6)).clamp_max(1.0)
+        clipped = clipped.clamp_(-self.clip_value, self.clip_value)
         self.gradient.copy_(torch.where(finite, clipped, 0.0))  # moments would keep a NaN for ever
         before = self.parameters.clone()
         for group in self.optimizer.param_groups:

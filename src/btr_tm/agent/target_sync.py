@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from btr_tm.core.errors import UserError
 from btr_tm.nets.iqn import IQN
+from btr_tm.nets.linear import NoisyLinear
+
+Buffers = Literal["follow", "own"]
 
 
 def target_copy(online: IQN) -> IQN:
@@ -18,34 +23,72 @@ def target_copy(online: IQN) -> IQN:
 
 @dataclass(frozen=True)
 class HardSync:
-    """Everything is copied, buffers too, every `every_updates` updates (BTR: 500)."""
+    """Everything is copied every `every_updates` updates (BTR: 500).
+
+    `buffers="follow"`: the noise too, so that both networks share it until the target's is redrawn (BTR's
+    code). "own": the target keeps its noise.
+    """
 
     every_updates: int = 500
+    buffers: Buffers = "follow"
+
+    def __post_init__(self) -> None:
+        _refuse_never(self.every_updates)
 
     @torch.no_grad()
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
         """`updates` counts those that were made."""
         if updates % self.every_updates == 0:
-            torch._foreach_copy_(_tensors(target), _tensors(online))
+            kept = _no_noise if self.buffers == "own" else _all
+            torch._foreach_copy_(kept(target), kept(online))
 
 
 @dataclass(frozen=True)
 class SoftSync:
-    """The target moves by the share `tau`, buffers too, every `every_updates` updates (baseline: 0.02).
+    """The target moves by the share `tau` every `every_updates` updates (Linesight: 0.02, once per update at
+    the published batch size).
 
-    The spectral norm's vectors are then improved for the moved kernels. With tau 1 the target is a copy.
+    `buffers="follow"`: buffers move like parameters, the spectral norm's vectors and the noise among them, as
+    in Linesight, which walks the whole state dict. "own": parameters alone move, the noise stays. In both
+    cases one power iteration then fits the vectors to the moved kernels. With tau 1 the target is a copy.
     """
 
     tau: float = 0.02
     every_updates: int = 1
+    buffers: Buffers = "follow"
+
+    def __post_init__(self) -> None:
+        _refuse_never(self.every_updates)
+        if not 0.0 < self.tau <= 1.0:
+            raise UserError(
+                f"expected a share above 0 and at most 1 for the soft target, got {self.tau}; try 0.02"
+            )
 
     @torch.no_grad()
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
         """`updates` counts those that were made."""
         if updates % self.every_updates == 0:
-            torch._foreach_lerp_(_tensors(target), _tensors(online), self.tau)
+            moving = _parameters if self.buffers == "own" else _all
+            torch._foreach_lerp_(moving(target), moving(online), self.tau)
             target.power_iteration()
 
 
-def _tensors(net: nn.Module) -> list[Tensor]:
+def _refuse_never(every_updates: int) -> None:
+    if every_updates < 1:
+        raise UserError(
+            f"expected a positive number of updates between target syncs, got {every_updates}; 1 is each time"
+        )
+
+
+def _parameters(net: nn.Module) -> list[Tensor]:
+    return list(net.parameters())
+
+
+def _all(net: nn.Module) -> list[Tensor]:
     return [*net.parameters(), *net.buffers()]
+
+
+def _no_noise(net: nn.Module) -> list[Tensor]:
+    layers = [layer for layer in net.modules() if isinstance(layer, NoisyLinear)]
+    noise = {id(buffer) for layer in layers for buffer in layer.buffers()}
+    return [tensor for tensor in _all(net) if id(tensor) not in noise]

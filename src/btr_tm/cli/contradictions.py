@@ -8,7 +8,7 @@ from typing import Any
 
 from btr_tm.core.errors import UserError
 
-MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "eval_starts")
+MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
 
 
 def refuse(values: dict[str, Any]) -> None:
@@ -41,6 +41,12 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
         yield (
             "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
             "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
+        )
+    shared = values["convention"]["noise"] == "share_with_acting"
+    if noisy_head and shared and values["convention"].get("noise_draw") == "sample":
+        yield (
+            "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "
+            "the cars that acted; choose convention.noise=redraw_both, or noise_draw=batch"
         )
 
 

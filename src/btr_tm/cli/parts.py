@@ -107,7 +107,9 @@ class Parts:
         """A driver with a fresh network."""
         net = self.net(env)
         exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
-        return IqnPolicy(net, exploration, self.clock, self.stream("acting"), self.profile["taus_act"])
+        mirrored = self.values["convention"]["symmetric_taus"]
+        taus = self.profile["taus_act"]
+        return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
 
     def learner(self, policy: IqnPolicy) -> Any:
         return make(
@@ -117,6 +119,9 @@ class Parts:
             target=make(self.values["target"]),
             clock=self.clock,
             generator=self.stream("learning"),
+            reset=make_with_known(
+                self.values["learner"]["reset"], net=policy.net, generator=generator(self.seed, "resets")
+            ),
         )
 
     def replay(self, env: Any) -> Any:

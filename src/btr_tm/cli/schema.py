@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,8 +34,11 @@ class Profile:
     taus: int  # quantiles of the prediction, and of the target
     taus_act: int
     threads: int | Literal["auto"]
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "fp16"]
     compile: Literal["eager", "compiled"]
+    # Younger than the shipped driver, whose stored configuration lacks them:
+    probe_states: int = 256  # stored states on which the network is looked at
+    probe_every: int = 0  # frames between two looks
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,22 @@ class Convention:
     munchausen_clip_on: Literal["tau_log_pi", "log_pi"]
     munchausen_log_pi_from: Literal["online", "target"]
     # Younger than the shipped driver, whose stored configuration lacks them:
+    munchausen_nstep: Literal["first", "all"] = "first"
+    max_over: Literal["mean", "quantile"] = "mean"
+    exploration_draw: Literal["per_action", "per_block"] = "per_action"
     pixel_scaling: Literal["centred", "unit"] = "centred"
     activation: Literal["leaky_relu", "relu"] = "leaky_relu"
     weight_init: Literal["orthogonal", "torch"] = "orthogonal"
     noisy_bias_sigma: Literal["inputs", "outputs"] = "inputs"
+    noise_draw: Literal["batch", "sample"] = "batch"
+    clip_value: float = math.inf
+    self_loss: Literal["none", "normalised"] = "none"
+    target_hard_every: int = 500
+    target_soft_every: int = 1
+    target_soft_tau: float = 0.02
+    target_buffers: Literal["follow", "own"] = "follow"
+    reset: Literal["none", "partial"] = "none"
+    rolling_start: Literal["first", "unfinished"] = "first"
     damper_std: float = 0.06
     float_indices: Literal["named", "fixed_for_5"] = "named"
     gates: Literal["none", "checkpoints"] = "none"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from btr_tm.core.errors import UserError
+
 
 def draw_taus(batch: int, count: int, generator: torch.Generator, symmetric: bool = False) -> Tensor:
     """Random fractions in (0, 1), (batch, count), on the generator's device.
@@ -18,6 +20,12 @@ def draw_taus(batch: int, count: int, generator: torch.Generator, symmetric: boo
     draw = torch.rand(batch, count // 2, generator=generator, device=generator.device)
     lower = (torch.arange(count // 2, device=draw.device) + draw) / count
     return torch.cat([lower, 1.0 - lower], dim=1)
+
+
+def refuse_odd(name: str, count: int, symmetric: bool) -> None:
+    """Raise UserError if `count` fractions, called `name`, cannot be mirrored."""
+    if symmetric and count % 2:
+        raise UserError(f"expected an even number of mirrored fractions, got {name}={count}; add one")
 
 
 def fixed_taus(count: int, device: torch.device | str = "cpu") -> Tensor:
