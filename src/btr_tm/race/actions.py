@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 
 KEYS = ("accelerate", "brake", "left", "right")
@@ -27,6 +28,7 @@ TABLE = torch.tensor(
 )
 FORWARD = 0  # accelerate only: also what "no action yet" reads as
 COUNT = len(TABLE)
+TICK_MS = 10
 
 
 def keys(action: Tensor) -> Tensor:
@@ -38,6 +40,20 @@ def keys(action: Tensor) -> Tensor:
     steer, pedals = action % 3, action // 3
     held = ((pedals == 0) | (pedals == 3), pedals >= 2, steer == 1, steer == 2)
     return torch.stack(held, dim=-1).to(torch.float32)
+
+
+def block(offsets_ms: object) -> Block:
+    """Shape of a decision whose actions begin at `offsets_ms` after it: () for [0], (K,) for 0, 10, 20, ...
+
+    UserError for offsets that leave out a tick: no key would be known there.
+    """
+    offsets = list(offsets_ms) if isinstance(offsets_ms, list | tuple) else []
+    if not offsets or offsets != list(range(0, TICK_MS * len(offsets), TICK_MS)):
+        raise UserError(
+            f"expected action_offsets_ms to count 0, 10, 20, ... without a hole, got {offsets_ms}; write "
+            "[0, 10, 20, 30, 40] for a block of five actions, or [0] for one action that is held"
+        )
+    return () if len(offsets) == 1 else (len(offsets),)
 
 
 def check_actions(action: object) -> None:
