@@ -51,8 +51,10 @@ def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: 
         terminated=torch.full((140,), terminated),
         potential=torch.full((140,), 0.3),
         next_potential=torch.full((140,), -0.7),
+        gamma=gamma,
+        exponent=torch.full((140,), length),
     )
-    answer = mini_race(gamma).at(clock, segment)
+    answer = mini_race(gamma).at(clock, segment)[:4]
     terminal_actions = length if terminated else float("inf")
     expected = [collate(int(t), cumulative, 0.3, -0.7, terminal_actions, gamma) for t in clock]
     torch.testing.assert_close(torch.stack(answer[:4], 1), torch.tensor(expected))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+
+from btr_tm.core.schedule import MemorySize
+
+SLOW_ABOVE = 200_000  # transitions: Linesight, while a larger replay is not full,
+SLOWLY = 4  # charges an update as many times
 
 
 @dataclass
@@ -64,3 +70,50 @@ class Credit:
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         self.seen, self.unspent = int(state["seen"]), float(state["unspent"])
+
+
+class UseCredit:
+    """Linesight's counters: each new transition pays for as many samples as it will be used, on average.
+
+    An update spends `batch_size` uses, four times as many while a replay above 200,000 is not full, and is
+    due as soon as the account is not overdrawn and the replay holds `start_learning` transitions. The uses
+    of those are never spent: not at the start, nor when a step of `memory` asks for more. `train_share` is
+    the share of frames that is trained on. The size of the replay is counted here, without asking it.
+    """
+
+    def __init__(
+        self,
+        frames_per_update: float,
+        memory: Callable[[int], MemorySize],
+        batch_size: int,
+        train_share: float = 1.0,
+    ) -> None:
+        assert frames_per_update > 0 and 0 < train_share <= 1, (frames_per_update, train_share)
+        self.uses = batch_size / frames_per_update
+        self.memory, self.batch_size, self.train_share = memory, batch_size, train_share
+        self.seen = 0
+        self.size = 0.0  # transitions in the replay
+        self.earned = self.spent = 0.0  # uses
+
+    def due(self, frames: int) -> int:
+        """Updates that are due after `frames` frames; they count as made."""
+        capacity, start_learning = self.memory(self.seen)
+        added = self.train_share * max(0, frames - self.seen)
+        self.seen = max(frames, self.seen)
+        self.size = min(self.size + added, capacity)
+        self.earned += self.uses * added
+        balance = self.earned - self.uses * start_learning - self.spent
+        if self.size < start_learning or balance < 0:
+            return 0
+        slow = capacity > SLOW_ABOVE and self.size < capacity
+        price = self.batch_size * (SLOWLY if slow else 1)
+        updates = int(balance // price) + 1
+        self.spent += updates * price
+        return updates
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seen": self.seen, "size": self.size, "earned": self.earned, "spent": self.spent}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.seen, self.size = int(state["seen"]), float(state["size"])
+        self.earned, self.spent = float(state["earned"]), float(state["spent"])

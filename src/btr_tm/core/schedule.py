@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
 
@@ -113,3 +114,45 @@ class Decay:
             return self.after
         kept = math.exp(frames_at_speed_one * math.log1p(-1.0 / self.constant_frames))
         return self.end + (self.start - self.end) * kept
+
+
+class MemorySize(NamedTuple):
+    """What a replay holds at most, and what it must hold for learning to go on; in transitions."""
+
+    capacity: int
+    start_learning: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Steps [frame, capacity, start_learning], each held until the next; capacities never shrink.
+
+    Linesight's: [[0, 50000, 20000], [5000000, 100000, 75000], [7000000, 200000, 150000]].
+    """
+
+    points: Sequence[Sequence[float]]
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        odd = [point for point in self.points if not isinstance(point, Sequence) or len(point) != 3]
+        if odd:
+            raise UserError(
+                f"expected memory steps like [frame, capacity, start_learning], got {odd[0]}; write triples"
+            )
+        capacities = Staircase([point[:2] for point in self.points], self.speed).points
+        if any(later[1] < earlier[1] for earlier, later in zip(capacities, capacities[1:], strict=False)):
+            raise UserError(f"expected memory capacities that never shrink, got {self.points}; let them grow")
+        small = [point for point in self.points if not 0 <= point[2] <= point[1]]
+        if small:
+            raise UserError(
+                f"expected learning to start within the capacity, got {list(small[0])}; lower its last number"
+            )
+
+    def __call__(self, frames: int) -> MemorySize:
+        held = bisect_right([point[0] * self.speed for point in self.points], frames) - 1
+        return MemorySize(int(self.points[held][1]), int(self.points[held][2]))
+
+    @property
+    def largest(self) -> int:
+        """The capacity that storage is needed for."""
+        return int(self.points[-1][1])

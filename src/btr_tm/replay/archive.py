@@ -15,8 +15,9 @@ from btr_tm.replay import columns_file
 from btr_tm.replay.columns_file import Column
 from btr_tm.replay.ring import Ring
 from btr_tm.replay.sampler.sampler import Sampler
+from btr_tm.replay.split import Split
 
-FORMAT = 1
+FORMAT = 2
 NAME = re.compile(r"replay-(\d{6})\.(rows|state)")
 PIECE = 4096  # rows that are copied at a time
 
@@ -27,11 +28,15 @@ class Archive:
     """Each save writes the rows that changed since the last one, and small bookkeeping in full.
 
     Files are never rewritten. A manifest lists those its state consists of, so any manifest can be loaded for
-    as long as its files exist; rows that the ring has overwritten fall off the list.
+    as long as its files exist; rows that the ring has overwritten fall off the list. The `unsettled` rows
+    behind the newest frame of a car may still change, and are written again.
     """
 
-    def __init__(self, ring: Ring, sampler: Sampler, generator: torch.Generator) -> None:
-        self._ring, self._sampler, self._generator = ring, sampler, generator
+    def __init__(
+        self, ring: Ring, sampler: Sampler, split: Split, unsettled: int, generator: torch.Generator
+    ) -> None:
+        self._ring, self._sampler, self._split = ring, sampler, split
+        self._unsettled, self._generator = unsettled, generator
         self._start_over(None)
 
     def _start_over(self, folder: Path | None) -> None:
@@ -79,7 +84,7 @@ class Archive:
         segments = [self._open_rows(folder, segment) for segment in manifest["segments"]]
         for rows in segments:  # all files are there and complete; from here on nothing fails
             self._load_rows(rows)
-        for name, tensor in (self._ring.state | self._sampler.state).items():
+        for name, tensor in self._tensors().items():
             tensor.copy_(state[name])
         self._generator.set_state(state["generator"].clone())
         self._ring.adds = manifest["adds"]
@@ -93,7 +98,10 @@ class Archive:
         self._saved_cursor = self._ring.cursor.clone()
 
     def _state(self) -> dict[str, Tensor]:
-        return self._ring.state | self._sampler.state | {"generator": self._generator.get_state()}
+        return self._tensors() | {"generator": self._generator.get_state()}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self._ring.state | self._sampler.state | self._split.state
 
     def _geometry(self) -> Manifest:
         return {
@@ -101,7 +109,10 @@ class Archive:
             "slots_per_car": self._ring.slots_per_car,
             "image_shape": list(self._ring.image_shape),
             "floats": self._ring.rows["floats"].shape[1],
+            "action_shape": list(self._ring.rows["action"].shape[1:]),
+            "columns": sorted(self._ring.rows),
             "sampler": type(self._sampler).__name__,
+            "split": type(self._split).__name__,
         }
 
     def _save_rows(self, path: Path) -> Manifest:
@@ -114,7 +125,8 @@ class Archive:
     def _changed(self) -> Tensor:
         """Slots (R,) written since the last save, from the frame that was newest then to today's."""
         ring = self._ring
-        first = torch.maximum(self._saved_cursor, ring.cursor + 1 - ring.slots_per_car)
+        settled = (self._saved_cursor - self._unsettled).clamp(min=0)
+        first = torch.maximum(settled, ring.cursor + 1 - ring.slots_per_car)
         count = ring.cursor + 1 - first
         offset = torch.arange(int(count.max()), device=ring.device)[:, None]  # (rows, E)
         return ring.slot(first + offset)[offset < count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,25 +10,31 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.block import Block
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Memory
 from btr_tm.core.types import Batch, States, Step, Transition
 from btr_tm.replay.archive import Archive, Manifest, prune
+from btr_tm.replay.finish import Finish, StoreFinish
+from btr_tm.replay.gamma_at import AtSampling, GammaAt
 from btr_tm.replay.horizon.segment import Horizon, Return, Segment
-from btr_tm.replay.nstep import Reach, reach
-from btr_tm.replay.ring import Ring
+from btr_tm.replay.nstep import Exponent, Reach, reach, steps_summed
+from btr_tm.replay.ring import Note, Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
+from btr_tm.replay.split import NoSplit, SplitFactory
 
 
 class Replay:
     """Holds up to `capacity` transitions of `cars` cars and samples n-step batches.
 
     Every race that ends costs one slot for its final frame, so a full buffer holds a little less than
-    `capacity`: 2 % less where races last 50 decisions. `generator` must live on `device`. A decision is an
-    action, or with `block` (K,) K of them. `states` are those of an n-step return that batches hold.
+    `capacity`: 2 % less where races last 50 decisions. A capacity that grows over the frames of `clock` needs
+    the storage of its largest step from the start. `generator` must live on `device`. Actions are those of a
+    decision of shape `block`; `states="all"` adds to batches what lies between the ends of a return.
     """
 
     def __init__(
         self,
-        capacity: int,
+        capacity: int | Memory,
         cars: int,
         image_shape: tuple[int, ...],
         floats: int,
@@ -39,17 +46,24 @@ class Replay:
         cut_at_non_greedy: bool = False,
         block: Block = (),
         states: States = "ends",
+        clock: Clock | None = None,
+        split: SplitFactory = NoSplit,
+        finish: Finish = StoreFinish(),  # noqa: B008 (no state)
+        gamma_at: GammaAt = AtSampling(),  # noqa: B008 (no state)
+        exponent: Exponent = steps_summed,
     ) -> None:
         assert n_step >= 1, n_step
-        self.capacity = capacity
-        self.ring = Ring(capacity, cars, image_shape, floats, device, block)
-        self._n_step = n_step
-        self._inner = range(1, n_step) if states == "all" else range(0)
-        self._sampler = sampler(self.ring, generator)
-        self._horizon = horizon
-        self._generator = generator
-        self._cut_at_non_greedy = cut_at_non_greedy
-        self._archive = Archive(self.ring, self._sampler, generator)
+        self._memory = Memory([[0, capacity, 0]]) if isinstance(capacity, int) else capacity
+        self.capacity = self._memory.largest
+        self._clock = clock or Clock()
+        self._split = split(cars, generator)
+        shapes = (self.capacity, cars, image_shape, floats, device, block)
+        self.ring = Ring(*shapes, columns=gamma_at.columns, test_queue=self._split.queue)
+        self._n_step, self._inner = n_step, range(1, n_step) if states == "all" else range(0)
+        self._sampler = sampler(self.ring, generator, self._clock)
+        self._horizon, self._gamma_at, self._exponent = horizon, gamma_at, exponent
+        self._generator, self._cut_at_non_greedy, self._finish = generator, cut_at_non_greedy, finish
+        self._archive = Archive(self.ring, self._sampler, self._split, finish.unsettled, generator)
 
     def __len__(self) -> int:
         return len(self.ring)
@@ -62,19 +76,31 @@ class Replay:
 
     def add(self, transition: Transition) -> None:
         """Store one decision of each car."""
-        greedy = transition.greedy
-        through = greedy if self._cut_at_non_greedy else torch.ones_like(greedy)
-        self._sampler.added(self.ring.write(transition, through))
+        ring, greedy = self.ring, transition.greedy
+        ring.window = ring.window_for(self._memory(self._clock.frames).capacity)
+        note = Note(
+            through=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
+            kept=self._finish(ring, transition),
+            test=self._split((transition.terminated | transition.truncated).to(ring.device)),
+            columns=self._gamma_at.note(self._horizon.present_gamma, ring),
+        )
+        self._sampler.added(ring.write(transition, note))
 
     def sample(self, batch_size: int) -> Batch:
         """A batch drawn with replacement; no host sync."""
         assert self.ring.adds > 0, "nothing to sample: the replay is empty"
+        return self._batch(*self._sampler.draw(batch_size))
+
+    def sample_test(self, batch_size: int) -> Batch:
+        """A batch of what is never trained on, drawn uniformly; weights are NaN while there is nothing."""
+        queue = self.ring.test
+        weight = torch.where(queue.count.sum() > 0, 1.0, math.nan).expand(batch_size)
+        return self._batch(queue.draw(batch_size, self._generator), weight)
+
+    def _batch(self, slot: Tensor, weight: Tensor) -> Batch:
         ring, horizon = self.ring, self._horizon
-        slot, weight = self._sampler.draw(batch_size)
         run = reach(ring, slot, self._n_step)
-        potential = ring.rows["potential"]
-        segment = Segment(run.rewards, run.length, run.terminated, potential[slot], potential[run.end])
-        answer = horizon(segment, self._generator)
+        answer = horizon(self._segment(slot, run), self._generator)
         obs, next_obs = ring.observe(slot), ring.observe(run.end)
         return Batch(
             obs=obs._replace(floats=horizon.stamp(obs.floats, answer.clock)),
@@ -83,12 +109,18 @@ class Replay:
             discount=answer.discount,
             next_obs=next_obs._replace(floats=horizon.stamp(next_obs.floats, answer.next_clock)),
             weight=weight,
-            index=slot,
+            index=self._sampler.index(slot, answer.clock),
             inner=tuple(self._step(run, answer, number) for number in self._inner),
         )
 
+    def _segment(self, slot: Tensor, run: Reach) -> Segment:
+        ring, potential = self.ring, self.ring.rows["potential"]
+        gamma = self._gamma_at(self._horizon.present_gamma, ring, slot)
+        ends = potential[slot], potential[run.end]
+        return Segment(run.rewards, run.length, run.terminated, *ends, gamma, self._exponent(ring, run))
+
     def _step(self, run: Reach, answer: Return, number: int) -> Step:
-        """Decision `number` of each return, counted from 0."""
+        """Decision `number` of the returns, counted from 0."""
         slot = run.path[:, number]
         obs = self.ring.observe(slot)
         floats = self._horizon.stamp(obs.floats, answer.clock + number)

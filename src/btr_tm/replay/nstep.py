@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ class Reach(NamedTuple):
     length: Tensor  # (B,) int64, 1..n
     terminated: Tensor  # (B,) bool, the race ended with the last of them
     end: Tensor  # (B,) int64, slot of the frame to bootstrap from
-    path: Tensor  # (B, n) int64, slots of the decisions; meaningless from `length` on
+    path: Tensor  # (B, n) int64, slots of the decisions; arbitrary from `length` on
 
 
 def reach(ring: Ring, slot: Tensor, n_step: int) -> Reach:
@@ -35,3 +35,22 @@ def reach(ring: Ring, slot: Tensor, n_step: int) -> Reach:
     rewards = torch.where(inside.bool(), ring.rows["reward"][path], 0.0)
     last = path.gather(1, length[:, None] - 1)[:, 0]
     return Reach(rewards, length, ring.rows["terminated"][last], ring.after(slot, length), path)
+
+
+class Exponent(Protocol):
+    """With which power of the discount a return bootstraps."""
+
+    def __call__(self, ring: Ring, run: Reach) -> Tensor:
+        """(B,) int64."""
+        ...
+
+
+def steps_summed(ring: Ring, run: Reach) -> Tensor:
+    """As many as rewards were summed."""
+    return run.length
+
+
+def n_if_truncated(ring: Ring, run: Reach) -> Tensor:
+    """n where the race was truncated, however few rewards were summed (BTR's code)."""
+    race_over = ~ring.rows["start"][run.end] & ~ring.is_newest_frame(run.end)
+    return torch.where(race_over & ~run.terminated, run.rewards.shape[1], run.length)

@@ -12,6 +12,7 @@ newest frame or the place where the ring overwrites itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -20,17 +21,32 @@ from torch import Tensor
 from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
+from btr_tm.replay.queue import NoQueue, Queue, StartQueue
+
+
+class Note(NamedTuple):
+    """What the ring is told about one decision of all cars, besides the decision."""
+
+    through: Tensor  # (E,) bool, n-step returns may run through this action
+    kept: Tensor  # (E,) bool, it is stored as a transition
+    test: Tensor  # (E,) bool, it is set aside for tests
+    columns: Mapping[str, Tensor]  # (E,) each, what else is stored
 
 
 class Written(NamedTuple):
     """Slots touched by one decision of all cars."""
 
-    start: Tensor  # (E,) int64, now hold a transition
+    start: Tensor  # (E,) int64, now hold a transition, if the decision was kept
     end: Tensor  # (E,) int64, hold a frame that is no start (yet)
+    retired: Tensor  # (R,) int64, are not to be drawn any more, but not overwritten; R is 0 or 2 E
 
 
 class Ring:
-    """Columns of `cars * slots_per_car` rows, addressed by flat slot = car * slots_per_car + position."""
+    """Columns of `cars * slots_per_car` rows, addressed by flat slot = car * slots_per_car + position.
+
+    At most `window` slots of each car are alive: a setting, up to `slots_per_car`. `columns` are columns of
+    one number besides the usual ones, by dtype; `test_queue` holds what is set aside for tests.
+    """
 
     def __init__(
         self,
@@ -40,6 +56,8 @@ class Ring:
         floats: int,
         device: str | torch.device,
         block: Block = (),
+        columns: Mapping[str, torch.dtype] = {},  # noqa: B006 (never changed)
+        test_queue: type[StartQueue] | type[NoQueue] = NoQueue,
     ) -> None:
         if capacity < 4 * cars:
             raise UserError(
@@ -49,12 +67,18 @@ class Ring:
         self.device = torch.device(device)
         self.cars = cars
         self.image_shape = tuple(image_shape)
-        self.slots_per_car = math.ceil(capacity / cars) + 1  # + 1: the newest frame is no transition
+        self.slots_per_car = self.window = self.window_for(capacity)
         self.slots = cars * self.slots_per_car
         self.adds = 0  # decisions written so far
-        self._allocate(math.prod(self.image_shape), floats, block)
+        self._allocate(math.prod(self.image_shape), floats, block, columns)
+        self.train: Queue = StartQueue(cars, self.slots_per_car, self.device)
+        self.test: Queue = test_queue(cars, self.slots_per_car, self.device, "test_")
 
-    def _allocate(self, pixels: int, floats: int, block: Block) -> None:
+    def window_for(self, capacity: int) -> int:
+        """Slots of each car that hold `capacity` transitions."""
+        return math.ceil(capacity / self.cars) + 1  # + 1: the newest frame is no transition
+
+    def _allocate(self, pixels: int, floats: int, block: Block, columns: Mapping[str, torch.dtype]) -> None:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
@@ -65,35 +89,27 @@ class Ring:
             "reward": zeros(self.slots, dtype=torch.float32),
             "potential": zeros(self.slots, dtype=torch.float32),
             "start": zeros(self.slots, dtype=torch.bool),
-            "through": zeros(self.slots, dtype=torch.bool),  # an n-step return may run through this action
+            "through": zeros(self.slots, dtype=torch.bool),
             "terminated": zeros(self.slots, dtype=torch.bool),
-        }
-        # Starts of a car come and go in the same order, so they form a queue: start number k lies in
-        # slot queue[car, k % slots_per_car], and the numbers from `oldest` to `newest - 1` are alive.
-        self.queue = zeros(self.slots, dtype=torch.int32)
-        self.cursor = zeros(self.cars, dtype=torch.int64)  # slots written per car, not wrapped
-        self.oldest = zeros(self.cars, dtype=torch.int64)
-        self.newest = zeros(self.cars, dtype=torch.int64)
+            "test": zeros(self.slots, dtype=torch.bool),
+        } | {name: zeros(self.slots, dtype=dtype) for name, dtype in columns.items()}
+        # Positions count the slots of a car without wrapping: those from `low` to `cursor` are alive.
+        self.cursor = zeros(self.cars, dtype=torch.int64)
+        self.low = zeros(self.cars, dtype=torch.int64)
         self._first_slot = torch.arange(self.cars, device=self.device) * self.slots_per_car
+        self._two = torch.arange(2, device=self.device)[:, None]
 
     @property
     def state(self) -> dict[str, Tensor]:
         """Everything but the rows and `adds`; the tensors themselves, not copies."""
-        return {"queue": self.queue, "cursor": self.cursor, "oldest": self.oldest, "newest": self.newest}
-
-    @property
-    def count(self) -> Tensor:
-        """Live transitions per car (E,)."""
-        return self.newest - self.oldest
+        return self.train.state | self.test.state | {"cursor": self.cursor, "low": self.low}
 
     def __len__(self) -> int:
-        """Live transitions. A host sync once the ring may have wrapped."""
-        if 2 * self.adds < self.slots_per_car:
-            return self.adds * self.cars
-        return int(self.count.sum())
+        """Live transitions that are trained on. A host sync."""
+        return int(self.train.count.sum())
 
     def slot(self, position: Tensor) -> Tensor:
-        """Flat slots (E,) of per-car positions that need not be wrapped."""
+        """Flat slots (..., E) of per-car positions that need not be wrapped."""
         return self._first_slot + position % self.slots_per_car
 
     def after(self, slot: Tensor, steps: Tensor) -> Tensor:
@@ -101,29 +117,50 @@ class Ring:
         first = slot - slot % self.slots_per_car
         return first + (slot - first + steps) % self.slots_per_car
 
-    def write(self, transition: Transition, through: Tensor) -> Written:
-        """Store one decision of each car; `through` (E,) bool: n-step returns may run through this action."""
-        here, there = self.slot(self.cursor), self.slot(self.cursor + 1)
-        start = self.rows["start"]
-        self.oldest += start[here].long() + start[there].long()  # those are about to be overwritten
-        self.queue.index_copy_(0, self.slot(self.newest), here.int())
-        self.newest += 1
-        self._put_frame(there, transition.next_obs, transition.next_potential, is_start=False)
-        self._put_frame(here, transition.obs, transition.potential, is_start=True)
-        self._put("action", here, transition.action)
-        self._put("reward", here, transition.reward)
-        self._put("through", here, through)
-        self._put("terminated", here, transition.terminated)
-        ended = (transition.terminated | transition.truncated).to(self.device)
-        self.cursor += 1 + ended.long()  # the final frame of a race keeps its own slot
-        self.adds += 1
-        return Written(here, there)
+    def trainable(self, slot: Tensor) -> Tensor:
+        """Whether slots hold a transition that is not set aside for tests."""
+        return self.rows["start"][slot] & ~self.rows["test"][slot]
 
-    def _put_frame(self, slot: Tensor, obs: Obs, potential: Tensor, is_start: bool) -> None:
+    def is_newest_frame(self, slot: Tensor) -> Tensor:
+        """Whether the car of each slot (B,) is still there, or has not come there yet."""
+        return slot == self.slot(self.cursor)[slot // self.slots_per_car]
+
+    def write(self, transition: Transition, note: Note) -> Written:
+        """Store one decision of each car."""
+        here, there = self.slot(self.cursor), self.slot(self.cursor + 1)
+        retired = self._retire(there)
+        self.train.push(here, note.kept & ~note.test)
+        self.test.push(here, note.kept & note.test)
+        self._put_frame(there, transition.next_obs, transition.next_potential)
+        self._put_frame(here, transition.obs, transition.potential)
+        self.rows["start"].index_fill_(0, there, False)
+        told = {"start": note.kept, "through": note.through, "test": note.test, **note.columns}
+        drove = {"action": transition.action, "reward": transition.reward}
+        for name, value in (told | drove | {"terminated": transition.terminated}).items():
+            self._put(name, here, value)
+        ended = (transition.terminated | transition.truncated).to(self.device)
+        self.cursor += 1 + (ended & note.kept).long()  # the final frame of a race keeps its own slot
+        self.adds += 1
+        return Written(here, there, retired)
+
+    def _retire(self, end: Tensor) -> Tensor:
+        """Let the oldest slots go, so that `window` are left with the next, `end` (E,)."""
+        bound = self.cursor + 2 - self.window
+        position = self.low + self._two  # (2, E): no decision moves the cursor by more
+        slot = self.slot(position)
+        gone = self.rows["start"][slot] & (position < bound)
+        test = self.rows["test"][slot]
+        self.train.drop((gone & ~test).sum(0))
+        self.test.drop((gone & test).sum(0))
+        torch.maximum(self.low, bound, out=self.low)
+        if self.window == self.slots_per_car:
+            return end[:0]
+        return torch.where(gone, slot, end).view(-1)
+
+    def _put_frame(self, slot: Tensor, obs: Obs, potential: Tensor) -> None:
         self._put("image", slot, obs.image)
         self._put("floats", slot, obs.floats)
         self._put("potential", slot, potential)
-        self.rows["start"].index_fill_(0, slot, is_start)
 
     def _put(self, name: str, slot: Tensor, value: Tensor) -> None:
         column = self.rows[name]
@@ -131,15 +168,6 @@ class Ring:
         assert value.numel() == self.cars * row, (name, tuple(value.shape), self.cars, row)
         value = value.to(self.device, column.dtype)
         column.index_copy_(0, slot, value.reshape(self.cars, *column.shape[1:]))
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Slots (B,) drawn uniformly with replacement over all live transitions."""
-        upto = self.count.cumsum(0)  # (E,)
-        # Integers far larger than the count: uniform to one part in 2^30 or better, and no host sync.
-        number = torch.randint(1 << 62, (batch_size,), generator=generator, device=self.device) % upto[-1]
-        car = torch.searchsorted(upto, number, right=True)
-        nth = self.oldest[car] + number - (upto - self.count)[car]
-        return self.queue[car * self.slots_per_car + nth % self.slots_per_car].long()
 
     def observe(self, slot: Tensor) -> Obs:
         """A copy of the observations in `slot` (B,)."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
-from btr_tm.replay.horizon.discounted import powers
-from btr_tm.replay.horizon.segment import Return, Segment
+from btr_tm.core.errors import UserError
+from btr_tm.replay.horizon.segment import Return, Segment, returned
 
 CLOCK = 0  # element of the float vector, see core/floats.py
 
@@ -22,23 +22,51 @@ class MiniRace:
     The clock is drawn anew whenever a transition is sampled and written to the first float of both
     observations; a driver always acts at clock 0. It is t = max(0, |u| - oversample_max), u uniform in
     [oversample_max - oversample_long, decisions + oversample_max - 1]: the start of the mini-race comes up
-    (2 oversample_max + 1) times as often as a late moment, the first `oversample_long - oversample_max`
-    decisions twice as often. Defaults are those of Linesight: 140 decisions of 50 ms, 40, 5.
+    (2 oversample_max + 1) times as often as a late moment, the first `oversample_long - 2 oversample_max`
+    decisions after it twice as often. Defaults are those of Linesight: 7 s of decisions of 50 ms, 40, 5.
+
+    Raises UserError for a mini-race so short that the oversampled moments pass its end.
     """
 
     gamma: Callable[[int], float]
     clock: Clock
-    decisions: int = 140
+    duration_ms: int = 7000
+    decision_ms: int = 50
     oversample_long: int = 40
     oversample_max: int = 5
 
+    def __post_init__(self) -> None:
+        least = max(self.oversample_long - 2 * self.oversample_max, 0) + 1
+        if self.decisions < least:
+            raise UserError(
+                f"expected a mini-race of at least {least} decisions of {self.decision_ms} ms, got "
+                f"{self.decisions} in {self.duration_ms} ms; raise horizon.duration_ms or lower "
+                "horizon.oversample_long"
+            )
+
+    @property
+    def decisions(self) -> int:
+        """Length of a mini-race."""
+        return self.duration_ms // self.decision_ms
+
+    @property
+    def present_gamma(self) -> float:
+        return self.gamma(self.clock.frames)
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Mini-race clocks (B,) int64 in [0, decisions)."""
-        lowest = self.oversample_max - self.oversample_long
-        highest = self.decisions + self.oversample_max - 1
-        device = generator.device
-        u = torch.randint(lowest, highest + 1, (batch_size,), generator=generator, device=device)
-        return (u.abs() - self.oversample_max).clamp(min=0)
+        first, last = self.moments
+        u = torch.randint(first, last + 1, (batch_size,), generator=generator, device=generator.device)
+        return self.clock_of(u)
+
+    @property
+    def moments(self) -> tuple[int, int]:
+        """First and last of the equally likely numbers that clocks are made of."""
+        return self.oversample_max - self.oversample_long, self.decisions + self.oversample_max - 1
+
+    def clock_of(self, moment: Tensor) -> Tensor:
+        """Decisions since the start of the mini-race."""
+        return (moment.abs() - self.oversample_max).clamp(min=0)
 
     def __call__(self, segment: Segment, generator: torch.Generator) -> Return:
         """The return up to the end of the mini-race; rewards beyond it do not count."""
@@ -46,15 +74,12 @@ class MiniRace:
 
     def at(self, clock: Tensor, segment: Segment) -> Return:
         """The return of segments that begin at `clock` (B,)."""
-        gamma = self.gamma(self.clock.frames)
         left = self.decisions - clock
-        weights = powers(gamma, segment.rewards.shape[1], torch.minimum(segment.length, left))
+        steps = torch.arange(segment.rewards.shape[1], device=clock.device)
+        inside = steps < torch.minimum(left, segment.length)[:, None]
         over = segment.terminated | (segment.length >= left)
-        discount = torch.where(over, 0.0, torch.pow(gamma, segment.length))
-        shaping = discount * segment.next_potential - segment.potential
         end = clock + segment.length
-        reward = (segment.rewards * weights).sum(1) + shaping
-        return Return(reward, discount, clock.float(), end.float(), weights)
+        return returned(segment, inside, over, clock.float(), end.float())
 
     def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
         """Write the clock into the floats (B, F), in place."""

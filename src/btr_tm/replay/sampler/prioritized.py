@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Constant, Schedule
 from btr_tm.replay.ring import Ring, Written
-from btr_tm.replay.sampler.sampler import Drawn
+from btr_tm.replay.sampler.sampler import Drawn, new_leaves
 from btr_tm.replay.sumtree import SumTree
 
 
@@ -15,29 +17,29 @@ class Prioritized:
 
     New transitions get the largest priority seen so far. Weights are (N P_i)^-is_exponent divided by the
     largest of the batch. Beyond The Rainbow (arXiv:2411.03820) states alpha 0.2 and its code uses the same
-    figure as importance exponent; Schaul et al. anneal that one from 0.4 to 1. Draws are stratified: one from
-    each of B equal shares of the total.
+    figure as importance exponent; Schaul et al. anneal that one, their beta, from 0.4 to 1, which a schedule
+    over frames does. Draws are stratified: one from each of B equal shares of the total.
     """
 
     def __init__(
         self,
         ring: Ring,
         generator: torch.Generator,
+        clock: Clock,
         alpha: float = 0.2,
-        is_exponent: float = 0.2,
+        is_exponent: float | Schedule = 0.2,
         epsilon: float = 1e-6,
     ) -> None:
-        self._ring = ring
-        self._generator = generator
-        self._alpha, self._is_exponent, self._epsilon = alpha, is_exponent, epsilon
+        self._ring, self._generator, self._clock = ring, generator, clock
+        self._alpha, self._epsilon = alpha, epsilon
+        self._is_exponent = is_exponent if callable(is_exponent) else Constant(is_exponent)
         self._tree = SumTree(ring.slots, ring.device)
         self._largest = torch.ones((), dtype=self._tree.leaves.dtype, device=ring.device)
 
     def added(self, written: Written) -> None:
-        """New starts get the largest priority, slots that are no start get none."""
-        leaf = torch.zeros(2, len(written.start), dtype=self._largest.dtype, device=self._ring.device)
-        leaf[0] = self._largest
-        self._tree.set(torch.cat(written), leaf.view(-1))
+        """New starts get the largest priority, slots that are not to be drawn get none."""
+        first = torch.where(self._ring.trainable(written.start), self._largest, 0.0)
+        self._tree.set(*new_leaves(written, first))
 
     def draw(self, batch_size: int) -> Drawn:
         """Slots (B,) and weights (B,), the largest 1."""
@@ -47,16 +49,22 @@ class Prioritized:
         total = tree.total
         slot = tree.find(share * total)
         probability = tree.leaves[slot] / total
-        weight = (ring.count.sum() * probability) ** -self._is_exponent
+        exponent = self._is_exponent(self._clock.frames)
+        weight = (ring.train.count.sum() * probability) ** -exponent
         return Drawn(slot, (weight / weight.max()).float())
 
-    def update(self, slot: Tensor, priority: Tensor) -> None:
-        """Absolute errors (B,); slots that were overwritten by a final frame since keep no priority."""
+    def index(self, slot: Tensor, clock: Tensor) -> Tensor:
+        """The slots."""
+        return slot
+
+    def update(self, index: Tensor, priority: Tensor) -> None:
+        """Absolute errors (B,); slots that may not be drawn any more keep no priority."""
         # An error that is not finite would poison every sum above it; the learner reports it, not we.
         error = priority.to(self._largest.dtype).nan_to_num(0.0, 0.0, 0.0)
-        leaf = torch.where(self._ring.rows["start"][slot], (error + self._epsilon) ** self._alpha, 0.0)
+        alive = self._tree.leaves[index] > 0
+        leaf = torch.where(alive, (error + self._epsilon) ** self._alpha, 0.0)
         self._largest.copy_(torch.maximum(self._largest, leaf.max()))
-        self._tree.set(slot, leaf)
+        self._tree.set(index, leaf)
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a sampler must do; the buffer builds it as `sampler(ring, generator)`."""
+"""What a sampler must do; the buffer builds it as `sampler(ring, generator, clock)`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from btr_tm.core.clock import Clock
 from btr_tm.replay.ring import Ring, Written
 
 
@@ -18,7 +19,7 @@ class Drawn(NamedTuple):
 
 
 class Sampler(Protocol):
-    """Chooses live transitions of a ring."""
+    """Chooses live transitions of a ring, out of those that are trained on."""
 
     def added(self, written: Written) -> None:
         """The ring has just stored one decision of each car."""
@@ -28,8 +29,16 @@ class Sampler(Protocol):
         """Sample with replacement."""
         ...
 
-    def update(self, slot: Tensor, priority: Tensor) -> None:
-        """The learner's absolute errors (B,) for the slots (B,) it was given."""
+    def index(self, slot: Tensor, clock: Tensor) -> Tensor:
+        """What comes back with the priorities (B,) of `slot` (B,), sampled at mini-race `clock` (B,)."""
+        ...
+
+    def update(self, index: Tensor, priority: Tensor) -> None:
+        """The learner's absolute errors (B,) for what `index` said of them."""
+        ...
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """Figures on the priorities of what is held, by name; a host sync."""
         ...
 
     @property
@@ -45,6 +54,14 @@ class Sampler(Protocol):
 class SamplerFactory(Protocol):
     """A sampler class, or a partial of one."""
 
-    def __call__(self, ring: Ring, generator: torch.Generator) -> Sampler:
+    def __call__(self, ring: Ring, generator: torch.Generator, clock: Clock) -> Sampler:
         """Build the sampler of this ring."""
         ...
+
+
+def new_leaves(written: Written, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Slots and leaves for a sum tree: `first` (E,) for the starts, nothing for what cannot be drawn."""
+    start, end, retired = written
+    nothing = first.new_zeros(len(retired) + len(end))
+    leaf = torch.cat([nothing[len(end) :], first, nothing[: len(end)]])
+    return torch.cat([retired, start, end]), leaf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from btr_tm.core.clock import Clock
 from btr_tm.replay.ring import Ring, Written
 from btr_tm.replay.sampler.sampler import Drawn
 
@@ -12,7 +13,7 @@ from btr_tm.replay.sampler.sampler import Drawn
 class Uniform:
     """Uniform sampling with replacement; priorities are ignored."""
 
-    def __init__(self, ring: Ring, generator: torch.Generator) -> None:
+    def __init__(self, ring: Ring, generator: torch.Generator, clock: Clock) -> None:
         self._ring = ring
         self._generator = generator
 
@@ -21,11 +22,19 @@ class Uniform:
 
     def draw(self, batch_size: int) -> Drawn:
         """Slots (B,) and weights of one."""
-        slot = self._ring.draw(batch_size, self._generator)
+        slot = self._ring.train.draw(batch_size, self._generator)
         return Drawn(slot, torch.ones(batch_size, device=self._ring.device))
 
-    def update(self, slot: Tensor, priority: Tensor) -> None:
+    def index(self, slot: Tensor, clock: Tensor) -> Tensor:
+        """The slots."""
+        return slot
+
+    def update(self, index: Tensor, priority: Tensor) -> None:
         """Nothing to note."""
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """There are no priorities."""
+        return {}
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -1,0 +1,107 @@
+"""Which transitions are set aside to test with, and never trained on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from btr_tm.replay.queue import NoQueue, StartQueue
+
+TEST_SHARE = 0.05  # Linesight
+SWITCH = 0.1  # Linesight: how often a car draws anew within a race
+
+
+class Split(Protocol):
+    """Decides for every decision of every car; the buffer builds it as `split(cars, generator)`."""
+
+    @property
+    def queue(self) -> type[StartQueue] | type[NoQueue]:
+        """What holds the transitions that are set aside."""
+        ...
+
+    @property
+    def train_share(self) -> float:
+        """The share of transitions that is trained on."""
+        ...
+
+    def __call__(self, ended: Tensor) -> Tensor:
+        """Which decisions (E,) are for tests; `ended` (E,) bool: a race ends with them."""
+        ...
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The tensors to save, themselves and not copies."""
+        ...
+
+
+class SplitFactory(Protocol):
+    """A class of splits, or a partial of one."""
+
+    def __call__(self, cars: int, generator: torch.Generator) -> Split: ...
+
+
+class NoSplit:
+    """Everything is trained on."""
+
+    queue = NoQueue
+    train_share = 1.0
+
+    def __init__(self, cars: int, generator: torch.Generator) -> None:
+        self._none = torch.zeros(cars, dtype=torch.bool, device=generator.device)
+
+    def __call__(self, ended: Tensor) -> Tensor:
+        return self._none
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+
+class Contiguous:
+    """Stretches of races: a car draws when a race starts, and then before one decision in ten (Linesight).
+
+    5 % of the draws, and so of all transitions, are for tests.
+    """
+
+    queue = StartQueue
+    train_share = 1.0 - TEST_SHARE
+
+    def __init__(self, cars: int, generator: torch.Generator) -> None:
+        self._generator = generator
+        self._test = torch.zeros(cars, dtype=torch.bool, device=generator.device)
+        self._fresh = torch.ones(cars, dtype=torch.bool, device=generator.device)
+
+    def __call__(self, ended: Tensor) -> Tensor:
+        u = torch.rand(2, len(self._test), generator=self._generator, device=self._generator.device)
+        drawn = torch.where(self._fresh | (u[0] < SWITCH), u[1] < TEST_SHARE, self._test)
+        self._test.copy_(drawn)
+        self._fresh.copy_(ended)
+        return drawn
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return {"split_test": self._test, "split_fresh": self._fresh}
+
+
+class PerTransition:
+    """Each transition for itself, 14.5 % of them for tests (published runs).
+
+    The fork means Linesight's rule and computes 1 - 0.95 * 0.9. Neighbours share frames and rewards across
+    the split, so that such a test says little.
+    """
+
+    queue = StartQueue
+    train_share = (1.0 - TEST_SHARE) * (1.0 - SWITCH)
+
+    def __init__(self, cars: int, generator: torch.Generator) -> None:
+        self._cars, self._generator = cars, generator
+
+    def __call__(self, ended: Tensor) -> Tensor:
+        u = torch.rand(self._cars, generator=self._generator, device=self._generator.device)
+        return u >= self.train_share
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return {}
