@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from btr_tm.cli.driver import Driver
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs
-from btr_tm.report.redrive import TICK_MS, Redriven, per_tick, redrive
+from btr_tm.report.redrive import TICK_MS, Redriven, per_tick, redrive, values_per_tick
 from btr_tm.report.video import race_video
 from btr_tm.run.evaluate import Race
 from btr_tm.sim.pose import Pose
@@ -26,33 +27,27 @@ def film_driver(driver: Driver, race: Race, path: str | Path) -> Path:
         raise UserError(
             "expected a driver of env=sim to film, got one of another environment; it has no film"
         )
-    env = parts.values["env"]
-    again = redrive(parts.track, per_tick(race.actions, env["ticks_per_action"], env["action_delay_ticks"]))
-    return film_race(parts.track, again, path, action_values(driver, race), env["ticks_per_action"])
+    env, delay_ticks = parts.env(1, start_pool=1), parts.values["env"]["action_delay_ticks"]
+    again = redrive(parts.track, per_tick(race.actions, env.decision_ticks, delay_ticks))
+    q = values_per_tick(action_values(driver, race, env), env.decision_ticks)
+    env.close()
+    return film_race(parts.track, again, path, q)
 
 
-def film_race(
-    track: Track,
-    race: Redriven,
-    path: str | Path,
-    q: Tensor | None = None,
-    ticks_per_action: int = PICTURE_TICKS,
-) -> Path:
-    """Film `race`; `q` (D, A) are the values of its decisions."""
+def film_race(track: Track, race: Redriven, path: str | Path, q: Tensor | None = None) -> Path:
+    """Film `race`; `q` (T, A) are action values, tick by tick."""
     tick = torch.arange(PICTURE_TICKS - 1, len(race.actions), PICTURE_TICKS)
-    values = q if q is None else q[(tick // ticks_per_action).clamp(max=len(q) - 1)]
+    values = q if q is None else q[tick.clamp(max=len(q) - 1)]
     poses = Pose(*(field[tick] for field in race.pose))
     return race_video(path, track, poses, race.actions[tick], (tick + 1) * TICK_MS, values, title=track.name)
 
 
 @torch.no_grad()
-def action_values(driver: Driver, race: Race) -> Tensor:
-    """Q (D, A) of `driver` at each decision of `race` from the canonical start."""
-    env = driver.parts.env(1, start_pool=1)
+def action_values(driver: Driver, race: Race, env: Any) -> Tensor:
+    """Q (D, A) or (D, K, A) of `driver` at each decision of `race` from the canonical start of `env`."""
     obs: Obs = env.reset(options={"start": "canonical"})[0]
     values = []
     for action in race.actions.to(env.device):
         values.append(driver.policy.act(obs, explore=False).q.cpu())
-        obs = env.step(action.reshape(1))[0]
-    env.close()
+        obs = env.step(action[None])[0]
     return torch.cat(values)

@@ -29,6 +29,7 @@ class GymnasiumVectorEnv(VectorEnv):
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    block = ()  # a decision is a single action
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class GymnasiumVectorEnv(VectorEnv):
         self.num_envs, self.device, self.seed = cars, torch.device(device), seed
         env = self.games[0].env
         fps = env.metadata.get("render_fps") or DEFAULT_FPS
-        self._step_ms = round(1000 / fps)
+        self.decision_ms = round(1000 / fps)
         self._threshold = env.spec.reward_threshold if env.spec else None
         self._restarts = True
         self._set_spaces(env, self.eyes.shape)
@@ -121,7 +122,7 @@ class GymnasiumVectorEnv(VectorEnv):
         return Races(
             done=over & ~self._tensor(was_over),
             finished=over & (terminated if self._threshold is None else total >= self._threshold),
-            time_ms=self._tensor([len(game.actions) * self._step_ms for game in games]),
+            time_ms=self._tensor([len(game.actions) * self.decision_ms for game in games]),
             progress_m=total,
             from_start=torch.ones_like(over),
             reward=total,

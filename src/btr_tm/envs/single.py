@@ -78,7 +78,7 @@ class SingleEnv(gymnasium.Env):
 
     @torch.no_grad()
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """One decision; raises UserError for an action out of 0..11. A block of K actions is an array (K,)."""
+        """One decision, or (K,) of a block; raises UserError for an action out of 0..11."""
         check_actions(action)
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()

@@ -33,10 +33,24 @@ class Redriven(NamedTuple):
         return (torch.arange(len(self.actions)) + 1) * (TICK_MS / 1000)
 
 
-def per_tick(actions: Tensor, ticks_per_action: int, delay_ticks: int = 0) -> Tensor:
-    """Decisions (D,) as the row that reaches the car in each tick, nothing being pressed for the delay."""
+def per_tick(actions: Tensor, decision_ticks: int, delay_ticks: int = 0) -> Tensor:
+    """Decisions (D,) or (D, K) as the row that reaches the car in each tick.
+
+    Nothing is pressed for the delay. A decision lasts `decision_ticks`, a multiple of K.
+    """
     waiting = torch.full((delay_ticks,), NO_KEYS, dtype=torch.int64)
-    return torch.cat([waiting, actions.cpu().repeat_interleave(ticks_per_action)])
+    return torch.cat([waiting, held(actions.cpu(), 0, decision_ticks)])
+
+
+def values_per_tick(q: Tensor, decision_ticks: int) -> Tensor:
+    """Values (D, A) or (D, K, A) of decisions as those (T, A) of the slot under way in each tick."""
+    return held(q, 1, decision_ticks)
+
+
+def held(decided: Tensor, trailing: int, decision_ticks: int) -> Tensor:
+    """(D, [K,] *rest) -> (D * decision_ticks, *rest), each slot held in turn; `rest` has `trailing` axes."""
+    slots = decided.reshape(len(decided), -1, *decided.shape[decided.dim() - trailing :])
+    return slots.repeat_interleave(decision_ticks // slots.shape[1], dim=1).flatten(0, 1)
 
 
 @torch.no_grad()

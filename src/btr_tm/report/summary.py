@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from btr_tm.core.block import by_slot
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.evaluate import Race
 
@@ -30,11 +31,12 @@ class RaceReport:
 
     `track` is a sim Track. The race is driven again, eagerly; should its time differ from the one seen in
     training (compiled code may round otherwise), that is said, and the time driven again is recorded.
+    A decision lasts `decision_ticks` ticks.
     """
 
     title: str
     track: Any
-    ticks_per_action: int = 5
+    decision_ticks: int = 5
     action_delay_ticks: int = 0
     film_size: tuple[int, int] = (360, 640)  # height, width
 
@@ -57,7 +59,7 @@ class RaceReport:
         from btr_tm.report.redrive import inputs_of, per_tick, redrive
 
         folder.mkdir(parents=True, exist_ok=True)
-        race = redrive(self.track, per_tick(best.actions, self.ticks_per_action, self.action_delay_ticks))
+        race = redrive(self.track, per_tick(best.actions, self.decision_ticks, self.action_delay_ticks))
         if (race.finished, race.time_ms) != (best.finished, best.time_ms) and best.finished:
             say(f"driven again, the best race of {best.time_ms / 1000:.2f} s {outcome(race)}")
         inputs = folder / "race.inputs"
@@ -77,16 +79,15 @@ class RaceReport:
         return figures | {"race_line": str(line), "inputs": str(inputs)} | film
 
     def _film(self, race: Any, q: Any, path: Path) -> dict[str, str]:
-        """One picture per decision, with what the driver thought of its actions."""
+        """One picture per decision, with what the driver thought of its (first) action."""
         from btr_tm.report.video import race_video
 
-        shown = slice(0, len(q) * self.ticks_per_action, self.ticks_per_action)
+        shown = slice(0, len(q) * self.decision_ticks, self.decision_ticks)
         poses = race.pose._make(leaf[shown] for leaf in race.pose)
         times_ms = (race.times_s[shown] * 1000).round()
+        values = by_slot(q)[: len(times_ms), 0]
         size, title = self.film_size, f"{self.track.name}  {outcome(race)}"
-        made = race_video(
-            path, self.track, poses, race.actions[shown], times_ms, q[: len(times_ms)], size, title
-        )
+        made = race_video(path, self.track, poses, race.actions[shown], times_ms, values, size, title)
         return {"film": str(made)}
 
 
