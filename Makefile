@@ -7,7 +7,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast lint bench
+.PHONY: help venv train test test-fast lint docs bench
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-fast: venv ## run the tests that take seconds
 lint: venv ## check style and types
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
+
+docs: venv ## write the pages that are made from the code
+	$(BIN)/python -m btr_tm.metrics.page
 
 bench: venv ## print speeds and memory
 	$(BIN)/python -m btr_tm.bench

@@ -10,8 +10,9 @@ import torch
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Races
+from btr_tm.metrics import catalog
 from btr_tm.metrics.catalog import CATALOG
-from btr_tm.metrics.meter import Meter
+from btr_tm.metrics.meter import Meter, Pace
 from btr_tm.metrics.races import race_metrics
 from btr_tm.metrics.stopwatch import Stopwatch
 
@@ -113,6 +114,84 @@ def test_rows_carry_frames_and_times_that_add_up():
     assert row["speed/frames_per_s"] == pytest.approx(200 / (row["wall_s"] / 2), rel=0.5)
 
 
+def test_quantiles_are_taken_over_the_samples_since_the_last_row(meter):
+    norms = [3.0, 1.0, 2.0, float("inf"), 5.0, 4.0]  # 1 .. 5 and one that is left out
+    for norm in norms[:3]:
+        meter.add("learner", {"grad_norm": norm})
+    restored = Meter([])
+    restored.load_state_dict(meter.state_dict())
+    for each in (meter, restored):
+        for norm in norms[3:]:
+            each.add("learner", {"grad_norm": norm})
+    for each in (meter, restored):
+        with pytest.raises(UserError):  # the infinite norm
+            each.flush(Clock())
+    row = meter.sinks[0][0]
+    assert [row[f"learner/grad_norm_{kind}"] for kind in ("q1", "median", "q3", "max")] == [2, 3, 4, 5]
+    assert row["learner/grad_norm_d9"] == pytest.approx(4.6)
+    assert row["learner/grad_norm_d98"] == pytest.approx(4.92)
+
+
+def test_gauges_are_read_at_each_flush_and_numbers_stay_exact():
+    count = iter((2**31 + 1, 7))
+    meter = Meter([], gauges=[lambda: {"replay/size": next(count), "settings/gamma": torch.tensor(0.5)}])
+    row = meter.flush(Clock())
+    assert row["replay/size"] == 2**31 + 1 and row["settings/gamma"] == 0.5
+    assert meter.flush(Clock())["replay/size"] == 7
+
+
+def test_gauge_that_reads_something_unknown_is_an_error():
+    with pytest.raises(AssertionError, match="catalog"):
+        Meter([], gauges=[lambda: {"replay/mood": 1.0}]).flush(Clock())
+
+
+def test_best_time_so_far_survives_a_resume():
+    def best(meter, time_s):
+        meter.add("race", {"best_time_s": time_s})
+        return meter.flush(Clock()).get("race/alltime_best_s")
+
+    meter, resumed = Meter([]), Meter([])
+    assert best(meter, float("nan")) is None and best(meter, 30.0) == 30.0 and best(meter, 31.0) == 30.0
+    resumed.load_state_dict(meter.state_dict())
+    assert best(resumed, 32.0) == 30.0 and best(resumed, 29.0) == 29.0
+
+
+def test_pace_turns_rates_into_samples_and_race_time():
+    meter, clock = Meter([], pace=Pace(frame_s=0.05, batch_size=128)), Clock(frames=1000, updates=10)
+    with meter.watch("learning"):
+        time.sleep(0.01)
+    row = meter.flush(clock)
+    assert row["speed/samples_per_s"] == pytest.approx(128 * row["speed/updates_per_s"])
+    assert row["speed/race_time_ratio"] == pytest.approx(0.05 * row["speed/frames_per_s"])
+    learning_s = 10 * row["speed/update_s"]
+    assert learning_s == pytest.approx(row["time/learning_share"] * row["wall_s"], abs=2e-3)
+
+
+def test_unfinished_races_from_the_start_count_300_seconds_where_the_published_runs_count_them(meter):
+    meter.add(
+        "race", race_metrics(races([1, 1, 1, 0], [1, 0, 0, 0], [20_000, 8_000, 9_000, 5_000], [1, 1, 0, 1]))
+    )
+    row = meter.flush(Clock())
+    assert row["race/start_time_s"] == 160.0 and row["race/start_finish_rate"] == 0.5
+
+
 def test_catalogue_entries_are_whole():
     for name, metric in CATALOG.items():
-        assert name == metric.name and name.count("/") == 1 and metric.meaning and metric.unit
+        assert name == metric.name and name.count("/") <= 1 and metric.meaning and metric.unit
+        assert metric.of == "" or metric.of in CATALOG
+
+
+def test_published_names_are_used_once():
+    tags = [tag for metric in CATALOG.values() for tag in metric.tag.split()]
+    assert len(tags) == len(set(tags)) and not set(tags) & set(CATALOG)
+
+
+def test_members_of_families_are_found_and_named_as_published():
+    assert catalog.find("weights/rms.head.value.0.weight") is CATALOG["weights/rms.{tensor}"]
+    assert catalog.find("weights/l2_mean") is CATALOG["weights/l2_mean"]
+    assert catalog.find("plasticity/dormant_0.head") is CATALOG["plasticity/dormant_0.{part}"]
+    assert catalog.find("weights/mood") is None
+    tags = catalog.published_tags("weights/rms.head.value.0.weight", "a01")
+    assert tags == ["Network/weights/head.value.0.weight/L2"]
+    assert catalog.published_tags("canonical/split_s.2", "a01") == ["Race/split_a01_2"]
+    assert catalog.published_tags("replay/weight_min", "a01") == []

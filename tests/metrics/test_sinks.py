@@ -109,8 +109,15 @@ def test_summary_shows_units():
 
 def test_core_tags_have_their_published_names():
     row = {"eval/canonical_time_s": 24.0, "learner/loss": 1.0, "eval/q_mean": 2.0, "time/learning_share": 0.5}
+    row |= {"race/alltime_best_s": 23.5, "canonical/author_percent": 104.0, "frames": 1000, "wall_s": 1800.0}
     assert tensorboard.published(row, "A01") == {
-        "Race/eval_race_time_trained_A01": 24.0,
+        "Race/eval_race_time_finished_trained_A01": 24.0,
+        "alltime_min_ms_A01": 23_500.0,
+        "eval_ratio_trained_author_A01": 104.0,
+        "eval_agg_ratio_trained_author": 104.0,
+        "cumul_number_frames_played": 1000,
+        "cumul_number_memories_generated": 1000,
+        "cumul_training_hours": 0.5,
         "Training/loss": 1.0,
         "RL/avg_Q_trained_A01": 2.0,
         "Performance/learner_percentage_training": 0.5,
@@ -187,10 +194,10 @@ def test_tensorboard_files_hold_own_and_published_tags(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     sink = tensorboard.TensorboardSink(tmp_path, "A01", say=lambda line: None)
     row = {name: value for name, value in ROW.items() if "best" not in name}
-    sink.write(row | {"race/best_time_s": 30.0, "learner/loss": 0.25})
-    sink.write(row | {"frames": 600, "race/best_time_s": 31.0})
+    sink.write(row | {"race/alltime_best_s": 30.0, "learner/loss": 0.25})
+    sink.write(row | {"frames": 600, "race/alltime_best_s": 29.0})
     sink.close()
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
     assert [(e.step, e.value) for e in events.Scalars("Training/loss")] == [(500, 0.25)]
-    assert [(e.step, e.value) for e in events.Scalars("alltime_min_ms_A01")] == [(500, 30_000), (600, 30_000)]
+    assert [(e.step, e.value) for e in events.Scalars("alltime_min_ms_A01")] == [(500, 30_000), (600, 29_000)]
     assert "speed/frames_per_s" in events.Tags()["scalars"]

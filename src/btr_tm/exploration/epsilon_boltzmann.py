@@ -40,3 +40,8 @@ class EpsilonBoltzmann:
         near = (q + self.tau * noise).argmax(-1)
         action = torch.where(draw < epsilon, random, torch.where(draw < epsilon + perturbed, near, best))
         return action, (action == best).reshape(len(q), -1).all(1)
+
+    def measure(self, frames: int) -> dict[str, float]:
+        """Chances and perturbation at this point of the run."""
+        chances = {"epsilon": self.epsilon(frames), "epsilon_boltzmann": self.epsilon_boltzmann(frames)}
+        return chances | {"boltzmann_tau": self.tau}

@@ -21,6 +21,10 @@ class Noisy:
         """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool, always true."""
         return q.argmax(-1), torch.ones(len(q), dtype=torch.bool, device=q.device)
 
+    def measure(self, frames: int) -> dict[str, float]:
+        """Nothing is scheduled."""
+        return {}
+
 
 @dataclass(frozen=True)
 class NoisyEpsilon:
@@ -37,3 +41,7 @@ class NoisyEpsilon:
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
         """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool."""
         return EpsilonBoltzmann(self.epsilon, draw=self.draw)(q, generator, frames)
+
+    def measure(self, frames: int) -> dict[str, float]:
+        """The chance at this point of the run."""
+        return {"epsilon": self.epsilon(frames)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -12,10 +13,13 @@ from torch import Tensor
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.metrics.catalog import metric
+from btr_tm.metrics.section import Section
 from btr_tm.metrics.stopwatch import Stopwatch
 
 Row = dict[str, float]
-REDUCTIONS = ("sum", "count", "min", "max", "last", "bad")
+Gauge = Callable[[], Mapping[str, Tensor | float]]
+DRIVING = ("acting", "simulator", "waiting")  # activities for which learning stands still
+BEST_OF = ("race/best_time_s", "eval/best_time_s", "eval/best_canonical_time_s")
 
 
 class Sink(Protocol):
@@ -25,52 +29,32 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-class Section:
-    """Running statistics of K metrics that always arrive together; non-finite samples are counted apart."""
+@dataclass(frozen=True)
+class Pace:
+    """What a frame and an update amount to; NaN where nobody knows."""
 
-    def __init__(self, names: Sequence[str], device: torch.device) -> None:
-        for name in names:
-            metric(name)
-        self.names = tuple(names)
-        zeros = torch.zeros(len(names), device=device)
-        self.sum, self.count, self.bad = zeros, zeros, zeros
-        self.min, self.max = zeros + torch.inf, zeros - torch.inf
-        self.last = zeros + torch.nan
-
-    def add(self, values: Tensor) -> None:
-        """Take samples (K, n) without a host sync."""
-        if self.sum.device != values.device:  # restored from a checkpoint, which is read to the CPU
-            self.load_state_dict(self.state_dict(), values.device)
-        valid = values.isfinite()
-        self.sum = self.sum + torch.where(valid, values, 0.0).sum(1)
-        self.count = self.count + valid.sum(1)
-        self.bad = self.bad + (~valid).sum(1)
-        self.min = torch.minimum(self.min, torch.where(valid, values, torch.inf).amin(1))
-        self.max = torch.maximum(self.max, torch.where(valid, values, -torch.inf).amax(1))
-        self.last = values[:, -1]
-
-    def reduced(self) -> Tensor:
-        """(K,) by the catalogue's reductions; non-finite where no sample came."""
-        pick = {"mean": self.sum / self.count, "sum": self.sum, "min": self.min, "max": self.max}
-        pick["last"] = self.last
-        return torch.stack([pick[metric(name).reduction][i] for i, name in enumerate(self.names)])
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"names": list(self.names)} | {key: getattr(self, key) for key in REDUCTIONS}
-
-    def load_state_dict(self, state: dict[str, Any], device: torch.device | None = None) -> None:
-        for key in REDUCTIONS:
-            setattr(self, key, state[key].to(device or self.sum.device))
+    frame_s: float = math.nan  # race time of one decision
+    batch_size: float = math.nan  # transitions per update
 
 
 class Meter:
-    """Sections of metrics between two flushes, and the sinks that get a row at each flush."""
+    """Sections of metrics between two flushes, and the sinks that get a row at each flush.
 
-    def __init__(self, sinks: Sequence[Sink], watch: Stopwatch | None = None) -> None:
-        self.sinks = list(sinks)
+    `gauges` are read at each flush and answer with what they know just then, by catalogue name.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        watch: Stopwatch | None = None,
+        gauges: Sequence[Gauge] = (),
+        pace: Pace = Pace(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.sinks, self.gauges, self.pace = list(sinks), list(gauges), pace
         self.watch = watch or Stopwatch()
         self._sections: dict[str, Section] = {}
         self._frames = self._updates = 0
+        self._best_s = math.inf
 
     def add(self, section: str, values: Mapping[str, Tensor | float]) -> None:
         """Add one sample (or, as (n,) tensors, n samples) of each metric `section/key`; NaN is no sample."""
@@ -108,8 +92,10 @@ class Meter:
         """
         row: Row = self._times(clock)
         for section in self._sections.values():
-            values = section.reduced().tolist()
-            row |= {n: v for n, v in zip(section.names, values, strict=True) if math.isfinite(v)}
+            row |= _on_host(section.reduced())
+        for gauge in self.gauges:
+            row |= _on_host(gauge())
+        row |= self._record(row)
         for sink in self.sinks:
             sink.write(row)
         self.check_finite("learner")
@@ -124,8 +110,24 @@ class Meter:
         row |= {"wall_s": round(clock.seconds, 3), "cpu_s": round(clock.cpu_seconds, 3)}
         row["speed/frames_per_s"] = (clock.frames - self._frames) / seconds
         row["speed/updates_per_s"] = (clock.updates - self._updates) / seconds
+        row |= self._pace(row, shares)
         self._frames, self._updates = clock.frames, clock.updates
         return row | {f"time/{name}_share": share for name, share in shares.items()}
+
+    def _pace(self, row: Row, shares: Mapping[str, float]) -> Row:
+        updates_per_s = row["speed/updates_per_s"]
+        found = {
+            "speed/samples_per_s": self.pace.batch_size * updates_per_s,
+            "speed/race_time_ratio": self.pace.frame_s * row["speed/frames_per_s"],
+            "speed/update_s": shares["learning"] / updates_per_s if updates_per_s else math.nan,
+            "speed/driving_share": sum(shares[name] for name in DRIVING),
+        }
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def _record(self, row: Row) -> Row:
+        """The best time so far, once there is one."""
+        self._best_s = min([self._best_s, *(row[name] for name in BEST_OF if name in row)])
+        return {"race/alltime_best_s": self._best_s} if self._best_s < math.inf else {}
 
     def pending(self, clock: Clock) -> bool:
         """Whether a flush would write anything new."""
@@ -133,10 +135,12 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         sections = {name: section.state_dict() for name, section in self._sections.items()}
-        return {"sections": sections, "frames": self._frames, "updates": self._updates}
+        done = {"frames": self._frames, "updates": self._updates, "best_s": self._best_s}
+        return {"sections": sections} | done
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._frames, self._updates = int(state["frames"]), int(state["updates"])
+        self._best_s = float(state["best_s"])
         self._sections = {}
         for name, saved in state["sections"].items():
             section = Section(saved["names"], saved["sum"].device)
@@ -146,3 +150,13 @@ class Meter:
     def close(self) -> None:
         for sink in self.sinks:
             sink.close()
+
+
+def _on_host(values: Mapping[str, Tensor | float]) -> Row:
+    """The finite ones, as numbers; one sync for all tensors, which lie on one device."""
+    for name in values:
+        metric(name)
+    scalars = {name: value.detach().float() for name, value in values.items() if isinstance(value, Tensor)}
+    read = torch.stack([*scalars.values()]).tolist() if scalars else []
+    found = dict(values) | dict(zip(scalars, read, strict=True))
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}

@@ -10,22 +10,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from btr_tm.core.block import by_slot
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Policy
 from btr_tm.core.types import Races
+from btr_tm.run.canonical import Canonical
 
 CHECK_EVERY = 8  # decisions between two looks at whether every race is over, each a device sync point
 
 
 class Race(NamedTuple):
-    """One recorded race; T decisions, A actions."""
+    """One recorded race; T decisions of one action or K, out of A."""
 
-    actions: Tensor  # (T,) int64, row of the action table per decision
+    actions: Tensor  # (T,) int64, row of the action table per decision, or (T, K)
     finished: bool
     time_ms: int
     progress_m: float
     frames: int  # training frames of the policy that drove it
-    q: Tensor = torch.zeros(0, 0)  # (T, A) what it thought of its actions
+    q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), what it thought of its actions
+    metres: Tensor = torch.zeros(0)  # (T,) furthest metre after each decision
 
     def rank(self) -> tuple[bool, float]:
         """Larger is better: finished before unfinished, then faster, or farther."""
@@ -59,38 +62,42 @@ class Evaluator:
         starts: int = 32,
         track_m: float = math.nan,
         author_time_s: float = math.nan,
+        canonical: Canonical | None = None,
     ) -> None:
         self.env = make_env(1 + starts)
         self.track_m, self.author_time_s = track_m, author_time_s
+        self.canonical = canonical or Canonical()
         self.clock = clock
         self.best = NOTHING
         self.latest: dict[str, float] = {}  # figures of the last evaluation, at `latest_frames`
         self.latest_frames = -1
+        self.closely: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
     @torch.no_grad()
     def race(self, policy: Policy) -> Result:
         """Drive every race to its end."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
-        actions, values, over = [], [], []  # of the canonical race, decision by decision
+        actions, values, metres, over = [], [], [], []  # of the canonical race, decision by decision
         for step in itertools.count(1):
             decision = policy.act(obs, explore=False)
             actions.append(decision.action[0])
             values.append(decision.q[0])
             obs, _, _, _, info = self.env.step(decision.action)
             ends = info["races"] if ends is None else first_end(ends, info["races"])
+            metres.append(ends.progress_m[0])
             over.append(ends.done[0])
             if step % CHECK_EVERY == 0 and bool(ends.done.all()):
                 break
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
-        return self._result(ends, torch.stack(actions).cpu()[:n], torch.stack(values).cpu()[:n])
+        return self._result(ends, *(torch.stack(column).cpu()[:n] for column in (actions, values, metres)))
 
-    def _result(self, ends: Races, actions: Tensor, q: Tensor) -> Result:
+    def _result(self, ends: Races, actions: Tensor, q: Tensor, metres: Tensor) -> Result:
         time_s = ends.time_ms.cpu().double() / 1000.0
         finished, progress_m = ends.finished.cpu(), ends.progress_m.cpu().double()
         first = bool(finished[0]), int(ends.time_ms[0]), float(progress_m[0])
-        canonical = Race(actions, *first, self.clock.frames, q.float())
+        canonical = Race(actions, *first, self.clock.frames, q.float(), metres)
         return Result(finished, time_s, progress_m, ends.reward.cpu().double(), canonical)
 
     def run(self, policy: Policy) -> dict[str, float]:
@@ -99,7 +106,13 @@ class Evaluator:
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
         self.latest_frames, self.latest = self.clock.frames, self.summarise(result)
+        self.closely = self.canonical.look(result.canonical, self.best)
         return self.latest
+
+    def take(self) -> dict[str, float]:
+        """The canonical race of an evaluation since this was last asked: a gauge of the meter."""
+        taken, self.closely = self.closely, {}
+        return {f"canonical/{name}": value for name, value in taken.items()}
 
     def summarise(self, result: Result) -> dict[str, float]:
         nan_times = torch.where(result.finished, result.time_s, math.nan)
@@ -115,15 +128,17 @@ class Evaluator:
             "progress_mean": float(share[1:].mean()),
             "author_ratio": canonical_s / self.author_time_s,
             "return_mean": float(result.reward.mean()),
-            "q_mean": float(result.canonical.q.mean()),
+            "q_mean": float(by_slot(result.canonical.q).sum(1).mean()),
             "best_canonical_time_s": self.best.time_ms / 1000.0 if self.best.finished else math.nan,
         }
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best._asdict(), "latest": self.latest, "latest_frames": self.latest_frames}
+        latest = {"latest": self.latest, "latest_frames": self.latest_frames, "closely": self.closely}
+        return {"best": self.best._asdict(), "rolling_s": self.canonical.rolling.value_s} | latest
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best = Race(**state["best"])
+        self.best, self.closely = Race(**state["best"]), dict(state["closely"])
+        self.canonical.rolling.value_s = float(state["rolling_s"])
         self.latest, self.latest_frames = dict(state["latest"]), int(state["latest_frames"])
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.metrics.meter import Meter, Sink
+from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.wording import clock_text, summary_lines
@@ -44,6 +44,7 @@ class Run:
     """The parts of one run, wired by the composition root; `train()` is the whole command.
 
     `facts` are shown in the banner (device, parameters, memory, ...); `next_command` ends the summary.
+    `gauges` and `pace` are the meter's.
     """
 
     folder: Path
@@ -58,6 +59,8 @@ class Run:
     title: str = "btr_tm"
     facts: dict[str, str] = field(default_factory=dict)
     next_command: str = ""
+    gauges: Sequence[Gauge] = ()
+    pace: Pace = Pace()
 
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
@@ -65,7 +68,9 @@ class Run:
         self.say = self.console.say
         self.record = JsonlSink(self.folder / "record.jsonl", self.say)
         estimate = Estimate(self.plan.total_frames, self.clock, self.say)
-        self.meter = Meter([self.record, *self.sinks, self.console, estimate], self.collector.watch)
+        sinks = [self.record, *self.sinks, self.console, estimate]
+        gauges = [self.evaluator.take, *self.gauges]
+        self.meter = Meter(sinks, self.collector.watch, gauges, self.pace)
         parts = {
             "learner": self.learner,
             "collector": self.collector,

@@ -1,0 +1,105 @@
+"""The canonical race of an evaluation under the microscope, in the terms of the published TrackMania runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from btr_tm.core.block import by_slot
+from btr_tm.metrics import analysis
+from btr_tm.metrics.races import UNFINISHED_S
+
+if TYPE_CHECKING:
+    from btr_tm.run.evaluate import Race
+
+MEDALS = ("bronze", "silver", "gold", "author")  # 1 to 4
+ROBUST = 1.02  # times the rolling mean
+FIRST_POINT, POINTS_PER_M = 20, 2.0  # of published reference lines: the race begins at point 20
+
+
+@dataclass
+class RollingMean:
+    """0.9 times itself plus 0.1 times every finished race.
+
+    `start="unfinished"` begins with the 300 s of an unfinished race (the published runs), which takes about
+    60 evaluations to forget, and until then every finish is below it; "first" begins with the first finish.
+    """
+
+    start: Literal["unfinished", "first"] = "first"
+    value_s: float = math.nan
+
+    def add(self, time_s: float) -> float:
+        before = {"unfinished": UNFINISHED_S, "first": time_s}[self.start]
+        before = before if math.isnan(self.value_s) else self.value_s
+        self.value_s = 0.9 * before + 0.1 * time_s
+        return self.value_s
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Figures of the section `canonical`; NaN where one does not exist.
+
+    `medals_ms` as of a Track; `checkpoints_m` are metres from the start; a decision lasts `decision_s`.
+    """
+
+    rolling: RollingMean = field(default_factory=RollingMean)
+    medals_ms: Mapping[str, int] = field(default_factory=dict)
+    checkpoints_m: Sequence[float] = ()
+    decision_s: float = math.nan
+
+    def look(self, race: Race, best: Race) -> dict[str, float]:
+        """`best` of all evaluations so far, this one included; the rolling mean moves."""
+        time_s = race.time_ms / 1000.0
+        rolling_s = self.rolling.add(time_s) if race.finished else self.rolling.value_s
+        robust_s = time_s if race.finished and time_s < ROBUST * rolling_s else math.nan
+        found = {
+            "finished": float(race.finished),
+            "time_s": time_s if race.finished else UNFINISHED_S,
+            "rolling_time_s": rolling_s,
+            "robust_time_s": robust_s,
+            "medal": self.medal(best),
+        }
+        for name in ("author", "gold"):
+            found[f"{name}_percent"] = 1e5 * robust_s / self.medals_ms.get(name, math.nan)
+        return found | values_of(race) | self._way(race)
+
+    def medal(self, race: Race) -> float:
+        """4 author, 3 gold, 2 silver, 1 bronze, 0 none; NaN where the track has none."""
+        if not self.medals_ms:
+            return math.nan
+        won = [race.finished and race.time_ms <= self.medals_ms[name] for name in MEDALS]
+        return float(sum(won))
+
+    def _way(self, race: Race) -> dict[str, float]:
+        """Where it came, and when it passed the checkpoints."""
+        if math.isnan(self.decision_s):
+            return {}
+        zone = FIRST_POINT + math.floor(POINTS_PER_M * race.progress_m + 0.5)
+        times = [0.0, *(passed_s(race.metres.tolist(), at, self.decision_s) for at in self.checkpoints_m)]
+        times.append(race.time_ms / 1000.0 if race.finished else math.nan)
+        splits = [after - before for before, after in zip(times, times[1:], strict=False)]
+        return {"zone": float(zone)} | {f"split_s.{i}": split for i, split in enumerate(splits)}
+
+
+def values_of(race: Race) -> dict[str, float]:
+    """What the driver thought of its actions, and how often it changed its mind."""
+    if not race.q.numel():
+        return {}
+    return {
+        "q_gap": float(analysis.mean_gap(race.q)),
+        "q_start": float(by_slot(race.q)[0, :, 0].sum()),
+        "action_swaps": float(analysis.swaps(race.actions)),
+    }
+
+
+def passed_s(metres: Sequence[float], at_m: float, decision_s: float) -> float:
+    """When the way driven, `metres` after each decision, first reached `at_m`; NaN if it did not."""
+    before = 0.0
+    for number, after in enumerate(metres):
+        if after >= at_m:
+            share = (at_m - before) / (after - before) if after > before else 0.0
+            return decision_s * (number + max(share, 0.0))
+        before = after
+    return math.nan
