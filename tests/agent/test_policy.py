@@ -64,3 +64,13 @@ def test_saved_and_loaded_policy_goes_on_drawing_the_same() -> None:
     other.load_state_dict(state)
     again = other.act(obs, explore=True)
     assert torch.equal(again.q, expected.q) and torch.equal(again.action, expected.action)
+
+
+def test_a_policy_of_blocks_decides_for_every_slot() -> None:
+    driver = policy(NoisyEpsilon(Constant(0.5)), **ALL_ON, block=(5,))
+    quiet = driver.act(observations(64), explore=False)
+    assert quiet.q.shape == (64, 5, 12)
+    assert torch.equal(quiet.action, quiet.q.argmax(-1)) and quiet.greedy.shape == (64,)
+    decision = driver.act(observations(64), explore=True)
+    assert decision.action.shape == (64, 5)
+    assert torch.equal(decision.greedy, (decision.action == decision.q.argmax(-1)).all(1))
