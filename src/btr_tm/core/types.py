@@ -6,6 +6,8 @@ C H W image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -67,8 +69,12 @@ class Races(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What one call of a collector returns."""
+    """What one call of a collector returns; `cars` are slices of the run's cars."""
 
     transitions: list[Transition]
     races: list[Races]
     frames: int  # decisions driven, summed over cars
+    cars: slice = slice(None)  # whose transitions these are
+    lost: Sequence[slice] = ()  # whose open races are void, before these transitions are stored
+    cut: Sequence[slice] = ()  # whose next transitions do not follow the last ones
+    metrics: Mapping[str, float] = MappingProxyType({})  # of the collector

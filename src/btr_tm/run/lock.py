@@ -1,0 +1,28 @@
+"""One process per run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from btr_tm.core.errors import UserError
+
+NAME = ".lock"
+
+
+def hold(folder: Path) -> FileLock:
+    """A lock on `folder`, made if need be, until it is released or the process ends, however it ends.
+
+    Raises UserError while another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"expected {folder.as_posix()} to be free, got a folder in which another process is training; "
+            "wait for it, stop it, or choose another name, arm or seed"
+        ) from error
+    return lock

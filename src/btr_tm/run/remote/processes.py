@@ -1,0 +1,237 @@
+"""Collectors in processes of this machine: started, supervised and, where they fail, replaced."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from multiprocessing import connection, get_context
+from typing import Any
+
+from torch import nn
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import Policy
+from btr_tm.core.types import Chunk
+from btr_tm.metrics.stopwatch import Stopwatch
+from btr_tm.run.remote.arrays import Shared
+from btr_tm.run.remote.chunk import ChunkFormat, checksum
+from btr_tm.run.remote.counts import Counts
+from btr_tm.run.remote.weights import WeightsBoard, weights_of
+from btr_tm.run.remote.worker import Assignment, Build, Failed, Ready, pulse_layout, work
+
+PATIENCE_S = 0.5  # longest wait for a chunk before the loop gets its turn
+STILLBORN = 3  # lives in a row without a chunk: the reason is not chance
+
+
+class Seat:
+    """The place of one worker: its shared memory outlives the processes that take it in turns."""
+
+    def __init__(self, worker: int, format: ChunkFormat, slots: int, life: int) -> None:
+        self.worker, self.life = worker, life
+        self.cars = slice(worker * format.cars, (worker + 1) * format.cars)
+        self.chunks = Shared(format.layout, slots)
+        self.inbox: deque[Ready] = deque()
+        self.process: Any = None
+        self.line: Any = None
+        self.received = 0  # chunks of this life
+        self.stillborn = 0
+        self.fault = ""  # why this life is over; its inbox may still hold chunks
+        self.beats, self.seen_alive = -1, 0.0
+
+    def stop(self) -> None:
+        """End the process of this seat, however it feels about it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+            self.process.close()
+            self.line.close()
+            self.process = None
+
+
+class ProcessCollector:
+    """`workers` processes with `format.cars` cars each; `collect` hands over one chunk at a time.
+
+    `build(worker, life)` makes environment and policy inside a process; it must be picklable. Weights go out
+    every `publish_every` updates, with the frames of `clock`, which drive exploration. A worker that dies,
+    sends a damaged chunk or shows no heartbeat for `stall_s` is replaced, and the open races of its cars are
+    void. Chunks driven with weights more than `stale_versions` behind are dropped. `slots` chunks per worker
+    may wait; then it waits too.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        format: ChunkFormat,
+        net: nn.Module,
+        clock: Clock,
+        workers: int,
+        slots: int = 4,
+        publish_every: int = 1,
+        stale_versions: int = 1000,
+        stall_s: float = 60.0,
+        start_s: float = 300.0,
+        watch: Stopwatch | None = None,
+    ) -> None:
+        self.build, self.format, self.slots = build, format, slots
+        self.publish_every, self.stale_versions = publish_every, stale_versions
+        self.stall_s, self.start_s = stall_s, start_s
+        self.clock, self.watch = clock, watch or Stopwatch()
+        self.counts = Counts()
+        self.board = WeightsBoard(weights_of(net).numel())
+        self.pulse = Shared(pulse_layout(workers))
+        self.seats = [Seat(worker, format, slots, 0) for worker in range(workers)]
+        self._version = self._updates = 0
+        self._lent: tuple[Seat, int] | None = None
+        self._lost: list[slice] = []
+        self._closed = False
+
+    def collect(self, policy: Policy) -> Chunk:
+        """The oldest chunk that has arrived, or an empty one after `PATIENCE_S`.
+
+        Its tensors are views of shared memory, valid until the next call.
+        """
+        self._take_back()
+        self._publish(policy)
+        with self.watch("waiting"):
+            seat = self._await_chunk()
+        lost, self._lost = self._lost, []
+        if seat is None:
+            return Chunk([], [], 0, lost=lost, metrics=self.counts.sample())
+        ready = seat.inbox.popleft()
+        self._lent = (seat, ready.slot)
+        return self._open(seat, ready, lost)
+
+    def _publish(self, policy: Any) -> None:
+        self.board.frames = self.clock.frames
+        if self._version and self.clock.updates < self._updates + self.publish_every:
+            return
+        begin = time.perf_counter()
+        self._version, self._updates = self._version + 1, self.clock.updates
+        self.board.publish(weights_of(policy.net), self._version)
+        self.counts.published(time.perf_counter() - begin)
+
+    def _take_back(self) -> None:
+        """The chunk lent by the last `collect` has been stored: its slot is free."""
+        if self._lent is None:
+            return
+        seat, slot = self._lent
+        self._lent = None
+        if not seat.fault:
+            self._send(seat, slot)
+
+    @staticmethod
+    def _send(seat: Seat, slot: int) -> None:
+        try:
+            seat.line.send(slot)
+        except (BrokenPipeError, ConnectionResetError):
+            seat.fault = seat.fault or "died"
+
+    def _await_chunk(self) -> Seat | None:
+        """The seat whose chunk is next; None when patience ends."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            self._supervise()
+            waiting = [seat for seat in self.seats if seat.inbox]
+            if waiting:
+                return min(waiting, key=lambda seat: seat.received)
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            connection.wait([seat.line for seat in self.seats if not seat.fault], left)
+
+    def _supervise(self) -> None:
+        """Read what arrived, notice who failed, replace those whose chunks are all used."""
+        now = time.monotonic()
+        for seat in self.seats:
+            if seat.process is None:
+                self._start(seat, now)
+            if not seat.fault:
+                self._drain(seat)
+                self._check_pulse(seat, now)
+            if seat.fault and not seat.inbox:
+                self._replace(seat, now)
+
+    def _drain(self, seat: Seat) -> None:
+        try:
+            while seat.line.poll():
+                message = seat.line.recv()
+                if isinstance(message, Failed):
+                    seat.fault = message.reason
+                    return
+                seat.inbox.append(message)
+        except (EOFError, OSError):
+            seat.fault = "died"
+
+    def _check_pulse(self, seat: Seat, now: float) -> None:
+        beats = int(self.pulse.records[0]["beats"][seat.worker])
+        if beats != seat.beats:
+            seat.beats, seat.seen_alive = beats, now
+        elif not seat.fault and now - seat.seen_alive > (self.stall_s if seat.received else self.start_s):
+            seat.fault = "hung"
+
+    def _start(self, seat: Seat, now: float) -> None:
+        context = get_context("spawn")
+        seat.line, theirs = context.Pipe()
+        told = Assignment(
+            seat.worker, seat.life, self.build, self.format, self.board.name, self.board.size,
+            seat.chunks.name, self.slots, self.pulse.name, len(self.seats),
+        )  # fmt: skip
+        name = f"btr_tm collector {seat.worker}"
+        seat.process = context.Process(target=work, args=(told, theirs), name=name, daemon=True)
+        seat.process.start()
+        theirs.close()
+        seat.fault, seat.received, seat.seen_alive = "", 0, now
+        for slot in range(self.slots):
+            self._send(seat, slot)
+
+    def _replace(self, seat: Seat, now: float) -> None:
+        seat.stillborn = 0 if seat.received else seat.stillborn + 1
+        if seat.stillborn >= STILLBORN:
+            raise UserError(
+                f"expected collector {seat.worker} to drive, got {STILLBORN} failures before its first chunk "
+                f"({' '.join(seat.fault.split())[-300:]}); collector=inline shows where it happens"
+            )
+        self.counts.fault(seat.fault)
+        self._lost.append(seat.cars)
+        seat.stop()
+        seat.life += 1
+        self._start(seat, now)
+
+    def _open(self, seat: Seat, ready: Ready, lost: list[slice]) -> Chunk:
+        """The chunk in a slot, unless it is damaged or stale."""
+        metrics = self.counts.sample()
+        if ready.number != seat.received or checksum(seat.chunks.bytes_of(ready.slot)) != ready.checksum:
+            seat.inbox.clear()
+            seat.fault = "damaged"
+            return Chunk([], [], 0, lost=lost, metrics=metrics)
+        seat.received += 1
+        behind = self._version - ready.version
+        self.counts.arrived(behind, self.format.layout.size)
+        if behind > self.stale_versions:
+            self.counts.stale += 1
+            return Chunk([], [], 0, lost=lost, cut=[seat.cars], metrics=metrics)
+        transitions, races = self.format.unpack(seat.chunks.records[ready.slot])
+        return Chunk(transitions, races, self.format.frames, seat.cars, lost, metrics=metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters and lives; the races under way are not part of it."""
+        return {"lives": [seat.life for seat in self.seats], **self.counts.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the next life of every worker: new seeds, and what was under way is void."""
+        self.counts.load_state_dict(state)
+        for seat, life in zip(self.seats, state["lives"], strict=True):
+            seat.life = int(life) + 1
+            self._lost.append(seat.cars)
+
+    def close(self) -> None:
+        """End every worker and remove the shared memory; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for seat in self.seats:
+            seat.stop()
+            seat.chunks.close()
+        self.board.close()
+        self.pulse.close()

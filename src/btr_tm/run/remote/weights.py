@@ -1,0 +1,102 @@
+"""A board of network weights in shared memory: one process writes versions, many read the newest."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from btr_tm.run.remote.arrays import Field, Layout, Shared
+
+INVALID = -1
+VERSION, FRAMES = 0, 1  # places in the header
+
+
+def weights_of(net: nn.Module) -> Tensor:
+    """All parameters and buffers of `net` as one float32 vector (W,) on its device."""
+    with torch.no_grad():
+        return torch.cat([part.detach().float().flatten() for part in _parts(net)])
+
+
+@torch.no_grad()
+def set_weights(net: nn.Module, weights: Tensor) -> None:
+    """Overwrite all parameters and buffers of `net`, in place."""
+    parts = _parts(net)
+    pieces = weights.split([part.numel() for part in parts])
+    for part, piece in zip(parts, pieces, strict=True):
+        part.copy_(piece.view_as(part))
+
+
+def _parts(net: nn.Module) -> list[Tensor]:
+    return [*net.parameters(), *net.buffers()]
+
+
+class WeightsBoard:
+    """Two banks of (W,) float32, written in turns; a reader notices when its bank was rewritten meanwhile.
+
+    Each bank bears its version in a stamp before and after the numbers; while it is written the stamps are
+    INVALID. The header holds the newest version and the global count of frames, which drives schedules.
+    """
+
+    def __init__(self, size: int, name: str | None = None) -> None:
+        self.size = size
+        fields = {
+            "header": Field((2,), np.dtype(np.int64)),
+            "first": Field((2,), np.dtype(np.int64)),
+            "numbers": Field((2, size), np.dtype(np.float32)),
+            "last": Field((2,), np.dtype(np.int64)),
+        }
+        self.shared = Shared(Layout(fields), name=name)
+        self._view = self.shared.records[0]
+        if name is None:
+            self._view["first"][:] = self._view["last"][:] = INVALID
+            self._view["header"][:] = 0
+
+    @property
+    def name(self) -> str:
+        return self.shared.name
+
+    @property
+    def version(self) -> int:
+        """The newest version; 0 before the first."""
+        return int(self._view["header"][VERSION])
+
+    @property
+    def frames(self) -> int:
+        """Frames driven by all collectors together."""
+        return int(self._view["header"][FRAMES])
+
+    @frames.setter
+    def frames(self, frames: int) -> None:
+        self._view["header"][FRAMES] = frames
+
+    def publish(self, weights: Tensor, version: int) -> None:
+        """Make `weights` (W,) the newest version; `version` counts up from 1."""
+        bank = version % 2
+        self._view["first"][bank] = self._view["last"][bank] = INVALID
+        self._view["numbers"][bank] = weights.detach().cpu().numpy()
+        self._view["last"][bank] = version
+        self._view["first"][bank] = version
+        self._view["header"][VERSION] = version
+
+    def read(self, seconds: float = 10.0) -> tuple[int, Tensor]:
+        """The newest version and a copy of its weights, never a mixture of two.
+
+        Waits up to `seconds` for a first version; TimeoutError if none comes.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            version = self.version
+            bank = version % 2
+            if version and self._view["first"][bank] == version:
+                copy = torch.from_numpy(self._view["numbers"][bank].copy())
+                if self._view["first"][bank] == version == self._view["last"][bank]:
+                    return version, copy
+            time.sleep(0.0005)
+        raise TimeoutError(f"no complete weights within {seconds} s")
+
+    def close(self) -> None:
+        self._view = {}
+        self.shared.close()

@@ -1,0 +1,165 @@
+"""Collectors in processes: nothing lost, nothing twice, whatever the workers do."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+
+import pytest
+import torch
+
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.types import Chunk
+from btr_tm.run.remote.chunk import ChunkFormat
+from btr_tm.run.remote.processes import ProcessCollector
+
+from .fakes import FLOATS, RACE, FirstWeight, Game, net
+
+FORMAT = ChunkFormat(decisions=5, cars=3, image_shape=(1, 2, 2), floats=FLOATS)
+
+
+@pytest.fixture
+def start():
+    begun: list[ProcessCollector] = []
+
+    def build(game: Game, workers: int = 2, **options) -> tuple[ProcessCollector, FirstWeight, Clock]:
+        clock, policy = Clock(), FirstWeight(net())
+        collector = ProcessCollector(game, FORMAT, policy.net, clock, workers, **options)
+        begun.append(collector)
+        return collector, policy, clock
+
+    yield build
+    for collector in begun:
+        collector.close()
+
+
+class Book:
+    """Checks the stream of every car: each decision of a life comes once, in order."""
+
+    def __init__(self) -> None:
+        self.next: dict[tuple[int, int, int], int] = {}
+        self.frames = 0
+
+    def enter(self, chunk: Chunk) -> None:
+        self.frames += chunk.frames
+        for step in chunk.transitions:
+            for row, floats in enumerate(step.obs.floats.tolist()):
+                worker, life, car, count = (int(x) for x in floats)
+                assert chunk.cars.start + row == worker * FORMAT.cars + car
+                assert count == self.next.get((worker, life, car), 0), (worker, life, car, count)
+                self.next[worker, life, car] = count + 1
+                assert step.reward[row] == count + 1
+                ended = (count + 1) % RACE == 0
+                assert bool(step.terminated[row]) == ended
+                assert step.next_obs.floats[row, 3] == (-(count + 1) if ended else count + 1)
+                assert step.next_potential[row] == (count + 1) / 2
+
+
+def collect(collector, policy, clock, book: Book, frames: int, seconds: float = 90.0) -> list[slice]:
+    lost, until = [], time.monotonic() + seconds
+    while book.frames < frames:
+        assert time.monotonic() < until, f"deadlock at {book.frames} frames"
+        chunk = collector.collect(policy)
+        book.enter(chunk)
+        clock.frames += chunk.frames
+        lost += chunk.lost
+    return lost
+
+
+def test_every_decision_of_every_car_arrives_once_and_in_order(start) -> None:
+    collector, policy, clock = start(Game())
+    book = Book()
+    assert collect(collector, policy, clock, book, 1500) == []
+    assert {worker for worker, _, _ in book.next} == {0, 1}
+    assert collector.counts.died == 0
+
+
+@pytest.mark.parametrize(("trouble", "count"), [("dies", "died"), ("raises", "died"), ("hangs", "hung")])
+def test_a_worker_that_fails_is_replaced_and_its_open_races_are_void(start, trouble, count) -> None:
+    collector, policy, clock = start(Game(trouble=trouble, after=12), stall_s=2.0)
+    book = Book()
+    until = time.monotonic() + 60
+    lost: list[slice] = []
+    while not lost and time.monotonic() < until:
+        lost += collect(collector, policy, clock, book, book.frames + 1)
+    assert lost == [slice(0, 3)]
+    while (0, 1, 0) not in book.next and time.monotonic() < until:
+        collect(collector, policy, clock, book, book.frames + 1)
+    assert getattr(collector.counts, count) == 1
+    assert book.next[0, 0, 0] == 10, "two whole chunks came before the failure in the third"
+    assert book.next[0, 1, 0] > 0, "the next life drives"
+
+
+def test_a_damaged_chunk_is_not_used(start) -> None:
+    collector, policy, clock = start(Game(), workers=1)
+    book = Book()
+    collect(collector, policy, clock, book, 30)
+    while not collector.seats[0].inbox:
+        collector._supervise()
+    damaged = collector.seats[0].inbox[0]
+    collector.seats[0].chunks.records[damaged.slot]["floats"][0, 0, 0] += 1
+    lost = collect(collector, policy, clock, book, book.frames + 60)
+    assert lost == [slice(0, 3)]
+    assert collector.counts.damaged == 1
+
+
+def test_weights_reach_the_workers_whole_and_with_their_version(start) -> None:
+    collector, policy, clock = start(Game())
+    book, seen = Book(), set()
+    for update in range(1, 40):
+        clock.updates = update
+        torch.nn.init.constant_(policy.net.weight, float(update))
+        chunk = collector.collect(policy)
+        book.enter(chunk)
+        seen |= {int(action) for step in chunk.transitions for action in step.action}
+        assert all(action <= update for action in seen)
+    assert len(seen) > 2
+
+
+def test_chunks_driven_with_old_weights_are_dropped_and_counted(start) -> None:
+    collector, policy, clock = start(Game(), workers=1, slots=3, stale_versions=3)
+    while not collector.collect(policy).frames:
+        pass
+    time.sleep(0.5)  # the two slots that are not lent fill up
+    for clock.updates in range(1, 8):
+        collector._publish(policy)
+    chunks = [collector.collect(policy) for _ in range(2)]
+    assert [chunk.frames for chunk in chunks] == [0, 0]
+    assert [chunk.cut for chunk in chunks] == [[slice(0, 3)]] * 2
+    assert collector.counts.stale == 2
+
+
+def test_a_learner_that_does_not_collect_holds_the_workers_back(start) -> None:
+    collector, policy, clock = start(Game(), workers=1, slots=2)
+    book = Book()
+    collect(collector, policy, clock, book, 15)
+    time.sleep(1.0)
+    collector._take_back()
+    collector._supervise()
+    assert len(collector.seats[0].inbox) <= 2
+    collect(collector, policy, clock, book, 150)
+
+
+def test_nothing_is_left_after_close(start) -> None:
+    collector, policy, clock = start(Game())
+    collect(collector, policy, clock, Book(), 30)
+    names = [collector.board.name, collector.pulse.name, *(seat.chunks.name for seat in collector.seats)]
+    pids = [seat.process.pid for seat in collector.seats]
+    collector.close()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not [name for name in names if glob.glob(f"/dev/shm/{name.lstrip('/')}")]
+
+
+def test_workers_that_cannot_even_start_stop_the_run_with_their_reason(start) -> None:
+    collector, policy, clock = start(Unbuildable(), workers=1)
+    with pytest.raises(UserError, match="no such game"):
+        collect(collector, policy, clock, Book(), 1)
+
+
+class Unbuildable(Game):
+    def __call__(self, worker: int, life: int):
+        raise RuntimeError("no such game")
