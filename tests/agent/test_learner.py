@@ -10,17 +10,22 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
+from btr_tm.agent.scaling import DynamicScaling
 from btr_tm.agent.target_sync import HardSync
+from btr_tm.core.block import of_action
 from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
-from btr_tm.losses.quantile import draw_taus
+from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
+from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
 from btr_tm.metrics.catalog import CATALOG
+from btr_tm.nets.linear import Noisy
 from btr_tm.target.greedy import DoubleDqn, Max
 from btr_tm.target.munchausen import Munchausen
 
-from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
+from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
 from .helpers import ADAM, learner
 
+PER_SAMPLE = ALL_ON | {"linear": Noisy(draw="sample")}
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
 
 
@@ -214,3 +219,93 @@ def test_gradient_norm_is_clipped_but_reported_unclipped() -> None:
 def test_an_odd_number_of_mirrored_fractions_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match="got taus=5"):
         learner(network(**ALL_OFF), symmetric_taus=True, taus=5)
+
+
+@pytest.mark.parametrize("self_loss", [NoSelfLoss, NormalisedSelfLoss])
+@pytest.mark.parametrize("parts", [ALL_ON, PER_SAMPLE], ids=["one draw", "noise per sample"])
+def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_loss) -> None:
+    """The running means see the whole batch at once, the noise of a sample is the same in any part."""
+    results = []
+    for micro_batch in (10, 3):
+        one = learner(network(**parts), self_loss=self_loss, micro_batch=micro_batch, kappa=0.005)
+        updates = [one.update(random_batch(10, seed)).metrics["loss"] for seed in range(3)]
+        means = [value.clone() for value in one.self_loss.state_dict().values()]
+        results.append([*updates, one.step.gradient.clone(), *means])
+    for whole, in_parts in zip(*results, strict=True):
+        torch.testing.assert_close(in_parts, whole, atol=1e-5, rtol=2e-3)
+
+
+def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
+    """Over several updates: the logged sum is that of a slow loop over the samples."""
+    options = {"self_loss": NormalisedSelfLoss, "loss_reduction": "sum", "kappa": 0.005}
+    one = learner(network(**ALL_OFF), target=DoubleDqn(), **options)
+    width_mean = clamped_mean = 0.01
+    for seed in range(4):
+        batch = random_batch(6, seed)
+        state = one.generator.get_state()
+        taus, target_taus = draw_taus(6, 4, one.generator), draw_taus(6, 4, one.generator)
+        one.generator.set_state(state)
+        with torch.no_grad():
+            prediction = of_action(one.online(batch.obs, taus), batch.action)
+            target = one.target(one.nets, batch, prediction, target_taus)
+        loss, width = (
+            quantile_huber(pairwise_td(of, target).double(), at.double(), 0.005)
+            for of, at in ((prediction, taus), (target, target_taus))
+        )
+        widths = width.sqrt().tolist()
+        width_mean = 0.99 * width_mean + 0.01 * sum(widths) / 6
+        clamped = [max(each, width_mean / 4) for each in widths]
+        clamped_mean = 0.99 * clamped_mean + 0.01 * sum(clamped) / 6
+        rows = zip(batch.weight.tolist(), loss.tolist(), clamped, strict=True)
+        expected = sum(weight * each * clamped_mean / wide for weight, each, wide in rows)
+        assert one.update(batch).metrics["loss"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("self_loss", [NoSelfLoss, NormalisedSelfLoss])
+@pytest.mark.parametrize("parts", [ALL_ON, PER_SAMPLE], ids=["one draw", "noise per sample"])
+def test_evaluating_a_held_out_batch_changes_no_later_update(parts, self_loss) -> None:
+    results = []
+    for evaluations in (0, 2):
+        one = learner(network(**parts), self_loss=self_loss)
+        for seed in range(3):
+            one.policy.act(observations(4), explore=True)
+            one.update(random_batch(6, seed))
+            for held_out in range(evaluations):
+                metrics = one.evaluate(random_batch(9, 50 + held_out))
+                assert {f"test/{name}" for name in metrics} <= set(CATALOG)
+                assert all(value.shape == () and value.isfinite() for value in metrics.values())
+        results.append(torch.cat([parameters(one.online), parameters(one.target_net)]))
+    assert torch.equal(*results)
+
+
+def test_the_loss_of_a_held_out_batch_is_what_learning_from_it_would_show() -> None:
+    one = learner(network(**ALL_ON), noise=ShareWithActing())
+    one.online.reset_noise(torch.Generator().manual_seed(3))
+    batch = random_batch(6)
+    shown = one.evaluate(batch)["loss"]
+    one.noise = lambda *_: None  # no redraw before the update either
+    one.online.power_iteration = lambda: None
+    torch.testing.assert_close(one.update(batch).metrics["loss"], shown)
+
+
+def test_saved_and_loaded_self_loss_goes_on_bit_for_bit(tmp_path) -> None:
+    one, other = (learner(network(**PER_SAMPLE), self_loss=NormalisedSelfLoss) for _ in range(2))
+    for seed in range(3):
+        one.update(random_batch(6, seed))
+    torch.save(one.state_dict(), tmp_path / "learner.pt")
+    other.load_state_dict(torch.load(tmp_path / "learner.pt", weights_only=True))
+    for seed in range(3, 6):
+        first, second = one.update(random_batch(6, seed)), other.update(random_batch(6, seed))
+        assert torch.equal(first.metrics["loss"], second.metrics["loss"])
+    assert torch.equal(parameters(one.online), parameters(other.online))
+
+
+def test_updates_with_every_option_never_wait_for_the_device() -> None:
+    one = learner(
+        network(**PER_SAMPLE, precision="fp16"), optimizer=torch.optim.SGD, self_loss=NormalisedSelfLoss,
+        scaling=DynamicScaling, clip_value=1.0, symmetric_taus=True, micro_batch=2,
+    )  # fmt: skip
+    with NoHostSync():
+        one.policy.act(random_batch(4).obs, explore=True)
+        one.update(random_batch(4))
+        one.evaluate(random_batch(4))

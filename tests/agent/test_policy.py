@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
 from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.exploration.noise import Noisy, NoisyEpsilon
+from btr_tm.losses.quantile import draw_taus
+from btr_tm.nets.linear import Noisy as NoisyHead
 
 from ..nets.helpers import ALL_ON, network, observations
 
@@ -74,3 +78,30 @@ def test_a_policy_of_blocks_decides_for_every_slot() -> None:
     decision = driver.act(observations(64), explore=True)
     assert decision.action.shape == (64, 5)
     assert torch.equal(decision.greedy, (decision.action == decision.q.argmax(-1)).all(1))
+
+
+def test_mirrored_fractions_reach_the_acting_draw() -> None:
+    driver, obs = policy(Noisy(), **ALL_ON), observations(3)
+    mirrored = IqnPolicy(network(**ALL_ON), Noisy(), Clock(), torch.Generator().manual_seed(0), 4, True)
+    for each, symmetric in ((driver, False), (mirrored, True)):
+        q = each.act(obs, explore=True).q
+        expected = torch.Generator().manual_seed(0)
+        each.net.reset_noise(expected, 3)
+        taus = draw_taus(3, 4, expected, symmetric)
+        assert torch.equal(q, each.net(obs, taus).mean(1).detach())
+
+
+def test_an_odd_number_of_mirrored_acting_fractions_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UserError, match="^expected an even number [^.]*taus_act=5; add one$"):
+        IqnPolicy(network(), Noisy(), Clock(), torch.Generator(), 5, True)
+
+
+def test_with_noise_per_sample_each_car_acts_with_noise_of_its_own() -> None:
+    driver = policy(Noisy(), **(ALL_ON | {"linear": NoisyHead(draw="sample")}))
+    one = observations(1)
+    obs = type(one)(*(leaf.expand(5, *leaf.shape[1:]) for leaf in one))
+    driver.act(obs, explore=True)
+    noise, _ = driver.net.head.advantage[0]._drawn
+    assert noise.shape[0] == 5 and not torch.equal(noise[0], noise[1])
+    silent = driver.act(obs, explore=False).q
+    assert torch.equal(silent[0], silent[4])

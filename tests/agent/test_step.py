@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -91,3 +92,63 @@ def test_frozen_parameters_stay_outside() -> None:
     backward(net, 1.0, 0)
     step(0.1)
     assert torch.equal(net[0].weight, frozen)
+
+
+def test_clipping_by_norm_then_by_value_gives_the_worked_numbers() -> None:
+    net = nn.Linear(3, 1, bias=False)
+    step = GuardedStep(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0, clip_value=3.0)
+    before = net.weight.detach().clone()
+    step.gradient.copy_(torch.tensor([-6.0, 8.0, 24.0]))
+    assert step(1.0).item() == pytest.approx(26.0)
+    moved = (before - net.weight).detach()[0]  # by value first would leave (-3, 3, 3)
+    torch.testing.assert_close(moved, torch.tensor([-2.30769, 3.0, 3.0]), atol=1e-5, rtol=0.0)
+
+
+def test_clipping_equals_torchs_two_functions_in_linesights_order() -> None:
+    net, twin = small_net(), small_net()
+    step = GuardedStep(net, partial(torch.optim.SGD, lr=1.0), clip_norm=2.0, clip_value=0.3)
+    backward(net, 10.0, 0)
+    backward(twin, 10.0, 0)
+    step(1.0)
+    nn.utils.clip_grad_norm_(twin.parameters(), 2.0)
+    nn.utils.clip_grad_value_(twin.parameters(), 0.3)
+    expected = torch.cat([parameter.grad.flatten() for parameter in twin.parameters()])
+    torch.testing.assert_close(step.gradient, expected)
+    assert (expected.abs() == 0.3).any()
+
+
+def slow_adam(m, v, t, rate, eps):
+    """Kingma and Ba 2015, algorithm 1."""
+    return rate * (m / (1 - 0.9**t)) / (math.sqrt(v / (1 - 0.999**t)) + eps)
+
+
+def slow_radam(m, v, t, rate, eps):
+    """Liu et al. 2020, algorithm 2, with epsilon beside the root as torch has it."""
+    longest = 2 / (1 - 0.999) - 1
+    length = longest - 2 * t * 0.999**t / (1 - 0.999**t)
+    mean = m / (1 - 0.9**t)
+    if length <= 5:
+        return rate * mean
+    rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    return rate * mean * math.sqrt(rectified) * math.sqrt(1 - 0.999**t) / (math.sqrt(v) + eps)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "slow", "eps"),
+    [(torch.optim.Adam, slow_adam, 1.953125e-5), (torch.optim.RAdam, slow_radam, 1e-4)],
+)
+def test_optimizers_with_decoupled_decay_equal_their_closed_form(optimizer, slow, eps) -> None:
+    net = nn.Linear(4, 1, bias=False).double()
+    step = GuardedStep(net, partial(optimizer, eps=eps), clip_norm=1e9, weight_decay_ratio=0.1)
+    values = net.weight.detach()[0].tolist()
+    m, v = [0.0] * 4, [0.0] * 4
+    generator = torch.Generator().manual_seed(0)
+    for t in range(1, 13):
+        rate = 0.05 / t
+        gradient = 1e-3 * torch.randn(4, generator=generator, dtype=torch.float64)
+        step.gradient.copy_(gradient)
+        step(rate)
+        for i, g in enumerate(gradient.tolist()):
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g * g
+            values[i] = (values[i] - slow(m[i], v[i], t, rate, eps)) * (1 - 0.1 * rate)
+    torch.testing.assert_close(net.weight.detach()[0], torch.tensor(values, dtype=torch.float64))

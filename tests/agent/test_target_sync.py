@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from btr_tm.agent.target_sync import HardSync, SoftSync, target_copy
+from btr_tm.core.errors import UserError
 
 from ..nets.helpers import ALL_ON, network, observations
 
@@ -64,3 +67,52 @@ def test_soft_sync_keeps_the_spectral_norm_of_the_target_at_one() -> None:
     for update in range(150):
         SoftSync(tau=0.1)(online, target, update)
     assert largest_sigma_error(target) < 1e-2
+
+
+def named(net):
+    return dict(net.named_parameters()) | dict(net.named_buffers())
+
+
+def is_noise(name: str) -> bool:
+    return name.endswith(("noise_in", "noise_out"))
+
+
+def is_vector(name: str) -> bool:
+    return "left_" in name or "right_" in name
+
+
+@pytest.mark.parametrize("buffers", ["follow", "own"])
+def test_hard_sync_copies_all_but_the_noise_a_target_owns(buffers) -> None:
+    online, target = moved_pair()
+    target.reset_noise(torch.Generator().manual_seed(4))
+    before = {name: value.clone() for name, value in named(target).items()}
+    HardSync(1, buffers)(online, target, 1)
+    for name, value in named(online).items():
+        source = before[name] if buffers == "own" and is_noise(name) else value
+        assert torch.equal(named(target)[name], source), name
+
+
+@pytest.mark.parametrize("buffers", ["follow", "own"])
+def test_soft_sync_mixes_every_buffer_or_leaves_them_to_power_iteration(buffers) -> None:
+    online, target = moved_pair()
+    target.reset_noise(torch.Generator().manual_seed(4))
+    before = {name: value.clone() for name, value in named(target).items()}
+    SoftSync(0.25, buffers=buffers)(online, target, 1)
+    expected = target_copy(target)  # what a slow loop makes of the old values
+    parameters = dict(expected.named_parameters())
+    for name, value in named(expected).items():
+        moves = name in parameters or buffers == "follow"
+        share = 0.25 if moves else 0.0
+        value.copy_(before[name] + share * (named(online)[name].detach() - before[name]))
+    expected.power_iteration()
+    for name, value in named(expected).items():
+        torch.testing.assert_close(named(target)[name], value, atol=1e-6, rtol=1e-5, msg=name)
+        moved = not torch.equal(named(target)[name], before[name])
+        assert moved or not (is_vector(name) or (buffers == "follow" and is_noise(name))), name
+        assert not (moved and buffers == "own" and is_noise(name)), name
+
+
+@pytest.mark.parametrize("sync", [partial(HardSync, every_updates=0), partial(SoftSync, tau=0.0)])
+def test_a_sync_that_never_moves_is_refused_in_one_sentence(sync) -> None:
+    with pytest.raises(UserError, match="^expected [^.]*, got 0"):
+        sync()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.losses.quantile import draw_taus, fixed_taus, pairwise_td, quantile_huber
+from btr_tm.core.errors import UserError
+from btr_tm.losses.quantile import draw_taus, fixed_taus, pairwise_td, quantile_huber, refuse_odd
 
 
 def slow_quantile_huber(prediction, target, taus, kappa):
@@ -90,3 +91,22 @@ def test_quantile_regression_recovers_a_known_distribution() -> None:
         quantile_huber(td, taus[None], kappa=0.01).sum().backward()
         optimizer.step()
     torch.testing.assert_close(quantiles.detach(), -torch.log(1 - taus), atol=0.08, rtol=0.0)
+
+
+def test_symmetric_taus_follow_linesights_law_draw_by_draw() -> None:
+    """Block k of the first half is (k + U) / n, block n / 2 + k is 1 minus block k."""
+    rows, count = 5, 6
+    taus = draw_taus(rows, count, torch.Generator().manual_seed(3), symmetric=True)
+    draws = torch.rand(rows, count // 2, generator=torch.Generator().manual_seed(3))
+    for row in range(rows):
+        for k in range(count // 2):
+            low = (k + draws[row, k].item()) / count
+            assert taus[row, k].item() == pytest.approx(low)
+            assert taus[row, count // 2 + k].item() == pytest.approx(1 - low)
+
+
+def test_an_odd_number_of_mirrored_fractions_is_refused_and_of_others_is_not() -> None:
+    with pytest.raises(UserError, match="got taus=3"):
+        refuse_odd("taus", 3, symmetric=True)
+    refuse_odd("taus", 3, symmetric=False)
+    refuse_odd("taus", 4, symmetric=True)

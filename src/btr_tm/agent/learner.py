@@ -106,13 +106,14 @@ class Learner:
         state = self.generator.get_state()
         errors = self.batch_loss.measure(batch)
         self.generator.set_state(state)
-        return {"loss_test": self.batch_loss.reduce(batch, errors)}
+        return {"loss": self.batch_loss.reduce(batch, errors)}
 
     def _metrics(self, batch: Batch, errors: Errors, grad_norm: Tensor, rate: float) -> dict[str, Tensor]:
         best_two = by_slot(errors.q).topk(2, dim=2).values  # (B, K, 2)
         return {
             "loss": self.batch_loss.reduce(batch, errors),
             "grad_norm": grad_norm,
+            "grad_clipped": (grad_norm > self.step.clip_norm).float(),
             "q_mean": of_action(errors.q, batch.action).mean(),
             "q_max": best_two[..., 0].sum(1).mean(),
             "action_gap": (best_two[..., 0] - best_two[..., 1]).mean(),
