@@ -159,7 +159,7 @@ _ALL = (
     ),
     # learning
     Metric("learner/loss", "loss", "mean", "quantile Huber loss of the batch", "Training/loss"),
-    Metric("test/loss", "loss", "mean", "the same of batches that are never learnt from", "Training/loss_test"),
+    Metric("test/loss", "loss", "mean", "loss of batches that are never learnt from", "Training/loss_test"),
     Metric("learner/grad_norm", "norm", "mean", "global gradient norm before clipping"),
     Metric("learner/grad_clipped", "share", "mean", "share of updates whose gradient norm was clipped"),
     Metric("learner/q_mean", "reward", "mean", "mean online Q of the actions in the batch"),

@@ -91,7 +91,7 @@ AGENT = (
     _priority("q98", "98 % quantile", "c98"),
     _priority("max", "largest", "max"),
     Metric("replay/priority_p99_p50", "ratio", "last", "99 % quantile of the priorities over their median"),
-    Metric("replay/priority_new", "1", "last", "priority that new transitions get: the largest ever seen"),
+    Metric("replay/priority_new", "1", "last", "priority that the next transition gets"),
     Metric("replay/weight_min", "1", "last", "smallest importance weight over the largest, of all held"),
     # the greedy policy on the probe batch
     Metric("policy/churn", "share", "last", "probe states whose best action one update changed"),

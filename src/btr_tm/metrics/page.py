@@ -32,6 +32,7 @@ HEADINGS = {
     "eval": "Evaluation: no exploration, once from the canonical start and from seeded starts",
     "canonical": "The canonical race of the latest evaluation, as the published runs look at it",
     "learner": "Updates",
+    "test": "Batches that are set aside for tests",
     "settings": "Settings and schedules at the row's frame",
     "replay": "Replay memory; priorities only with `replay=prioritized`",
     "policy": "The greedy policy on the probe",

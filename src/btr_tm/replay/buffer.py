@@ -12,7 +12,7 @@ from torch import Tensor
 from btr_tm.core.block import Block
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Memory
-from btr_tm.core.types import Batch, States, Step, Transition
+from btr_tm.core.types import Batch, Obs, States, Step, Transition
 from btr_tm.replay.archive import Archive, Manifest, prune
 from btr_tm.replay.finish import Finish, StoreFinish
 from btr_tm.replay.gamma_at import AtSampling, GammaAt
@@ -126,6 +126,19 @@ class Replay:
         floats = self._horizon.stamp(obs.floats, answer.clock + number)
         action = self.ring.rows["action"][slot].long()
         return Step(obs._replace(floats=floats), action, answer.powers[:, number])
+
+    def draw_states(self, count: int, generator: torch.Generator) -> tuple[Obs, Tensor]:
+        """`count` stored observations, drawn uniformly by `generator`, and the actions taken there.
+
+        As the driver saw them, whatever clock the horizon gives samples.
+        """
+        slot = self.ring.train.draw(count, generator)
+        return self.ring.observe(slot), self.ring.rows["action"][slot].long()
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """How full the memory is, and the health of its priorities; a host sync."""
+        capacity = float(self._memory(self._clock.frames).capacity)
+        return {"size": float(len(self)), "capacity": capacity, **self._sampler.measure()}
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
         """Absolute errors `priority` (B,) of the batch that came with `index` (B,)."""

@@ -19,7 +19,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.run.checkpoint import write_atomic
 
 # May differ between two sittings of one run: budget, cadences, and what does not touch the mathematics.
-MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "device", "threads")
+MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
 MAY_CHANGE_BELOW = ("logger", "hydra")
 PACKAGES = ("torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "wandb", "matplotlib", "av", "rich")
 

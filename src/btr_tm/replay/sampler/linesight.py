@@ -9,6 +9,7 @@ from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.replay.ring import Ring, Written
+from btr_tm.replay.sampler.health import health
 from btr_tm.replay.sampler.sampler import Drawn, new_leaves
 from btr_tm.replay.sumtree import SumTree
 
@@ -69,6 +70,11 @@ class LinesightPrioritized:
         leaf = (error + self._epsilon) ** self._alpha
         self._tree.set(index, torch.where(self._tree.leaves[index] > 0, leaf, 0.0))
         self._waiting -= FORGOTTEN * (index < self._ring.slots).sum()
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """Figures on the priorities of what is held; a host sync."""
+        new = torch.where(self._average.isnan(), FIRST, RATIO * self._average)
+        return health(self._tree.leaves, new, self._beta)
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant, Schedule
 from btr_tm.replay.ring import Ring, Written
+from btr_tm.replay.sampler.health import health
 from btr_tm.replay.sampler.sampler import Drawn, new_leaves
 from btr_tm.replay.sumtree import SumTree
 
@@ -65,6 +66,10 @@ class Prioritized:
         leaf = torch.where(alive, (error + self._epsilon) ** self._alpha, 0.0)
         self._largest.copy_(torch.maximum(self._largest, leaf.max()))
         self._tree.set(index, leaf)
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """Figures on the priorities of what is held; a host sync."""
+        return health(self._tree.leaves, self._largest, self._is_exponent(self._clock.frames))
 
     @property
     def state(self) -> dict[str, Tensor]:
