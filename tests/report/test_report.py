@@ -94,6 +94,49 @@ def test_delay_holds_no_keys():
     assert redrive.per_tick(torch.tensor([4, 0]), 2, 3).tolist() == [NO_KEYS] * 3 + [4, 4, 0, 0]
 
 
+def test_blocks_are_pressed_slot_by_slot():
+    blocks = torch.tensor([[4, 0, 1], [2, 2, 5]])
+    assert redrive.per_tick(blocks, 3, 2).tolist() == [NO_KEYS] * 2 + [4, 0, 1, 2, 2, 5]
+    q = torch.arange(12.0).view(2, 3, 2)
+    assert torch.equal(redrive.values_per_tick(q, 3), q.view(6, 2))
+    single = torch.arange(4.0).view(2, 2)
+    assert redrive.values_per_tick(single, 2).tolist() == [[0, 1], [0, 1], [2, 3], [2, 3]]
+
+
+class TickWeaver(Weaver):
+    """Steers within blocks of four actions."""
+
+    def act(self, obs, explore):
+        self.step += 1
+        cars = len(obs.floats)
+        row = torch.tensor([0, 1, 1, 0]) if self.step % 20 == 3 else torch.tensor([0, 0, 2, 0])
+        action = (row if self.step % 20 in (3, 7) else 0 * row).expand(cars, 4)
+        return Decision(action, torch.ones(cars, dtype=torch.bool), torch.rand(cars, 4, 12))
+
+
+def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, films):
+    def env(cars):
+        parts = {"action_offsets_ms": (0, 10, 20, 30), "action_delay_ticks": 3, "start_pool": 8}
+        return SimVectorEnv(track, Features(), ProgressReward(), cars, (0, 0), **parts)
+
+    evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
+    figures = evaluator.run(TickWeaver())
+    best = evaluator.best
+    assert best.finished and best.actions.shape[1:] == (4,) and best.q.shape[1:] == (4, 12)
+    assert figures["q_mean"] == pytest.approx(2.0, abs=0.05)  # four slots of 0.5
+    (tmp_path / "record.jsonl").touch()
+    said = []
+    made = RaceReport("title", track, 4, 3).make(best, tmp_path, said.append)
+    assert said == [] and made["best_race_s"] == best.time_ms / 1000
+    file = InputsFile.read(made["inputs"])
+    assert file.time_ms == best.time_ms and redrive.redrive(track, file.actions).time_ms == best.time_ms
+    runs = file.actions.unique_consecutive(return_counts=True)
+    assert {int(n) for action, n in zip(*runs, strict=True) if action in (1, 2)} == {1, 2}  # ticks held
+    poses, actions, times, q = films[0]
+    assert times.diff().unique().tolist() == [40.0] and q.shape[1:] == (12,)
+    assert torch.equal(q, best.q[: len(q), 0])
+
+
 def test_report_writes_every_file_and_names_it(track, tmp_path, films):
     record = JsonlSink(tmp_path / "record.jsonl")
     for row in rows():
