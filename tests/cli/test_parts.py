@@ -30,7 +30,7 @@ def choices(group: str) -> list[str]:
 def seen(parts: Parts, layout: FloatLayout | None = None) -> SimpleNamespace:
     """What a network asks of an environment."""
     return SimpleNamespace(
-        image_shape=(1, *parts.image_size), layout=layout or FloatLayout.full(), actions=12
+        image_shape=(1, *parts.image_size), layout=layout or FloatLayout.full(), actions=12, block=()
     )
 
 
@@ -77,9 +77,8 @@ def test_every_choice_builds(group: str) -> None:
         more = ["head=plain"] if choice == "epsilon_boltzmann" else extra.get(group, [])
         built = parts(*more, f"{group}={choice}")
         if group == "schedule":
-            values = [
-                make(node)(10**7) for node in built.values["schedule"].values() if isinstance(node, dict)
-            ]
+            nodes = built.values["schedule"] | {"memory": None}
+            values = [make(node)(10**7) for node in nodes.values() if isinstance(node, dict)]
             assert len(values) == 4 and all(value >= 0 for value in values), choice
         else:
             assert callable(partial(built.values[group])), choice
@@ -100,7 +99,8 @@ def test_every_appearance_builds(choice: str, numbers: int) -> None:
 @pytest.mark.parametrize("choice", choices("replay"))
 def test_every_replay_builds(choice: str) -> None:
     built = parts("profile=smoke", f"replay={choice}")
-    env = SimpleNamespace(num_envs=4, image_shape=(1, 8, 8), layout=FloatLayout.generic(3))
+    layout = FloatLayout.generic(3)
+    env = SimpleNamespace(num_envs=4, image_shape=(1, 8, 8), layout=layout, block=(), decision_ms=50)
     assert len(built.replay(env)) == 0
 
 

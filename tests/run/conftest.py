@@ -137,6 +137,7 @@ class FakeLearner:
         self.optimizer = torch.optim.Adam([self.weight], lr=0.1)
         self.policy = FakePolicy(self.weight, seed)
         self.poison_at = -1
+        self.extra_uses = 0
         self.updates = 0
 
     def update(self, batch) -> Update:

@@ -28,7 +28,7 @@ def _signs(values: dict[str, Any]) -> Iterator[str]:
     least["convention.n_step"] = (values["convention"]["n_step"], True)
     least["seed"] = (values["seed"], False)
     for name, (value, positive) in least.items():
-        if not isinstance(value, str) and (value < 0 or (positive and value == 0)):
+        if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
             yield f"expected {'a positive' if positive else 'no negative'} {name}, got {value}; raise it"
 
 

@@ -11,16 +11,19 @@ from typing import Any
 import torch
 
 from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.probe import Probe, ProbedLearner
 from btr_tm.cli import contradictions, validate
 from btr_tm.cli.build import make, make_with_known, partial
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import generator
 from btr_tm.nets.iqn import IQN
+from btr_tm.run.canonical import Canonical, RollingMean
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
 
 CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
+UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where something is set aside for them
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class Parts:
         """A vector environment with `cars` cars; `parts` replace values of the node."""
         known = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size}
         if self.simulated:
-            known |= {"track": self.track}
+            known |= {"track": self.track, "clock": self.clock}
             known |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
         return make_with_known(self.values["env"], **(known | parts))
 
@@ -97,6 +100,7 @@ class Parts:
             image_shape=env.image_shape,
             layout=env.layout,
             actions=env.actions,
+            block=env.block,
             encoder=partial(self.values["encoder"]),
             head=partial(self.values["head"]),
             generator=generator(self.seed, "weights"),
@@ -124,13 +128,23 @@ class Parts:
             ),
         )
 
+    def probed(self, learner: Any, replay: Any) -> ProbedLearner:
+        """`learner`, looked at now and then on states of `replay`."""
+        profile = {"probe_states": 256, "probe_every": 0} | self.profile  # as in the schema
+        count, every, rows = (profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
+        probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
+        return ProbedLearner(learner, probe, self.clock)
+
     def replay(self, env: Any) -> Any:
         return make(
             self.values["replay"],
             cars=env.num_envs,
             image_shape=env.image_shape,
             floats=env.layout.size,
-            horizon=make(self.values["horizon"], clock=self.clock),
+            block=env.block,
+            states=make(self.values["target"]).states,
+            clock=self.clock,
+            horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
             device=self.device,
             generator=self.stream("replay"),
         )
@@ -140,9 +154,29 @@ class Parts:
         starts = self.profile["eval_starts"] if starts is None else starts
         if not self.simulated:
             return Evaluator(self.env, self.clock, starts)
-        length_m = self.track.finish_m - self.track.start_m
-        author_s = (self.track.author_time_ms or math.nan) / 1000
-        return Evaluator(self.env, self.clock, starts, length_m, author_s)
+        track, env = self.track, self.env(1 + starts)
+        canonical = Canonical(
+            RollingMean(self.values["convention"].get("rolling_start", "first")),
+            track.medals_ms,
+            [at_m - track.start_m for at_m in track.checkpoints_m],
+            env.decision_ms / 1000,
+        )
+        length_m = track.finish_m - track.start_m
+        author_s = (track.author_time_ms or math.nan) / 1000
+        return Evaluator(lambda cars: env, self.clock, starts, length_m, author_s, canonical)
 
     def plan(self) -> Plan:
-        return Plan(**{name: self.profile[name] for name in ("total_frames", "batch_size", *CADENCES)})
+        profile = self.profile
+        split: Any = validate.resolve(self.values["replay"]["split"]["_target_"])
+        train_share = split.train_share
+        memory = make(self.values["schedule"]["memory"])
+        credit = make_with_known(
+            self.values["credit"],
+            frames_per_update=profile["frames_per_update"],
+            warmup_frames=memory(0).start_learning,
+            memory=memory,
+            batch_size=profile["batch_size"],
+            train_share=train_share,
+        )
+        known = {name: profile[name] for name in ("total_frames", "batch_size", *CADENCES)}
+        return Plan(**known, credit=credit, test_every=UPDATES_PER_TEST if train_share < 1 else 0)

@@ -37,6 +37,7 @@ class Profile:
     precision: Literal["fp32", "bf16", "fp16"]
     compile: Literal["eager", "compiled"]
     # Younger than the shipped driver, whose stored configuration lacks them:
+    memory: list[Any] | None = None  # [frame, transitions held, transitions with which learning starts] steps
     probe_states: int = 256  # stored states on which the network is looked at
     probe_every: int = 0  # frames between two looks
 
@@ -64,6 +65,16 @@ class Convention:
     munchausen_clip_on: Literal["tau_log_pi", "log_pi"]
     munchausen_log_pi_from: Literal["online", "target"]
     # Younger than the shipped driver, whose stored configuration lacks them:
+    truncated_discount: Literal["steps", "n"] = "steps"
+    gamma_at: Literal["sampling", "insertion"] = "sampling"
+    gamma_speed: Literal["unscaled", "scaled"] = "unscaled"
+    finish: Literal["stored", "dropped"] = "stored"
+    test_split: Literal["none", "contiguous", "per_transition"] = "none"
+    credit: Literal["frames", "uses"] = "frames"
+    priority: Literal["btr", "linesight"] = "btr"
+    priority_alpha: float = 0.2
+    is_exponent: float = 0.2
+    importance: Literal["constant", "annealed"] = "constant"
     munchausen_nstep: Literal["first", "all"] = "first"
     max_over: Literal["mean", "quantile"] = "mean"
     exploration_draw: Literal["per_action", "per_block"] = "per_action"
@@ -91,13 +102,14 @@ class Convention:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Values that change while frames are driven; each of the four is a node with a class."""
+    """Values that change while frames are driven, each a node with a class; `speed` stretches the frames."""
 
     learning_rate: dict[str, Any]
     gamma: dict[str, Any]
     epsilon: dict[str, Any]
     epsilon_boltzmann: dict[str, Any]
     speed: float = 1.0
+    memory: dict[str, Any] | None = None  # the shipped driver's configuration lacks it
 
 
 @dataclass(frozen=True)
@@ -128,3 +140,4 @@ class Settings:
     collector: dict[str, Any]
     logger: dict[str, Any]
     alternatives: dict[str, Any]
+    credit: dict[str, Any] | None = None  # the shipped driver's configuration lacks it

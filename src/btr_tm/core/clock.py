@@ -49,27 +49,41 @@ class Every:
 
 
 class Credit:
-    """Learning that driving has paid for: one update per `frames_per_update` frames, none for the warm-up."""
+    """Learning that driving has paid for: one update per `frames_per_update` frames, none for the warm-up.
 
-    def __init__(self, frames_per_update: float, warmup_frames: int = 0) -> None:
-        assert frames_per_update > 0, frames_per_update
-        self.frames_per_update = frames_per_update
+    `train_share` is the share of frames that is trained on; the others pay for nothing. What a learner is
+    granted beyond that, in `uses` of transitions, buys updates of `batch_size` uses.
+    """
+
+    def __init__(
+        self, frames_per_update: float, warmup_frames: int = 0, batch_size: int = 1, train_share: float = 1.0
+    ) -> None:
+        assert frames_per_update > 0 and 0 < train_share <= 1, (frames_per_update, train_share)
+        self.frames_per_update = frames_per_update / train_share
+        self.batch_size = batch_size
         self.seen = warmup_frames
+        self.granted = 0.0  # uses
         self.unspent = 0.0  # frames
 
-    def due(self, frames: int) -> int:
-        """Whole updates earned up to `frames` and not handed out yet; the rest is kept."""
+    def due(self, frames: int, uses: float = 0) -> int:
+        """Whole updates earned up to `frames` and not handed out yet; the rest is kept.
+
+        `uses` are all that were ever granted.
+        """
         self.unspent += max(0, frames - self.seen)
+        self.unspent += (uses - self.granted) / self.batch_size * self.frames_per_update
+        self.granted = uses
         self.seen = max(frames, self.seen)
         updates = int(self.unspent // self.frames_per_update)
         self.unspent -= updates * self.frames_per_update
         return updates
 
     def state_dict(self) -> dict[str, float]:
-        return {"seen": self.seen, "unspent": self.unspent}
+        return {"seen": self.seen, "unspent": self.unspent, "granted": self.granted}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         self.seen, self.unspent = int(state["seen"]), float(state["unspent"])
+        self.granted = float(state["granted"])
 
 
 class UseCredit:
@@ -95,14 +109,14 @@ class UseCredit:
         self.size = 0.0  # transitions in the replay
         self.earned = self.spent = 0.0  # uses
 
-    def due(self, frames: int) -> int:
-        """Updates that are due after `frames` frames; they count as made."""
+    def due(self, frames: int, uses: float = 0) -> int:
+        """Updates due after `frames` frames and with `uses` granted besides; they count as made."""
         capacity, start_learning = self.memory(self.seen)
         added = self.train_share * max(0, frames - self.seen)
         self.seen = max(frames, self.seen)
         self.size = min(self.size + added, capacity)
         self.earned += self.uses * added
-        balance = self.earned - self.uses * start_learning - self.spent
+        balance = self.earned + uses - self.uses * start_learning - self.spent
         if self.size < start_learning or balance < 0:
             return 0
         slow = capacity > SLOW_ABOVE and self.size < capacity

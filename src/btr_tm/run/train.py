@@ -34,7 +34,7 @@ def train(
         clock.frames += chunk.frames
         for races in chunk.races:
             meter.add("race", race_metrics(races))
-        for _ in range(plan.updates_due(clock.frames)):
+        for _ in range(plan.updates_due(clock.frames, learner.extra_uses)):
             with watch("replay"):
                 batch = replay.sample(plan.batch_size)
             with watch("learning"):
@@ -43,6 +43,9 @@ def train(
                 replay.update_priorities(batch.index, update.priority)
             meter.add("learner", update.metrics)  # stays on the device
             clock.updates += 1
+            if plan.test(clock.updates):
+                with watch("learning"):
+                    meter.add("test", learner.evaluate(replay.sample_test(plan.batch_size)))
         if plan.eval(clock.frames):
             with watch("evaluation"):
                 meter.add("eval", evaluator.run(learner.policy))
