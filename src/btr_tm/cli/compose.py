@@ -9,6 +9,7 @@ import torch
 from btr_tm.cli import overrides as typed
 from btr_tm.cli.build import make, make_with_known
 from btr_tm.cli.composition import Composition
+from btr_tm.cli.gauges import gauges, pace
 from btr_tm.cli.parts import Parts, checked, device_of
 from btr_tm.core.seeding import seed_globals
 from btr_tm.report.summary import CurveReport, RaceReport
@@ -32,7 +33,8 @@ def build(job: Composition) -> Run:
     parts = Parts(values, device)
     env = parts.env(parts.profile["cars"])
     policy, replay = parts.policy(env), parts.replay(env)
-    learner, evaluator, plan = parts.learner(policy), parts.evaluator(), parts.plan()
+    learner = parts.probed(parts.learner(policy), replay)
+    evaluator, plan = parts.evaluator(), parts.plan()
     recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
     manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
     title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
@@ -45,7 +47,9 @@ def build(job: Composition) -> Run:
         clock=parts.clock,
         plan=plan,
         sinks=_sinks(job, parts, manifest),
-        report=_report(title, parts),
+        report=_report(title, parts, env),
+        gauges=gauges(parts, learner, replay),
+        pace=pace(parts, env),
         title=title,
         facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
         next_command=f"python -m btr_tm.{'watch' if parts.simulated else 'evaluate'} {job.folder.as_posix()}",
@@ -72,11 +76,10 @@ def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
     }
 
 
-def _report(title: str, parts: Parts) -> Report:
+def _report(title: str, parts: Parts, env: Any) -> Report:
     if not parts.simulated:
         return CurveReport(title)
-    env = parts.values["env"]
-    return RaceReport(title, parts.track, env["ticks_per_action"], env["action_delay_ticks"])
+    return RaceReport(title, parts.track, env.decision_ticks, parts.values["env"]["action_delay_ticks"])
 
 
 def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:
