@@ -66,6 +66,13 @@ class ChunkFormat:
         }
         return Layout(fields | {name: field(rows, dtype) for name, dtype in RACES.items()})
 
+    def fits(self, arrays: Arrays) -> bool:
+        """Whether `arrays` are those of such a chunk."""
+        fields = self.layout.fields
+        return set(arrays) == set(fields) and all(
+            (array.shape, array.dtype) == tuple(fields[name]) for name, array in arrays.items()
+        )
+
     def pack(self, transitions: list[Transition], races: list[Races], into: Arrays) -> None:
         """Write T transitions and race states; finals only where a race ended, the rest stays stale."""
         for row, (step, race) in enumerate(zip(transitions, races, strict=True)):
