@@ -22,6 +22,10 @@ class Exploration(Protocol):
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]: ...
 
+    def measure(self, frames: int) -> dict[str, float]:
+        """Its scheduled values after `frames` frames, by name."""
+        ...
+
 
 class IqnPolicy:
     """Acts on the mean over `act_taus` quantiles of `net`, which it shares with the learner.

@@ -97,6 +97,7 @@ NOTES = """\
 | `Race/*_blind_*`, `RL/*_blind_*` | a run drives the track it learns on: every race is `trained` |
 | `Gradients/by_layer/*/{L2_q3,L2_d9,L2_max,Linf_median,Linf_q3,Linf_d9}` | one probed update has no distribution |
 | `cumul_number_single_memories_used_next_target_network_update` | targets follow after a number of updates |
+| `RL/epsilon`, `RL/*epsilon_boltzmann` where noise explores alone | they are logged there without having an effect |
 | text `times_summary` | the console and `summary.json` say it |
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from btr_tm.metrics.catalog import CATALOG
+from btr_tm.metrics.catalog import find
 
 
 def clock_text(seconds: float) -> str:
@@ -31,7 +31,8 @@ def _text(name: str, value: Any) -> str:
         return "--"
     if name in ("wall_s", "cpu_s"):
         return clock_text(value)
-    unit = CATALOG[name].unit if name in CATALOG else ""
+    known = find(name)
+    unit = known.unit if known else ""
     if unit == "share":
         return f"{value:.0%}"
     if isinstance(value, float):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from btr_tm.core.errors import UserError
-from btr_tm.metrics.catalog import CATALOG
+from btr_tm.metrics.catalog import CATALOG, find
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.stats import Interval, area_under, common_window, mean_interval, stratified_bootstrap
 from btr_tm.report.arms import Arm, Seed, author_time_s
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 def compare(arms: Sequence[Arm], metrics: Sequence[str], axis: str) -> Comparison:
     """Measure the arms; the first of the metrics gives the areas."""
     for name in metrics:
-        if name not in CATALOG:
+        if find(name) is None:
             known = ", ".join(key for key in CATALOG if key.startswith("eval/"))
             raise UserError(f"expected a metric of the catalogue, got {name!r}; for example {known}")
     window = shared_window([seed for arm in arms for seed in arm.seeds], metrics[0], axis)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from btr_tm.metrics.catalog import CATALOG
+from btr_tm.metrics import catalog
 from btr_tm.report.arms import Arm
 from btr_tm.report.compare import Comparison
 from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, frames_text, save, style
@@ -57,7 +57,7 @@ def colour(number: int) -> str:
 
 def draw_panel(axes: Axes, comparison: Comparison, name: str) -> None:
     """Every arm in one metric."""
-    metric = CATALOG[name]
+    metric = catalog.metric(name)
     for i, arm in enumerate(comparison.arms):
         draw_arm(axes, arm, name, comparison, colour(i))
     style(axes, metric.unit)
