@@ -13,17 +13,18 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 INTRODUCTION = """\
 # Metrics
 
-Made from the catalogue in `src/btr_tm/metrics` by `make docs`; a test holds the two together. A metric that is not
-in the catalogue cannot be logged.
+Made from the catalogue in `src/btr_tm/metrics` by `make docs`; a test holds the two together. A metric that
+is not in the catalogue cannot be logged.
 
-A row is written every `profile.log_every` frames: one line of `record.jsonl`, and one point per metric in W&B and
-TensorBoard. *From samples* says what becomes of the samples that came since the row before; `now` is a figure of the
-moment. What has no value at a row is absent from it. `x.{tensor}` stands for a metric per tensor, layer or action.
+A row is written every `profile.log_every` frames: one line of `record.jsonl`, and one point per metric in
+W&B and TensorBoard. *From samples* says what becomes of the samples that came since the row before; `now`
+is a figure of the moment. What has no value at a row is absent from it. `x.{tensor}` stands for a metric
+per tensor, layer or action.
 
-The last column is the name under which the published TrackMania runs (Linesight and its descendants) log the same
-figure. `logger=tensorboard` writes every metric under both names, `{track}` replaced by the track's name, the step
-being the number of frames. Runs here log one row for many races, so a published name that has a point per race there
-has their mean, or the latest evaluation, here.
+The last column is the name under which the published TrackMania runs (Linesight and its descendants) log
+the same figure. `logger=tensorboard` writes every metric under both names, `{track}` replaced by the
+track's name, the step being the number of frames. Runs here log one row for many races, so a published name
+that has a point per race there has their mean, or the latest evaluation, here.
 """
 
 HEADINGS = {
@@ -49,42 +50,44 @@ HEADINGS = {
 PROBE = """\
 ## The probe
 
-`profile.probe_states` stored states are drawn once, when learning begins, and kept for the whole run, checkpoints
-included. Every `profile.probe_every` frames (0: never) one update is measured on them: the network before it and
-after it, copied, without noise, at a common grid of 32 fractions. With common fractions and no noise nothing but the
-update can change an action, so that the null of `policy/churn` (two looks without an update between them) is 0.
-BTR's code redraws the fractions for either look, which adds changes of its own: `policy/churn_redrawn` and its null.
-The probe has its own random generator; a run learns the same with it and without it, bit for bit.
+`profile.probe_states` stored states are drawn once, when learning begins, and kept for the whole run,
+checkpoints included. Every `profile.probe_every` frames (0: never) one update is measured on them: the
+network before it and after it, copied, without noise, at a common grid of 32 fractions. With common
+fractions and no noise nothing but the update can change an action, so that the null of `policy/churn` (two
+looks without an update between them) is 0. BTR's code redraws the fractions for either look, which adds
+changes of its own: `policy/churn_redrawn` and its null. The probe has its own random generator; a run
+learns the same with it and without it, bit for bit.
 
-Dormant units are counted as by Sokar et al. (2023, arXiv:2302.12902): the mean absolute activation of a unit (of a
-channel in feature maps) over that of its layer. Layers are all activations outside and inside residual blocks;
-`{part}` is the part of the network: `encoder`, `float_head`, `fusion` (the embedding of fractions) or `head`. A
-leaky ReLU is never 0, so its units are dormant at 0 only if they are dead altogether. Ranks are those of what the
-last layers read, mean over fractions: srank as by Kumar et al. (2021, arXiv:2010.14498), effective rank as by Roy
-and Vetterli (2007). BTR's code counts dormant units from signed means before the activation and skips noisy layers;
-its figures are not comparable.
+Dormant units are counted as by Sokar et al. (2023, arXiv:2302.12902): the mean absolute activation of a
+unit (of a channel in feature maps) over that of its layer. Layers are all activations outside and inside
+residual blocks; `{part}` is the part of the network: `encoder`, `float_head`, `fusion` (the embedding of
+fractions) or `head`. A leaky ReLU is never 0, so its units are dormant at 0 only if they are dead
+altogether. Ranks are those of what the last layers read, mean over fractions: srank as by Kumar et al.
+(2021, arXiv:2010.14498), effective rank as by Roy and Vetterli (2007). BTR's code counts dormant units from
+signed means before the activation and skips noisy layers; its figures are not comparable.
 """
 
 NOTES = """\
 ## Where a published name says a little less, or more
 
-- `Training/loss` is the mean over the batch or its sum, as `convention.loss_reduction` says; the published runs
-  log sums.
+- `Training/loss` is the mean over the batch or its sum, as `convention.loss_reduction` says; the published
+  runs log sums.
 - `Race/*_race_time_*` counts an unfinished race as 300 s, whatever `profile.race_ms` is.
-- `Race/eval_race_time_robust_*`: a race counts if it is below 1.02 times the rolling mean. In the published runs
-  that mean begins at 300 s and takes about 60 finishes to come down, until which every finish counts
+- `Race/eval_race_time_robust_*`: a race counts if it is below 1.02 times the rolling mean. In the published
+  runs that mean begins at 300 s and takes about 60 finishes to come down, until which every finish counts
   (`convention.rolling_start=unfinished`). By default it begins with the first finish.
-- `eval_ratio_*`: author and gold times are those of the track file; gold, silver and bronze are made of the author
-  time as the game's editor proposes them.
-- `Gradients/norm_*` equals `Gradients/norm_before_clip_*`, as in the published runs, where both are taken before
-  clipping.
+- `eval_ratio_*`: author and gold times are those of the track file; gold, silver and bronze are made of the
+  author time as the game's editor proposes them.
+- `Gradients/norm_*` equals `Gradients/norm_before_clip_*`, as in the published runs, where both are taken
+  before clipping.
 - `Gradients/by_layer/*`: of the one update that was probed, not a distribution over updates.
-- `IQN/quantile_std_action_*`: mean over the probe states, not the first state of one race. With blocks of actions
-  the actions of all slots are counted through.
+- `IQN/quantile_std_action_*`: mean over the probe states, not the first state of one race. With blocks of
+  actions the actions of all slots are counted through.
 - `Network/*/L2`: a root mean square, as there.
-- `cumul_number_single_memories_used` counts transitions; the published counter runs four times as fast while a
-  large replay fills. `cumul_number_target_network_updates` counts in updates.
-- `Performance/learner_percentage_waiting_for_workers`: with one process the learner waits while cars are driven.
+- `cumul_number_single_memories_used` counts transitions; the published counter runs four times as fast
+  while a large replay fills. `cumul_number_target_network_updates` counts in updates.
+- `Performance/learner_percentage_waiting_for_workers`: with one process the learner waits while cars are
+  driven.
 - Layers and tensors have the names of our modules.
 
 ## Published names that are not written
@@ -95,9 +98,9 @@ NOTES = """\
 | `Performance/tmi_protection_cutoff` | there is no game that could hang |
 | `Performance/learner_percentage_testing` | included in `time/learning_share` |
 | `Race/*_blind_*`, `RL/*_blind_*` | a run drives the track it learns on: every race is `trained` |
-| `Gradients/by_layer/*/{L2_q3,L2_d9,L2_max,Linf_median,Linf_q3,Linf_d9}` | one probed update has no distribution |
+| `Gradients/by_layer/*/` the other statistics | one probed update has no distribution |
 | `cumul_number_single_memories_used_next_target_network_update` | targets follow after a number of updates |
-| `RL/epsilon`, `RL/*epsilon_boltzmann` where noise explores alone | they are logged there without having an effect |
+| `RL/epsilon`, `RL/*epsilon_boltzmann` where noise explores alone | there they have no effect |
 | text `times_summary` | the console and `summary.json` say it |
 """
 
