@@ -74,6 +74,18 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         (["profile.eval_starts=-1"], "expected no negative profile.eval_starts"),
         (["convention.n_step=0"], "expected a positive convention.n_step"),
         (["seed=-1"], "expected no negative seed"),
+        (["env.action_offsets_ms=[0,10,30]"], r"without a hole, got \[0, 10, 30\]"),
+        (
+            ["convention.symmetric_taus=true", "profile.taus=5"],
+            "expected an even profile.taus, .* got 5; add one",
+        ),
+        (
+            ["schedule.epsilon.points=[[1000,0.5],[2000,0.1]]"],
+            r"schedule\.epsilon: expected a schedule whose first point is at frame 0",
+        ),
+        (["schedule.learning_rate.points=[0.1]"], r"schedule\.learning_rate: expected schedule points like"),
+        (["convention.neoslide_bonus=[[5,0]]"], r"reward\.bonuses\.neoslide: .* first point is at frame 0"),
+        (["profile.memory=[[10,100,50]]"], r"schedule\.memory"),
     ],
 )
 def test_contradictory_choices_are_one_sentence(overrides: list[str], sentence: str) -> None:

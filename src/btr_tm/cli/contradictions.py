@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from btr_tm.cli.build import partial
 from btr_tm.core.errors import UserError
+from btr_tm.race import actions
 
 MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
 
 
 def refuse(values: dict[str, Any]) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (_signs, _noise, _horizon, _gymnasium, _sizes)
+    checks = (_signs, _noise, _horizon, _gymnasium, _sizes, _schedules, _blocks)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
         raise UserError(sentence)
 
@@ -30,6 +32,27 @@ def _signs(values: dict[str, Any]) -> Iterator[str]:
     for name, (value, positive) in least.items():
         if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
             yield f"expected {'a positive' if positive else 'no negative'} {name}, got {value}; raise it"
+
+
+def _schedules(values: dict[str, Any]) -> Iterator[str]:
+    """Points that a schedule cannot read, found before a run or a sweep starts."""
+    bonuses = values["reward"].get("bonuses", {})
+    nodes = {f"schedule.{name}": node for name, node in values["schedule"].items()}
+    nodes |= {f"reward.bonuses.{name}": node for name, node in bonuses.items()}
+    for name, node in nodes.items():
+        try:
+            if isinstance(node, dict) and "_target_" in node:
+                partial(node)()
+        except UserError as error:
+            yield f"{name}: {error}"
+
+
+def _blocks(values: dict[str, Any]) -> Iterator[str]:
+    """Actions of a decision that leave out a tick."""
+    try:
+        actions.block(values["env"].get("action_offsets_ms", [0]))
+    except UserError as error:
+        yield str(error)
 
 
 def _noise(values: dict[str, Any]) -> Iterator[str]:
@@ -74,6 +97,8 @@ def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
 
 def _sizes(values: dict[str, Any]) -> Iterator[str]:
     profile = values["profile"]
+    if values["convention"]["symmetric_taus"] and profile["taus"] % 2:
+        yield f"expected an even profile.taus, half of them mirrored, got {profile['taus']}; add one"
     if profile["batch_size"] % profile["micro_batch"]:
         yield (
             f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "
