@@ -1,0 +1,1 @@
+"""Reads configurations of the published TrackMania runs and writes them as experiments of ours."""

@@ -1,0 +1,98 @@
+"""What an imported configuration comes to while its keys are read one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from btr_tm.core.errors import UserError
+
+Kind = Literal["unknown", "unsupported", "no effect"]
+SHOWN = 60  # characters of a value
+
+
+class Left(NamedTuple):
+    """A key that is not in the result, and why."""
+
+    path: str
+    value: Any
+    kind: Kind
+    reason: str
+
+    def __str__(self) -> str:
+        text = str(self.value)
+        text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        return f"{self.path}: {text} ({self.reason})"
+
+
+@dataclass
+class Draft:
+    """Values by group and dotted key, flags that together name choices, and keys left over."""
+
+    leaves: dict[str, Any]
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    flags: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
+    mapped: int = 0
+
+    def set(self, group: str, key: str, value: Any) -> None:
+        self.values.setdefault(group, {})[key] = value
+
+    def flag(self, name: str, default: Any = False) -> Any:
+        return self.flags.get(name, default)
+
+
+# Says why a key is left over, if it is.
+Rule = Callable[[Draft, str, Any], tuple[Kind, str] | None]
+
+
+def into(group: str, key: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule:
+    """The value is that of `key` in `group`, after `convert`."""
+
+    def rule(draft: Draft, path: str, value: Any) -> None:
+        draft.set(group, key, converted(path, value, convert))
+
+    return rule
+
+
+def flag(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule:
+    """The value decides about choices, together with others."""
+
+    def rule(draft: Draft, path: str, value: Any) -> None:
+        draft.flags[name] = converted(path, value, convert)
+
+    return rule
+
+
+def always(*expected: Any) -> Rule:
+    """There is no choice here; another value than the first of `expected` cannot be had."""
+
+    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+        if value in expected:
+            return None
+        return "unsupported", f"always {expected[0]} here"
+
+    return rule
+
+
+def idle(reason: str) -> Rule:
+    """The key says nothing about what is learnt here."""
+    return lambda draft, path, value: ("no effect", reason)
+
+
+def absent(reason: str) -> Rule:
+    """Nothing here corresponds, which matters unless it is switched off."""
+
+    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+        return None if value in (None, False, "", 0) or value == {} else ("unsupported", reason)
+
+    return rule
+
+
+def converted(path: str, value: Any, convert: Callable[[Any], Any]) -> Any:
+    try:
+        return convert(value)
+    except (TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:
+        raise UserError(f"cannot read {path}: {value!r} ({error}); correct it in the file") from error

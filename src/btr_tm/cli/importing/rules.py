@@ -1,0 +1,82 @@
+"""Rules for keys that need more than a place to go to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from btr_tm.cli.importing.draft import Draft, Kind, Left, Rule, converted
+from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.schedule import Exponential, Linear
+
+MAPS = ("short_name", "map_path", "reference_line_path", "is_exploration", "fill_buffer", "repeat")
+
+
+def schedule(group: str, key: str, kind: type[Linear | Exponential]) -> Rule:
+    """Points [frames, value], checked by the schedule they are for."""
+
+    def rule(draft: Draft, path: str, value: Any) -> None:
+        points = converted(path, value, lambda rows: [[int(frame), float(number)] for frame, number in rows])
+        try:
+            kind(points)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+        draft.set(group, key, points)
+
+    return rule
+
+
+def memory(draft: Draft, path: str, value: Any) -> None:
+    """Rows [frames, [capacity, start]]."""
+    rows = converted(
+        path, value, lambda rows: [[int(at), int(size), int(start)] for at, (size, start) in rows]
+    )
+    if not rows or rows[0][0] != 0:
+        raise UserError(f"expected {path} with a first row at frame 0, got {value}; add it")
+    draft.set("profile", "memory", rows)
+    draft.set("profile", "replay_capacity", max(size for _, size, _ in rows))
+    draft.set("profile", "warmup_frames", rows[0][2])
+
+
+def algorithm(draft: Draft, path: str, value: Any) -> None:
+    if value != "iqn":
+        raise UserError(f"expected {path} iqn, got {value!r}; other algorithms are not built yet")
+
+
+def sigma0(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    return None if value == 0.5 else ("unsupported", f"0.5 here; type head.linear.sigma0={value} for a run")
+
+
+def maps(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    """The one track of all entries; the rest of an entry says which races explore."""
+    entries = converted(path, value, lambda entries: [dict(entry) for entry in entries])
+    for number, entry in enumerate(entries):
+        for key in entry.keys() - set(MAPS):
+            draft.left.append(Left(f"{path}[{number}].{key}", entry[key], "unknown", "not a key of an entry"))
+    names = {str(entry.get("short_name", "")).lower() for entry in entries}
+    if names == {"a01"}:
+        draft.choices["track"] = "a01"
+        return "no effect", "track=a01; every training race explores, evaluation has races of its own"
+    return (
+        "unsupported",
+        f"no track of ours: {', '.join(sorted(names))}; make a reference line for track=line",
+    )
+
+
+def keys_of_actions(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    from btr_tm.race.actions import KEYS, TABLE
+
+    rows = converted(path, value, lambda rows: [[bool(row[key]) for key in KEYS] for row in rows])
+    return None if rows == TABLE.bool().tolist() else ("unsupported", "always the 12 published ones here")
+
+
+def line_statistics(which: str) -> Rule:
+    """`which` is mean or std; the published table is built in."""
+
+    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+        layout = FloatLayout.full()
+        ours = getattr(layout, which)[layout["line_points"]]
+        theirs = converted(path, value, lambda numbers: tuple(float(number) for number in numbers))
+        return None if theirs == ours else ("unsupported", "always the published table here")
+
+    return rule

@@ -1,0 +1,71 @@
+"""Reads a published configuration into leaves: dotted paths and their values."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from btr_tm.cli.sentences import suggest
+from btr_tm.core.errors import UserError
+
+SECTIONS = (
+    "environment", "neural_network", "nn", "training", "memory", "exploration", "rewards", "btr",
+    "map_cycle", "performance", "inputs", "state_normalization", "ppo",
+)  # fmt: skip
+# Which CNN keys the published loader takes from btr: where nn.vis.cnn lacks them.
+CNN_KEYS = (
+    "use_impala_cnn", "impala_model_size", "use_adaptive_maxpool", "adaptive_maxpool_size",
+    "use_spectral_norm",
+)  # fmt: skip
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The leaves of a file, `nn.vis.cnn` filled from `btr`; raises UserError for what is no such file."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"expected a readable file, got {path} ({error}); check the path") from error
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise UserError(f"expected YAML in {path}, got what cannot be read ({place}); correct it") from error
+    return leaves_of(content, path.name)
+
+
+def leaves_of(content: Any, name: str) -> dict[str, Any]:
+    """As `read`, of parsed content."""
+    if not isinstance(content, Mapping):
+        raise UserError(f"expected sections and keys in {name}, got {type(content).__name__}; see its layout")
+    for section, value in content.items():
+        if section not in SECTIONS:
+            raise UserError(
+                f"unknown section '{section}' in {name}{suggest(str(section), SECTIONS)}; remove or rename it"
+            )
+        if value is not None and not isinstance(value, Mapping):
+            raise UserError(f"expected keys in section '{section}' of {name}, got {value!r}; correct it")
+    if "nn" in content and "neural_network" in content:
+        raise UserError(f"expected nn or neural_network in {name}, got both; remove one")
+    return dict(_leaves(_filled(content)))
+
+
+def _filled(content: Mapping[str, Any]) -> dict[str, Any]:
+    """With the CNN keys of `btr` moved to `nn.vis.cnn`, unless they stand there already."""
+    filled: dict[str, Any] = copy.deepcopy(dict(content))
+    btr, vis = filled.get("btr") or {}, (filled.get("nn") or {}).get("vis") or {}
+    cnn = (vis.pop("cnn", None) or {}) if isinstance(vis, dict) else {}
+    if not isinstance(cnn, Mapping):
+        raise UserError(f"expected keys in nn.vis.cnn, got {cnn!r}; correct it")
+    moved = {key: btr.pop(key) for key in CNN_KEYS if key in btr and key not in cnn}
+    return filled | {"nn.vis.cnn": dict(cnn) | moved}  # in one place, whichever layout it was
+
+
+def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        place = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, place)
+        elif path or value:  # not an empty section
+            yield place, value

@@ -1,0 +1,91 @@
+"""Writes a draft as files of conf/: an experiment of choices, and a file per group that differs from ours.
+
+So the composition rules hold: `profile=smoke` or `target=ddqn` behind an imported experiment wins.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from btr_tm.cli.importing.draft import Draft, Kind
+from btr_tm.cli.validate import resolve
+
+# What the published runs have in common; imported values are deltas from it.
+BASE = {
+    "preset": "btr_seed",
+    "profile": "a01",
+    "env": "sim_from_start",
+    "obs": "full",
+    "reward": "linesight",
+    "exploration": "auto",
+    "horizon": "mini_race",
+    "optimizer": "radam",
+    "schedule": "linesight",
+}
+GLOBAL = ("preset", "experiment")  # groups whose files hold more than their own node
+LABEL: dict[Kind, str] = {"unknown": "unknown", "unsupported": "unsupported", "no effect": "no effect"}
+
+
+def files(draft: Draft, name: str, source: str, base: Mapping[str, Any]) -> dict[str, str]:
+    """Text by group, the experiment first; `base` are the resolved values of the choices in BASE."""
+    deltas = {group: _delta(group, values, base) for group, values in draft.values.items()}
+    own = {group for group in BASE if deltas.get(group)}
+    chosen = BASE | dict.fromkeys(own, name) | draft.choices
+    lines = ["# @package _global_", f"# Imported from {source}. {heading(draft)}"]
+    lines += [f"#   {left.kind}: {left}" for left in draft.left]
+    lines += ["defaults:", *(f"  - override /{group}: {choice}" for group, choice in chosen.items()), ""]
+    texts = {"experiment": "\n".join(lines) + f"\nname: {name}\n" + _dumped(deltas.get("experiment", {}))}
+    for group in sorted(own):
+        package = "# @package _global_\n" if group in GLOBAL else ""
+        head = f"{package}# Imported from {source}.\ndefaults:\n  - {BASE[group]}\n  - _self_\n\n"
+        texts[group] = head + _dumped(deltas[group])
+    return texts
+
+
+def heading(draft: Draft) -> str:
+    """How many keys went where."""
+    counts = {kind: sum(left.kind == kind for left in draft.left) for kind in LABEL}
+    return (
+        f"{draft.mapped} keys taken over, {counts['no effect']} without effect here, "
+        f"{counts['unsupported']} unsupported, {counts['unknown']} unknown"
+    )
+
+
+def _delta(group: str, values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values that differ from `base`."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        if _present(base if group in GLOBAL else base[group], parents, last) == value:
+            continue
+        node = nested
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return nested
+
+
+def _present(node: Any, parents: list[str], key: str) -> Any:
+    """The value in a configuration, or else the default of the class it configures."""
+    for parent in parents:
+        node = node[parent]
+    if key in node or "_target_" not in node:
+        return node.get(key)
+    return inspect.signature(resolve(node["_target_"])).parameters[key].default
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists on one line."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+
+
+def _dumped(values: Mapping[str, Any]) -> str:
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, width=200) if values else ""

@@ -1,0 +1,210 @@
+"""Published configurations become experiments that compose, and no key is dropped without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from btr_tm.cli.composition import Composition, compose_job
+from btr_tm.cli.import_yaml import main
+from btr_tm.cli.importing.source import leaves_of, read
+from btr_tm.cli.importing.translate import translate
+from btr_tm.cli.parts import checked
+from btr_tm.core.errors import UserError
+
+SAMPLES = Path(__file__).parent / "published"
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory) -> Path:
+    """A folder of configurations with both samples in it."""
+    folder = tmp_path_factory.mktemp("conf")
+    for sample in SAMPLES.glob("*.yaml"):
+        main([str(sample), "--out", str(folder / "experiment" / sample.name)])
+    return folder
+
+
+def job(folder: Path, *overrides: str) -> Composition:
+    return compose_job(overrides, str(folder))
+
+
+def left(content: dict[str, Any]) -> dict[str, str]:
+    return {each.path: each.kind for each in translate(leaves_of(content, "x.yaml")).left}
+
+
+def test_what_is_known_of_a_published_run_is_the_experiment_that_ships(imported: Path) -> None:
+    assert (
+        job(imported, "+experiment=older").fingerprint
+        == compose_job(["+experiment=a01_v4_2_btr"]).fingerprint
+    )
+
+
+def test_numbers_of_the_later_layout_arrive_where_they_count(imported: Path) -> None:
+    values = checked(job(imported, "+experiment=later").values)
+    convention, profile = values["convention"], values["profile"]
+    assert (profile["image_width"], profile["image_height"], profile["float_hidden"]) == (56, 48, 96)
+    assert (profile["head_hidden"], profile["cosines"], profile["taus"], profile["taus_act"]) == (
+        150,
+        32,
+        4,
+        16,
+    )
+    assert profile["batch_size"] == 640 and 640 % profile["micro_batch"] == 0
+    assert profile["frames_per_update"] == 40  # 640 / 16 uses
+    assert (convention["kappa"], convention["clip_norm"], convention["target_soft_every"]) == (0.01, 7, 3)
+    assert values["learner"]["target_sync"]["tau"] == 0.05
+    assert values["learner"]["reset"]["every_frames"] == 3_000_000
+    assert values["learner"]["reset"]["last_share"] == 0.5
+    assert values["learner"]["learning_rate"]["points"] == [[0, 0.002], [900000, 0.0001]]
+    assert (
+        values["schedule"]["gamma"]["speed"] == values["schedule"]["speed"] == 2
+    )  # the later loader scales it
+    assert values["env"]["action_offsets_ms"] == [0, 10, 20] and values["obs"]["previous_actions"] == 10
+    assert values["replay"]["sampler"]["alpha"] == 0.3
+    assert values["reward"]["per_ms"] == -0.002 and values["reward"]["speed_as_s"] == 0
+    assert values["reward"]["bonuses"]["close_to_line"]["points"] == [[0, -0.01]]
+    assert values["exploration"]["tau"] == 0.02
+
+
+def test_cnn_keys_that_are_missing_come_from_btr_and_those_that_are_not_win(imported: Path) -> None:
+    values = job(imported, "+experiment=later").values
+    assert values["encoder"]["body"] == {"_target_": "btr_tm.nets.encoder.impala.ImpalaBody", "model_size": 1}
+    assert values["encoder"]["norm"]["_target_"].endswith(".SpectralNorm")
+    assert values["encoder"]["pool"]["_target_"].endswith(".NoPool")
+
+
+def test_every_key_is_taken_over_or_listed_with_its_reason() -> None:
+    for sample in SAMPLES.glob("*.yaml"):
+        leaves, draft = read(sample), translate(read(sample))
+        outside = {each.path for each in draft.left}
+        assert draft.mapped + len(outside & leaves.keys()) == len(leaves)
+        assert all(each.reason for each in draft.left)
+
+
+def test_keys_without_a_counterpart_are_told_apart() -> None:
+    draft = translate(read(SAMPLES / "later.yaml"))
+    kinds = {each.path: each.kind for each in draft.left}
+    assert kinds == {
+        "nn.training.warm_restarts": "unknown",
+        "btr.noisy_schedule": "unknown",
+        "map_cycle.entries[0].weight": "unknown",
+        "nn.decoder.advantage.mlp.layers": "unsupported",
+        "training.pretrain_bc_heads_path": "unsupported",
+        "memory.prio_beta": "unsupported",
+        "btr.noisy_sigma0": "unsupported",
+        "map_cycle.entries": "unsupported",
+        "btr.impala_model_size": "no effect",
+        "ppo.clip_coef": "no effect",
+        "performance.running_speed": "no effect",
+    }
+
+
+def test_the_report_and_the_file_name_every_key_left_over(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "experiment" / "mine.yaml"
+    main([str(SAMPLES / "later.yaml"), "--out", str(out)])
+    shown, written = capsys.readouterr().out, out.read_text()
+    for each in translate(read(SAMPLES / "later.yaml")).left:
+        assert each.path in shown and each.path in written
+    assert shown.rstrip().endswith(f"python -m btr_tm --config-dir {tmp_path} +experiment=mine")
+
+
+def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -> None:
+    content = yaml.safe_load((imported / "experiment" / "older.yaml").read_text())
+    assert set(content) == {"defaults", "name"}
+    for change in (
+        ["profile=smoke"],
+        ["target=ddqn"],
+        ["preset=default"],
+        ["schedule=short"],
+        ["encoder=cnn"],
+    ):
+        checked(job(imported, "+experiment=older", *change).values)
+    small = job(imported, "+experiment=later", "profile=smoke").values
+    assert small["net"]["cosines"] == compose_job(["profile=smoke"]).values["net"]["cosines"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"trainig": {}}, "unknown section 'trainig' in x.yaml; did you mean 'training'"),
+        ({"training": [1]}, r"expected keys in section 'training' of x.yaml, got \[1\]"),
+        (["training"], "expected sections and keys in x.yaml, got list"),
+        ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "expected nn or neural_network"),
+        ({"training": {"algorithm": "ppo"}}, "expected training.algorithm iqn, got 'ppo'"),
+        ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
+        ({"training": {"batch_size": 0}}, "expected a positive training.batch_size, got 0"),
+        (
+            {"training": {"lr_schedule": [[100, 0.1]]}},
+            "training.lr_schedule: expected a schedule whose first",
+        ),
+        ({"training": {"lr_schedule": 0.1}}, "cannot read training.lr_schedule: 0.1"),
+        ({"memory": {"memory_size_schedule": [[5, [10, 5]]]}}, "with a first row at frame 0"),
+        ({"map_cycle": {"entries": [3]}}, "cannot read map_cycle.entries"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(content: Any, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        translate(leaves_of(content, "x.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("training: [", "expected YAML in .*, got what cannot be read"),
+        ("environment:\n  rl_action_offsets_ms: [0, 20]\n", "offset"),
+        (
+            "environment:\n  n_prev_actions_in_inputs: few\n",
+            "expected a whole number for 'obs.previous_actions'",
+        ),
+    ],
+)
+def test_what_does_not_work_leaves_one_sentence_and_no_file(
+    tmp_path: Path, capsys, text: str, sentence: str
+) -> None:
+    source, folder = tmp_path / "their.yaml", tmp_path / "mine"
+    source.write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        main([str(source), "--out", str(folder / "experiment" / "mine.yaml")])
+    with pytest.raises(UserError, match=sentence):
+        raise UserError(str(caught.value))
+    assert "\n" not in str(caught.value) and not folder.exists()
+
+
+def test_files_that_exist_and_names_that_ship_are_not_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "experiment" / "mine.yaml"
+    main([str(SAMPLES / "older.yaml"), "--out", str(out)])
+    with pytest.raises(SystemExit, match="add --overwrite"):
+        main([str(SAMPLES / "older.yaml"), "--out", str(out)])
+    main([str(SAMPLES / "older.yaml"), "--out", str(out), "--overwrite"])
+    for name in ("experiment/full.yaml", "experiment/a01_v2.yaml"):
+        with pytest.raises(SystemExit, match="which ships"):
+            main([str(SAMPLES / "older.yaml"), "--out", str(tmp_path / name)])
+    for name in ("mine.yaml", "experiment/my run.yaml"):
+        with pytest.raises(SystemExit, match="expected --out DIR/experiment/NAME.yaml"):
+            main([str(SAMPLES / "older.yaml"), "--out", str(tmp_path / name)])
+
+
+def test_the_published_tables_of_actions_and_line_points_are_recognised() -> None:
+    from btr_tm.core.floats import FloatLayout
+    from btr_tm.race.actions import KEYS, TABLE
+
+    layout = FloatLayout.full()
+    actions = [dict(zip(KEYS, row, strict=True)) for row in TABLE.bool().tolist()]
+    statistics = {
+        "waypoint_mean_40cp": list(layout.mean[layout["line_points"]]),
+        "waypoint_std_40cp": list(layout.std[layout["line_points"]]),
+    }
+    assert left({"inputs": {"actions": actions}, "state_normalization": statistics}) == {}
+    statistics["waypoint_std_40cp"] = [1.0] * 120
+    assert left({"inputs": {"actions": actions[::-1]}, "state_normalization": statistics}) == {
+        "inputs.actions": "unsupported",
+        "state_normalization.waypoint_std_40cp": "unsupported",
+    }
+
+
+def test_empty_sections_are_nothing() -> None:
+    assert left({"ppo": None, "btr": {}, "training": {"pretrain_encoder_path": None}}) == {}
