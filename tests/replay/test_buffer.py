@@ -25,7 +25,9 @@ def discounted(gamma: float = GAMMA) -> Discounted:
     return Discounted(lambda frames: gamma, Clock())
 
 
-def replay(capacity=40, cars=3, n_step=3, sampler=Uniform, horizon=None, cut=False, seed=0) -> Replay:
+def replay(
+    capacity=40, cars=3, n_step=3, sampler=Uniform, horizon=None, cut=False, seed=0, clock=None
+) -> Replay:
     return Replay(
         capacity=capacity,
         cars=cars,
@@ -37,6 +39,7 @@ def replay(capacity=40, cars=3, n_step=3, sampler=Uniform, horizon=None, cut=Fal
         device="cpu",
         generator=torch.Generator().manual_seed(seed),
         cut_at_non_greedy=cut,
+        clock=clock,
     )
 
 

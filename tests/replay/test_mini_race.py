@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.types import Transition
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.finish import DropFinish, StoreFinish
 from btr_tm.replay.horizon.mini_race import MiniRace
 from btr_tm.replay.horizon.segment import Segment
+from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import drive
+from .helpers import FLOATS, IMAGE, SlowReplay, drive, potential
+from .linesight import Filler, Stored, collate
 from .test_buffer import replay
 
 
@@ -17,8 +25,17 @@ def mini_race(gamma: float = 1.0, **options) -> MiniRace:
     return MiniRace(lambda frames: gamma, Clock(), **options)
 
 
-def test_law_of_the_clock() -> None:
-    """P(0) = 11/180, P(1..30) = 2/180 each, P(31..139) = 1/180 each; chi-square within 5 deviations."""
+def test_law_of_the_clock_counted() -> None:
+    """P(0) = 11/180, P(1..30) = 2/180 each, P(31..139) = 1/180 each, over all equally likely moments."""
+    horizon = mini_race()
+    first, last = horizon.moments
+    clock = horizon.clock_of(torch.arange(first, last + 1))
+    assert (first, last, len(clock)) == (-35, 144, 180)
+    assert torch.bincount(clock).tolist() == [11] + [2] * 30 + [1] * 109
+
+
+def test_every_moment_is_drawn_as_often() -> None:
+    """Chi-square of the law of the clock, within 5 deviations."""
     draws = 180_000
     clock = mini_race().draw(draws, torch.Generator().manual_seed(0))
     expected = torch.tensor([11.0] + [2.0] * 30 + [1.0] * 109) / 180 * draws
@@ -28,14 +45,90 @@ def test_law_of_the_clock() -> None:
     assert abs(chi_square - 139) < 5 * (2 * 139) ** 0.5
 
 
-def collate(t: int, cumulative: list[float], phi: float, next_phi: float, terminal_actions: float, g: float):
-    """Linesight's sampling-time rule for one transition with its stored cumulative rewards."""
-    n = len(cumulative)
-    n_used = n - max(0, t + n - 140)
-    terminal = n_used >= terminal_actions or t + n >= 140
-    discount = 0.0 if terminal else g**n_used
-    reward = cumulative[n_used - 1] + (0.0 if terminal else discount * next_phi) - phi
-    return reward, discount, float(t), float(t + n)
+@pytest.mark.parametrize(("decision_ms", "decisions"), [(50, 140), (30, 233), (70, 100), (100, 70)])
+def test_a_mini_race_lasts_seven_seconds_of_whole_decisions(decision_ms: int, decisions: int) -> None:
+    horizon = mini_race(decision_ms=decision_ms)
+    assert horizon.decisions == decisions
+    clock = horizon.draw(20_000, torch.Generator().manual_seed(0))
+    assert set(clock.tolist()) == set(range(decisions))
+
+
+def test_a_mini_race_shorter_than_its_oversampled_moments_is_refused() -> None:
+    assert mini_race(duration_ms=31 * 50).decisions == 31
+    with pytest.raises(UserError, match="at least 31 decisions of 50 ms, got 30 in 1500 ms"):
+        mini_race(duration_ms=1500)
+
+
+def finished_race(rewards: list[float]) -> list[Transition]:
+    """One car from its start to the finish, without potentials."""
+    drove = drive(len(rewards), 1, torch.Generator().manual_seed(0), 0, 0)
+    zero, last = torch.zeros(1), len(rewards) - 1
+    return [
+        t._replace(
+            reward=torch.tensor([rewards[i]]),
+            terminated=torch.tensor([i == last]),
+            potential=zero,
+            next_potential=zero,
+        )
+        for i, t in enumerate(drove)
+    ]
+
+
+def test_the_transition_into_the_finish_is_stored() -> None:
+    """Three decisions to the finish, worth 1, 2 and 4: returns end with the last, and nothing follows."""
+    fast = replay(horizon=mini_race(0.5), cars=1, capacity=20)
+    for t in finished_race([1.0, 2.0, 4.0]):
+        fast.add(t)
+    batch = fast.sample(600)
+    early = batch.obs.floats[:, 0] < 137
+    worth = {0: 1.0 + 0.5 * 2.0 + 0.25 * 4.0, 1: 2.0 + 0.5 * 4.0, 2: 4.0}
+    assert Counter(batch.obs.floats[early, 1].int().tolist()).keys() == worth.keys()
+    for frame, reward in worth.items():
+        at = early & (batch.obs.floats[:, 1] == frame)
+        assert set(batch.reward[at].tolist()) == {reward}
+        assert set((batch.next_obs.floats[at, 0] - batch.obs.floats[at, 0]).tolist()) == {3.0 - frame}
+    assert not batch.discount.any()
+
+
+def memories(slow: SlowReplay, filler: Filler, gamma: float) -> dict[int, Stored]:
+    """By number of their first frame, of all races that are over."""
+    found: dict[int, Stored] = {}
+    for rows in slow.rows:
+        race = []
+        for row in rows:
+            race.append(row)
+            if row.ended:
+                found |= {memory.frame: memory for memory in filler(race, gamma)}
+                race = []
+    return found
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("finish", [StoreFinish(), DropFinish()], ids=["stored", "dropped"])
+def test_batches_equal_the_memories_of_linesight(cut: bool, finish) -> None:
+    """Whole races through fill and collate, in float64; races end at the finish as often as by a cut-off."""
+    gamma, n, generator = 0.97, 3, torch.Generator().manual_seed(4)
+    options = {"cut_at_non_greedy": cut, "finish": finish}
+    fast = Replay(2000, 3, IMAGE, FLOATS, n, Uniform, mini_race(gamma), "cpu", generator, **options)
+    slow = SlowReplay(cars=3)
+    for t in drive(300, 3, torch.Generator().manual_seed(5), p_terminated=0.08, p_truncated=0.08):
+        fast.add(t)
+        slow.add(t)
+    known = memories(slow, Filler(n, cut, isinstance(finish, DropFinish)), gamma)
+    batch, seen = fast.sample(12_000), set()
+    for b in range(len(batch.index)):
+        frame, t = int(batch.obs.floats[b, 1]), int(batch.obs.floats[b, 0])
+        if frame not in known:
+            assert not any(row.ended for row in slow.rows[frame // 10_000] if row.frame >= frame)
+            continue
+        memory = known[frame]
+        phi, next_phi = potential(torch.tensor([frame, frame + memory.n])).tolist()
+        reward, discount, next_clock = collate(memory, t, phi, next_phi)
+        assert batch.reward[b].item() == pytest.approx(reward, abs=1e-5)
+        assert batch.discount[b].item() == pytest.approx(discount, abs=1e-6)
+        assert batch.next_obs.floats[b, 0] == next_clock
+        seen.add(frame)
+    assert seen == known.keys()
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.97])
@@ -44,6 +137,8 @@ def collate(t: int, cumulative: list[float], phi: float, next_phi: float, termin
 def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: int) -> None:
     rewards = torch.tensor([0.5, -1.0, 2.0])[:length]
     cumulative = (gamma ** torch.arange(length) * rewards).cumsum(0).tolist()
+    powers = [gamma ** (k + 1) for k in range(length)]
+    memory = Stored(0, length, cumulative, powers, length if terminated else float("inf"))
     clock = torch.arange(140)
     segment = Segment(
         rewards=torch.cat([rewards, torch.zeros(3 - length)]).expand(140, 3),
@@ -54,10 +149,10 @@ def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: 
         gamma=gamma,
         exponent=torch.full((140,), length),
     )
-    answer = mini_race(gamma).at(clock, segment)[:4]
-    terminal_actions = length if terminated else float("inf")
-    expected = [collate(int(t), cumulative, 0.3, -0.7, terminal_actions, gamma) for t in clock]
-    torch.testing.assert_close(torch.stack(answer[:4], 1), torch.tensor(expected))
+    answer = mini_race(gamma).at(clock, segment)
+    expected = torch.tensor([collate(memory, int(t), 0.3, -0.7) for t in clock])
+    torch.testing.assert_close(torch.stack([answer.reward, answer.discount, answer.next_clock], 1), expected)
+    assert torch.equal(answer.clock, clock.float())
 
 
 def test_both_observations_carry_the_clock_and_the_store_is_left_alone() -> None:

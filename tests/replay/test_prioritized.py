@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 import torch
 
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Linear
 from btr_tm.core.types import Transition
 from btr_tm.replay.sampler.prioritized import Prioritized
 
@@ -42,6 +44,21 @@ def test_worked_example(is_exponent: float, weights: tuple[float, ...]) -> None:
     expected = torch.tensor([0.01829199, 0.25238016, 0.28990862, 0.43941922])
     torch.testing.assert_close(share, expected, atol=1e-4, rtol=0)  # stratified: off by one draw at most
     torch.testing.assert_close(batch.weight, torch.tensor(weights)[batch.index])
+
+
+def test_the_importance_exponent_can_be_annealed() -> None:
+    """Schaul's beta: min(1, 0.4 + 0.6 frames / total), here of 1000 frames."""
+    clock = Clock()
+    sampler = partial(Prioritized, is_exponent=Linear([[0, 0.4], [1000, 1.0]]))
+    fast = replay(cars=1, capacity=20, sampler=sampler, clock=clock)
+    for t in one_race(4):
+        fast.add(t)
+    fast.update_priorities(torch.arange(4), torch.tensor([0.0, 0.5, 1.0, 8.0]))
+    known = {0: (1, 0.35001151, 0.33113109, 0.28038372), 1000: (1, 0.07247794, 0.06309572, 0.04162766)}
+    for frames, weights in (known | {5000: known[1000]}).items():
+        clock.frames = frames
+        batch = fast.sample(4000)
+        torch.testing.assert_close(batch.weight, torch.tensor(weights)[batch.index])
 
 
 def test_first_transitions_have_priority_one_and_later_ones_the_largest_seen() -> None:

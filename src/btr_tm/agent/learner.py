@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from btr_tm.agent.batch_loss import BatchLoss, Errors, Target
 from btr_tm.agent.noise import RedrawBoth
 from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.priority import summed_error
 from btr_tm.agent.reset import NoReset, Reset
 from btr_tm.agent.scaling import NoScaling, Scaling
 from btr_tm.agent.step import GuardedStep
@@ -30,7 +31,7 @@ class Update(NamedTuple):
     """What an update leaves behind, on the device."""
 
     metrics: dict[str, Tensor]  # scalars
-    priority: Tensor  # (B,) sum over predicted, mean over target quantiles of |td|
+    priority: Tensor  # (B,) how wrong each prediction was
 
 
 class Learner:
@@ -54,6 +55,7 @@ class Learner:
         reset: Reset = NoReset(),  # noqa: B008 (no state)
         self_loss: Callable[[torch.device], SelfLoss] = NoSelfLoss,
         scaling: Callable[[torch.device], Scaling] = lambda device: NoScaling(),
+        priority: Callable[[Errors, Tensor], Tensor] = summed_error,
         taus: int = 8,
         symmetric_taus: bool = False,
         kappa: float = 1.0,
@@ -73,7 +75,7 @@ class Learner:
             self.online, self.target_net, target, generator, self.self_loss, taus, symmetric_taus, kappa,
             loss_reduction, micro_batch,
         )  # fmt: skip
-        self.learning_rate, self.target = learning_rate, target
+        self.learning_rate, self.target, self.priority = learning_rate, target, priority
         self.target_sync, self.noise, self.reset = target_sync, noise, reset
         self.taus, self.clock, self.generator = taus, clock, generator
         self.updates = 0
@@ -95,7 +97,8 @@ class Learner:
         self.target_sync(self.online, self.target_net, self.updates)
         self.extra_uses += self.reset(self.online, self.clock.frames)
         metrics = self._metrics(batch, errors, grad_norm, rate)
-        return Update(metrics, torch.nan_to_num(errors.td_abs, nan=0.0, posinf=0.0))
+        priority = self.priority(errors, batch.action)
+        return Update(metrics, torch.nan_to_num(priority, nan=0.0, posinf=0.0))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Metrics of a batch that is not learnt from; no later update is any different for it.
