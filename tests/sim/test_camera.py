@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_map
 
 from btr_tm.sim import scene
 from btr_tm.sim.camera import Camera
+from btr_tm.sim.columns import SeenByComparing
 from btr_tm.sim.compile import load_track
 from btr_tm.sim.flat import oval_track, straight_track
 from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE
@@ -269,3 +270,10 @@ def test_a_picture_is_one_graph(camera, straight, park):
 
         compiled = torch.compile(shown, fullgraph=True, backend="eager")
         assert torch.equal(compiled(drawn), shown(drawn))
+
+
+def test_both_ways_to_find_what_is_seen_paint_the_same_picture(park):
+    track = load_track("hills")
+    poses = park(track, torch.linspace(0, 900, 24), torch.linspace(-15, 15, 24), torch.linspace(-3, 3, 24))
+    for size in ((64, 64), (17, 23)):
+        assert torch.equal(Camera(track, *size)(poses), Camera(track, *size, SeenByComparing())(poses))

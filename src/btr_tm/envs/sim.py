@@ -25,11 +25,14 @@ from btr_tm.race.gates import Gates, no_gates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reading import Named, Reading
 from btr_tm.sim.camera import Camera
+from btr_tm.sim.columns import SeenByComparing, SeenByFilling
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.world import World
 
+Compile = Literal["eager", "compiled"]
+SEEN = {"eager": SeenByFilling, "compiled": SeenByComparing}  # equal; each is the faster one
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
@@ -67,17 +70,18 @@ class SimVectorEnv(VectorEnv):
         start_pool: int = 1024,
         device: str | torch.device = "cpu",
         seed: int = 0,
-        compile: Literal["eager", "compiled"] = "eager",
+        compile: Compile = "eager",
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"expected anywhere_share within 0 to 1, got {anywhere_share}; give a share")
         if cars < 1 or start_pool < 1:
             raise UserError(f"expected positive cars and start_pool, got {cars} and {start_pool}; raise them")
         self.track, self.device = track.to(device), torch.device(device)
+        compile = compiler_or_eager(compile)
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
         world = World(self.track, ticks_per_action=self.decision_ticks, action_delay_ticks=action_delay_ticks)
-        camera = Camera(self.track, *image_size) if image_size[0] else NoCamera()
+        camera = Camera(self.track, *image_size, SEEN[compile]()) if image_size[0] else NoCamera()
         line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
@@ -163,9 +167,7 @@ class SimVectorEnv(VectorEnv):
         return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
 
     def _draw(self) -> Tensor:
-        return torch.randint(
-            self.start_pool, (self.num_envs,), device=self.device, generator=self.generator
-        )
+        return torch.randint(self.start_pool, (self.num_envs,), device=self.device, generator=self.generator)
 
     @torch.no_grad()
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
@@ -220,11 +222,17 @@ class SimVectorEnv(VectorEnv):
 
 
 def compiled(function: Any) -> Any:
-    """`torch.compile` with fixed shapes; eager, with one line saying so, where no C++ compiler is found."""
-    if torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
-        # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
-        dynamo = torch._dynamo.config
-        dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
-        return torch.compile(function, dynamic=False, fullgraph=True)
-    warnings.warn("no C++ compiler found: the simulator runs eagerly, about 4 times slower", stacklevel=2)
-    return function
+    """`torch.compile` with fixed shapes."""
+    # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
+    dynamo = torch._dynamo.config
+    dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
+    return torch.compile(function, dynamic=False, fullgraph=True)
+
+
+def compiler_or_eager(wanted: Compile) -> Compile:
+    """What was `wanted`; eager, with one line saying so, where no C++ compiler is found."""
+    found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
+    if wanted == "eager" or found:
+        return wanted
+    warnings.warn("no C++ compiler found: the simulator runs eagerly, about 4 times slower", stacklevel=3)
+    return "eager"

@@ -86,7 +86,7 @@ class OwnCar:
         return torch.cat([grey[:, : self.rows.start], lower], 1)
 
     def _project(self, pose: Pose, view: View, horizon: Tensor) -> tuple[Tensor, Tensor]:
-        """Image column and row of all corners, each (E, Q, 4)."""
+        """Image column and row of all corners, each (E, 4, Q)."""
         along, up = pose.forward, pose.up
         right_x = along[:, 1] * up[:, 2] - along[:, 2] * up[:, 1]
         right_y = along[:, 2] * up[:, 0] - along[:, 0] * up[:, 2]
@@ -107,18 +107,18 @@ class OwnCar:
         near = 1 / ahead.clamp(min=0.5)
         x = self.framing.width / 2 + self.framing.focal_x * across * near
         y = horizon[:, 0] - self.framing.focal_y * above * near
-        return x.unflatten(1, (-1, 4)), y.unflatten(1, (-1, 4))
+        return x.unflatten(1, (-1, 4)).transpose(1, 2), y.unflatten(1, (-1, 4)).transpose(1, 2)
 
     def _cover(self, x: Tensor, y: Tensor) -> Tensor:
         """Share (E, Q, h, w) of each pixel inside each convex quadrilateral, whose outline is cut by rows."""
-        dx, dy = x.roll(-1, 2) - x, y.roll(-1, 2) - y  # (E, Q, 4)
-        top, bottom = y.amin(2)[..., None], y.amax(2)[..., None]
+        dx, dy = x.roll(-1, 1) - x, y.roll(-1, 1) - y  # (E, 4, Q)
+        top, bottom = y.amin(1)[..., None], y.amax(1)[..., None]
         row = torch.minimum(torch.maximum(self.y, top), bottom)  # rows just outside take the outline's end
-        part = (row[..., None] - y[..., None, :]) / torch.where(dy.abs() < 1e-4, 1e-4, dy)[..., None, :]
-        cut = x[..., None, :] + part * dx[..., None, :]  # (E, Q, h, 4)
+        part = (row[:, None] - y[..., None]) / torch.where(dy.abs() < 1e-4, 1e-4, dy)[..., None]
+        cut = x[..., None] + part * dx[..., None]  # (E, 4, Q, h)
         beside = (part < -1e-3) | (part > 1.001)
-        left = cut.masked_fill(beside, 1e6).amin(3)
-        right = cut.masked_fill(beside, -1e6).amax(3)
+        left = cut.masked_fill(beside, 1e6).amin(1)
+        right = cut.masked_fill(beside, -1e6).amax(1)
         high = (
             torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1) * self.opacity
         )  # (E, Q, h)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from btr_tm.sim import scene
 from btr_tm.sim.body import OwnCar
-from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, Stations
+from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, SeenByFilling, Stations
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 from btr_tm.sim.scene import Framing, Look, View
@@ -26,9 +26,9 @@ GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 300.0  # depth; along the road
 class Camera:
     """Renders what the drivers see, each car by itself, on the track's device."""
 
-    def __init__(self, track: Track, height: int = 64, width: int = 64):
+    def __init__(self, track: Track, height: int = 64, width: int = 64, seen: SeenByFilling | None = None):
         device = track.ribbon.centre.device
-        self.framing = Framing(height, width)
+        self.framing, self.seen = Framing(height, width), seen or SeenByFilling()
         self.strips = Strips(track)
         self.columns = Columns(self.framing, self.strips, device)
         self.car = OwnCar(self.framing, device)
@@ -37,21 +37,29 @@ class Camera:
     def __call__(self, pose: Pose, look: Look = scene.NEUTRAL) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
         columns = self.columns
-        view = scene.view(pose, self.strips.slope(pose.s_m), look)
+        view, eye_s = self._stand(pose, look)
         horizon = (self.framing.horizon + self.framing.focal_y * view.slope)[:, None, None]
-        eye_s = self.strips.eye_s(pose, view.eye)
         stations = columns.stations(view, eye_s)
         chain = columns.cut(stations, horizon)
         gate = self._gate(chain, view, horizon, eye_s)
         fence = columns.meet_fence(chain, stations, horizon)
         # Kept in memory: a compiler would work out what holds for a column anew at each of its pixels.
         top, panel, *span = torch.stack([fence.top, _panel(fence), *gate]).unbind(0)
-        sample = columns.visible(chain, fence)
+        sample = self.seen(chain, fence, columns.number, self.framing.height)
         grey = self._ground(chain, stations, sample, look)
         grey = torch.where(sample < chain.row.shape[1], grey, self._beyond(top, panel, horizon))
         grey = self._blend(grey, *span)
         grey = self.car.paint(grey, pose, view, horizon)
         return look.tint(grey).to(torch.uint8).unsqueeze(1)
+
+    def _stand(self, pose: Pose, look: Look) -> tuple[View, Tensor]:
+        """The views, and the arc lengths (E,) of their eyes."""
+        view = scene.view(pose, self.strips.slope(pose.s_m), look)
+        # Kept in memory: a compiler would work these out anew wherever they are read.
+        x, y, z, *level, eye_s = torch.stack(
+            [*view.eye.unbind(1), *view[1:], self.strips.eye_s(pose, view.eye)]
+        ).unbind(0)
+        return View(torch.stack([x, y, z], 1), *level), eye_s
 
     def _ground(self, chain: Chain, stations: Stations, sample: Tensor, look: Look) -> Tensor:
         """Grey (E, H, W) of the ground where `sample` is seen (anything where none is)."""
@@ -62,21 +70,21 @@ class Camera:
         tilt = (chain.nearness[:, 1:] - chain.nearness[:, :-1]) / rows
         drift = (texel[:, 1:] - texel[:, :-1]) / rows
         at_top = (chain.nearness[:, 1:] - tilt * chain.row[:, 1:], texel[:, 1:] - drift * chain.row[:, 1:])
+        texture_row = self.strips.texture_row(stations.station, stations.s_m).expand_as(tilt)
         # Kept in memory: a compiler would work the lines out anew at every pixel.
-        lines = torch.stack([at_top[0], tilt, at_top[1], drift]).flatten(1)
-        base = torch.arange(cars, device=sample.device)[:, None, None] * (count - 1) - 1
-        base = base * width + torch.arange(width, device=sample.device)
+        lines = torch.stack([at_top[0], tilt, at_top[1], drift, texture_row]).flatten(1)
+        base = torch.arange(cars, device=sample.device, dtype=torch.int32)[:, None, None] * (count - 1) - 1
+        base = base * width + torch.arange(width, device=sample.device, dtype=torch.int32)
         # Sample 0 ends no strip; a car fallen below the road sees it.
-        strip = (sample.clamp(1, count - 1).long() * width + base).flatten()
+        strip = (sample.clamp(1, count - 1).int() * width + base).flatten()
 
         def at_pixel(values: Tensor) -> Tensor:
             return values.index_select(0, strip).view(sample.shape)
 
         nearness = (at_pixel(lines[0]) + at_pixel(lines[1]) * self.row).clamp_(min=1e-6)
         texel = at_pixel(lines[2]) + at_pixel(lines[3]) * self.row
-        texel = texel.div_(nearness).clamp_(0, PLACES - 1).long()
-        first_texel = self.strips.first_texel(stations.station, stations.s_m)
-        texel += at_pixel(first_texel.expand(-1, -1, width).flatten())
+        texel = texel.div_(nearness).clamp_(0, PLACES - 1).int()
+        texel += at_pixel(lines[4]).int().mul_(PLACES)
         grey = self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
         return look.textured(grey, nearness, texel, patch)
 

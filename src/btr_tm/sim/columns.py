@@ -133,20 +133,39 @@ class Columns:
         top = torch.where(met, foot - self.framing.focal_y * scene.FENCE_M / depth, NOWHERE)
         return Fence(sample, top, 1 / depth, begin + part * (end - begin))
 
-    def visible(self, chain: Chain, fence: Fence) -> Tensor:
-        """First sample (E, H, W) uint8 not below the middle of each pixel, K where there is none."""
+
+class SeenByFilling:
+    """Enters each sample at its row, then fills downward: few operations, for eager execution."""
+
+    def __call__(self, chain: Chain, fence: Fence, number: Tensor, height: int) -> Tensor:
+        """First sample (E, H, W) uint8 not below the middle of each pixel, K where there is none.
+
+        `number` (1, K, 1) counts the samples.
+        """
         cars, count, width = chain.row.shape
-        height = self.framing.height
         first_row = torch.ceil(chain.row - 0.5).clamp_(0, height)
-        first_row = first_row.masked_fill_(self.number > fence.sample, height).long()
+        first_row = first_row.masked_fill_(number > fence.sample, height).long()
         first = torch.full((cars, height + 1, width), count, dtype=torch.uint8, device=first_row.device)
-        number = self.number.to(torch.uint8).expand_as(first_row)
+        number = number.to(torch.uint8).expand_as(first_row)
         first = first.scatter_reduce(1, first_row, number, "amin")[:, :-1]
         step = 1
         while step < height:  # running minimum down each column
             first = torch.cat([first[:, :step], torch.minimum(first[:, step:], first[:, :-step])], 1)
             step *= 2
         return first
+
+
+class SeenByComparing(SeenByFilling):
+    """The same, from every sample and every row: a single loop once compiled, far too large eagerly."""
+
+    def __call__(self, chain: Chain, fence: Fence, number: Tensor, height: int) -> Tensor:
+        """As above."""
+        count = number.shape[1]
+        height_rows = torch.arange(height, device=number.device, dtype=torch.int32)[None, None, :, None]
+        below = torch.ceil(chain.row - 0.5).clamp(-1, height).int()[:, :, None] > height_rows
+        # Whole numbers of 32 bits: the least of them is found at twice the speed of floats.
+        first = number.int()[..., None].masked_fill(below, count).amin(1)  # (E, H, W)
+        return first.masked_fill(first > fence.sample, count).to(torch.uint8)
 
 
 def _pick(values: Tensor, at: Tensor) -> Tensor:

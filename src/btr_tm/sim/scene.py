@@ -171,8 +171,8 @@ class VariedAppearance(Appearance):
 
 
 def _noise(number: Tensor) -> Tensor:
-    """A fixed value within -1 to 1 for each int64 number: an integer hash without overflow."""
-    number = number & 0x7FFFFFFF
+    """A fixed value within -1 to 1 for each whole number: an int64 hash without overflow."""
+    number = number.long() & 0x7FFFFFFF
     for _ in range(2):
         number = ((number ^ (number >> 16)) * 0x45D9F3B) & 0x7FFFFFFF
     return (number >> 23) / 127.5 - 1

@@ -69,14 +69,14 @@ class Strips:
             s_m = torch.remainder(s_m, self.length_m)
         return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
 
-    def first_texel(self, station: Tensor, s_m: Tensor) -> Tensor:
-        """Index in `texture` (E, K - 1, 1) int64 of the strips that end at samples 1 to K - 1."""
+    def texture_row(self, station: Tensor, s_m: Tensor) -> Tensor:
+        """Row of `texture` (E, K - 1, 1) float32, exact, of the strips that end at samples 1 to K - 1."""
         back = (self.grid[:, None] / SPACING_M).long() * (
             s_m[:, 1:] > s_m[:, :1]
         )  # the strip lies before its end
         cell = torch.div((station[:, 1:] - back).clamp(min=0), PER_CELL, rounding_mode="floor")
         strips = self.grid.shape[0]
-        return (cell * strips + torch.arange(strips, device=cell.device)[:, None]) * PLACES
+        return (cell * strips + torch.arange(strips, device=cell.device)[:, None]).float()
 
     def around(self, s_m: Tensor, reference_m: Tensor) -> Tensor:
         """Station at `s_m` (E, N), in the lap of `reference_m` (E, 1) or the padding around it."""
