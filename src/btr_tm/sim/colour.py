@@ -5,6 +5,7 @@ Not for training: it runs on the host, some twenty pictures a second. Letters in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,18 @@ NEAR_M, MIDDLE_M, FAR_M = 0.4, 72.0, 420.0  # clipping, end of the fine mesh, en
 ZENITH, HAZE, MEADOW = (58, 124, 214), (206, 224, 240), (74, 132, 62)
 FOG_HALF_M = 260.0
 BUILDINGS = 72  # around the horizon
+OPAQUE = -1 << 24  # highest byte of a colour packed as Pillow's core does
 SMOOTHING = 2  # every pixel is the mean of this many squared
+
+
+def _shadow_outline() -> np.ndarray:
+    """A rounded rectangle (24, 2), right and ahead of a car's middle, in m."""
+    around = np.arange(24) * 2 * np.pi / 24
+    ring = np.stack([np.cos(around), np.sin(around)], 1)
+    return np.array([1.08, 2.1]) * np.sign(ring) * np.abs(ring) ** 0.5
+
+
+SHADOW = _shadow_outline()
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class ColourView:
         host = track.to("cpu")
         self.strips = Strips(host)
         self.fine, self.coarse = colour_mesh.build(host, 2.0), colour_mesh.build(host, 8.0)
-        self.sky = _sky(self.framing.height * 3)
+        self.sky = _sky(self.framing.height * 3, self.framing.width)
+        self.canvas = Image.new("RGB", (self.framing.width, self.framing.height))
         self.skyline = np.random.default_rng(11).uniform(0.35, 1.0, BUILDINGS)
 
     def __call__(self, pose: Pose) -> Tensor:
@@ -74,17 +87,17 @@ class ColourView:
         focal = (framing.focal_x, framing.focal_y)
         eye = _Eye(view.eye[car].numpy().astype(float), heading, horizon, focal, framing.width / 2)
         image = self._backdrop(eye)
-        draw = ImageDraw.Draw(image, "RGBA")
-        self._track(draw, eye)
-        self._car(draw, eye, pose, car)
+        self._track(ImageDraw.Draw(image), eye)
+        self._shadow(ImageDraw.Draw(image, "RGBA"), eye, pose, car)
+        self._car(ImageDraw.Draw(image), eye, pose, car)
         return np.asarray(image.reduce(SMOOTHING))
 
     def _backdrop(self, eye: _Eye) -> Image.Image:
         """Sky, a stadium ring on the horizon, meadow."""
         framing = self.framing
         top = self.sky.height // 2 - round(min(max(eye.horizon, -framing.height / 2), framing.height * 1.4))
-        column = self.sky.crop((0, top, 1, top + framing.height))
-        image = column.resize((framing.width, framing.height), Image.Resampling.NEAREST)
+        image = self.canvas  # painted over: fresh memory for every picture would take as long as the road
+        image.paste(self.sky, (0, -top))
         draw = ImageDraw.Draw(image)
         angle = np.arange(BUILDINGS + 1) * 2 * np.pi / BUILDINGS
         ahead = np.sin(angle) * eye.heading[0] + np.cos(angle) * eye.heading[1]
@@ -105,56 +118,76 @@ class ColourView:
             draw.rectangle((left - lamp, mast - lamp, left + lamp, mast), fill=(245, 246, 240))
 
     def _track(self, draw: ImageDraw.ImageDraw, eye: _Eye) -> None:
-        parts = [_shown(self.coarse, eye, MIDDLE_M, FAR_M), _shown(self.fine, eye, 0.0, MIDDLE_M)]
-        for local, colour, order in parts:
-            nearest = local[..., 2].min(1)
-            corners = eye.project(local)
-            for i in order:
-                if nearest[i] > NEAR_M:
-                    outline = [tuple(corner) for corner in corners[i].tolist()]
-                else:
-                    outline = [tuple(corner) for corner in eye.project(_clipped(local[i])).tolist()]
-                if len(outline) > 2:
-                    draw.polygon(outline, fill=colour[i])
+        for mesh, nearest_m, farthest_m in ((self.coarse, MIDDLE_M, FAR_M), (self.fine, 0.0, MIDDLE_M)):
+            local, colour = _shown(mesh, eye, nearest_m, farthest_m)
+            crossing = np.flatnonzero(local[..., 2].min(1) <= NEAR_M)
+            outlines = list(eye.project(local).astype(np.float32))
+            for i in crossing:
+                outlines[i] = eye.project(_clipped(local[i])).astype(np.float32)
+            _paint(draw, outlines, colour)
 
-    def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
-        forward, up, position = (
-            values[car].numpy().astype(float) for values in (pose.forward, pose.up, pose.position)
-        )
+    def _shadow(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
+        """A soft patch below the car; the only thing that is not opaque, and opaque painting is faster."""
+        forward, up, position = _axes(pose, car)
         right = np.cross(forward, up)
         ground = position - np.array([0.0, float(pose.height_m[car]), 0.0])
         shade = int(120 / (1 + 0.25 * abs(float(pose.height_m[car]))))
         for grow, opacity in ((1.12, shade // 2), (1.0, shade)):
-            around = np.arange(24) * 2 * np.pi / 24
-            cos, sin = np.cos(around), np.sin(around)
-            x = 1.08 * grow * np.sign(cos) * np.abs(cos) ** 0.5
-            z = 2.1 * grow * np.sign(sin) * np.abs(sin) ** 0.5
-            shadow = ground + x[:, None] * right + z[:, None] * forward
-            outline = eye.project(eye.local(shadow))
-            draw.polygon([tuple(corner) for corner in outline.tolist()], fill=(10, 12, 20, opacity))
+            shadow = ground + grow * (SHADOW @ np.stack([right, forward]))
+            draw.polygon(eye.project(eye.local(shadow)).ravel().tolist(), fill=(10, 12, 20, opacity))
+
+    def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
+        forward, up, position = _axes(pose, car)
         controls = float(pose.steer[car]), float(pose.brake[car]), float(pose.damper[car])
-        faces = car_faces(np.stack([right, up, forward]), position, *controls)
+        faces = car_faces(np.stack([np.cross(forward, up), up, forward]), position, *controls)
         local = eye.local(faces.corners)
-        outline = eye.project(local)
-        for i in np.argsort(-np.linalg.norm(local.mean(1), axis=1)):
-            colour = tuple(int(value) for value in np.clip(faces.colour[i], 0, 255))
-            draw.polygon([tuple(corner) for corner in outline[i].tolist()], fill=colour)
+        order = np.argsort(-np.linalg.norm(local.mean(1), axis=1))
+        outlines = eye.project(local[order]).astype(np.float32)
+        _paint(draw, outlines, faces.colour[order].clip(0, 255))
 
 
-def _shown(mesh: colour_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float):
-    """Corners in eye axes, fogged colours and painting order, far to near, of faces in a distance range."""
+def _axes(pose: Pose, car: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forward, up and position, (3,) each."""
+    forward, up, position = (
+        values[car].numpy().astype(float) for values in (pose.forward, pose.up, pose.position)
+    )
+    return forward, up, position
+
+
+def _paint(draw: ImageDraw.ImageDraw, outlines: Iterable[np.ndarray], colour: np.ndarray) -> None:
+    """Opaque polygons (M, 2) float32, in the order given; colours (N, 3). Those without an area are left out.
+
+    Arrays, packed colours and the inner painter: checking what `draw.polygon` is given takes as long as
+    painting, and over a thousand lists and tuples per picture keep the garbage collector busy.
+    """
+    red, green, blue = colour.astype(int).T
+    polygon = draw.draw.draw_polygon
+    for outline, ink in zip(outlines, (red | green << 8 | blue << 16 | OPAQUE).tolist(), strict=True):
+        if len(outline) > 2:
+            polygon(outline, ink, 1)
+
+
+def _shown(
+    mesh: colour_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (N, 4, 3) in eye axes and fogged colours (N, 3) of faces in a distance range, far to near."""
+    slope = 1.05 * eye.middle / eye.focal[0]  # of the sides of the picture, with a little more
     distance = np.linalg.norm(mesh.middle - eye.eye, axis=1)
-    chosen = np.flatnonzero(((distance >= nearest_m) & (distance < farthest_m))[mesh.slice_])
+    across, _, ahead = np.moveaxis(eye.local(mesh.middle), -1, 0)
+    room = (1 + slope) * mesh.radius
+    within = (distance >= nearest_m) & (distance < farthest_m)
+    slices = np.flatnonzero(
+        within & (np.abs(across) < slope * np.maximum(ahead, NEAR_M) + room) & (ahead > -room)
+    )
+    slices = slices[np.argsort(-distance[slices], kind="stable")]
+    chosen = mesh.faces_of(slices)
     local = eye.local(mesh.corners[chosen])
     ahead = local[..., 2]
-    limit = eye.middle / eye.focal[0] * np.maximum(ahead, NEAR_M) * 1.05
+    limit = slope * np.maximum(ahead, NEAR_M)
     seen = (ahead.max(1) > NEAR_M) & (local[..., 0] < limit).any(1) & (local[..., 0] > -limit).any(1)
-    chosen, local = chosen[seen], local[seen]
-    away = distance[mesh.slice_[chosen]]
-    clear = 1 / (1 + (away / FOG_HALF_M) ** 2)[:, None]
-    colour = mesh.colour[chosen] * clear + np.array(HAZE) * (1 - clear)
-    order = np.lexsort((mesh.layer[chosen], mesh.slice_[chosen], -away))
-    return local, [tuple(values) for values in colour.astype(int).tolist()], order
+    chosen = chosen[seen]
+    clear = 1 / (1 + (distance[mesh.slice_[chosen]] / FOG_HALF_M) ** 2)[:, None]
+    return local[seen], mesh.colour[chosen] * clear + np.array(HAZE) * (1 - clear)
 
 
 def _clipped(local: np.ndarray) -> np.ndarray:
@@ -170,11 +203,11 @@ def _clipped(local: np.ndarray) -> np.ndarray:
     return np.array(out).reshape(-1, 3)
 
 
-def _sky(height: int) -> Image.Image:
-    """One column: sky above the middle, meadow below it."""
+def _sky(height: int, width: int) -> Image.Image:
+    """Sky above the middle, meadow below it."""
     row = (np.arange(height) - height // 2) / (height / 3)
     up, down = np.clip(-row * 2.2, 0, 1)[:, None] ** 0.7, np.clip(row * 5, 0, 1)[:, None] ** 0.4
     sky = np.array(HAZE) * (1 - up) + np.array(ZENITH) * up
     meadow = np.array(HAZE) * (1 - down) + np.array(MEADOW) * down
     column = np.where(row[:, None] < 0, sky, meadow)
-    return Image.fromarray(column[:, None].astype(np.uint8), "RGB")
+    return Image.fromarray(column[:, None].astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)

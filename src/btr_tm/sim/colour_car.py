@@ -5,6 +5,7 @@ Car axes: x right, y up, z forward, origin on the ground under the car's middle.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,22 +32,42 @@ class Faces(NamedTuple):
     colour: np.ndarray  # (N, 3), shaded
 
 
+class _Part(NamedTuple):
+    """Faces in car axes."""
+
+    corners: np.ndarray  # (N, 4, 3)
+    normal: np.ndarray  # (N, 3) unit, to either side
+    colour: np.ndarray  # (N, 3), unshaded
+
+
 def car_faces(axes: np.ndarray, position: np.ndarray, steer: float, brake: float, damper_m: float) -> Faces:
     """The faces of a car at `position` (3,) with `axes` (3, 3), whose rows are right, up and forward."""
-    body, colours = _body(brake > 0.5)
-    body = body - np.array([0.0, damper_m, 0.0])
-    wheels = [_wheel(*wheel, steer * STEER_RAD if i < 2 else 0.0) for i, wheel in enumerate(WHEELS)]
-    corners = np.concatenate([body, *(wheel[0] for wheel in wheels)])
-    colour = np.concatenate([colours, *(wheel[1] for wheel in wheels)])
-    world = corners @ axes + position
-    return Faces(world, colour * _light(world)[:, None])
+    body, front, rear = _parts(brake > 0.5)
+    cos, sin = np.cos(steer * STEER_RAD), np.sin(steer * STEER_RAD)
+    turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
+    turned = [wheel.corners @ turn + hub for wheel, hub in front]
+    corners = np.concatenate([body.corners - (0.0, damper_m, 0.0), *turned, rear.corners])
+    normal = np.concatenate([body.normal, *(wheel.normal @ turn for wheel, _ in front), rear.normal])
+    colour = np.concatenate([body.colour, *(wheel.colour for wheel, _ in front), rear.colour])
+    return Faces(corners @ axes + position, colour * _light(normal @ axes)[:, None])
 
 
-def _light(corners: np.ndarray) -> np.ndarray:
-    """Brightness (N,) of each face, lit from either side so that winding does not matter."""
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(normal, axis=1)
-    normal = normal / np.maximum(length, 1e-9)[:, None]
+@cache
+def _parts(braking: bool) -> tuple[_Part, tuple[tuple[_Part, np.ndarray], ...], _Part]:
+    """The body, the front wheels at the origin with the places of their hubs, and the rear wheels."""
+    wheels = [(_part(*_wheel(radius, width)), np.array([x, radius, z])) for x, z, radius, width in WHEELS]
+    rear = [wheel._replace(corners=wheel.corners + hub) for wheel, hub in wheels[2:]]
+    return _part(*_body(braking)), tuple(wheels[:2]), _Part(*map(np.concatenate, zip(*rear, strict=True)))
+
+
+def _part(corners: np.ndarray, colour: np.ndarray) -> _Part:
+    # Car axes are left-handed: the other order than in the world.
+    normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 1] - corners[:, 0])
+    return _Part(corners, normal / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)[:, None], colour)
+
+
+def _light(normal: np.ndarray) -> np.ndarray:
+    """Brightness (N,) of faces with normals (N, 3), lit from either side so that winding does not matter."""
     normal = np.where((normal[:, 1] < -0.2)[:, None], -normal, normal)
     return np.clip(0.72 + 0.36 * (normal @ SUN), 0.45, 1.06)
 
@@ -83,8 +104,8 @@ def _hull(ends: tuple, back_z: float, front_z: float, colour: tuple, sides_only:
     return np.array(faces), np.tile(np.array(colour, float), (len(faces), 1))
 
 
-def _wheel(x: float, z: float, radius: float, width: float, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """Tread, tyre wall and rim of a wheel turned by `turn` rad about its upright axis."""
+def _wheel(radius: float, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Tread, tyre wall and rim of a wheel about the origin."""
     angle = np.arange(SPOKES + 1) * 2 * np.pi / SPOKES
     ring = np.stack([np.zeros(SPOKES + 1), radius * np.sin(angle), radius * np.cos(angle)], 1)
     side = np.array([width / 2, 0.0, 0.0])
@@ -100,6 +121,4 @@ def _wheel(x: float, z: float, radius: float, width: float, turn: float) -> tupl
                 [hub * 1.02, ring[i] * 0.55 + hub, ring[i + 1] * 0.55 + hub, ring[i + 1] * 0.55 + hub]
             )
             colours.append(GREY)
-    cos, sin = np.cos(turn), np.sin(turn)
-    turned = np.array(faces) @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-    return turned + np.array([x, radius, z]), np.array(colours, float)
+    return np.array(faces), np.array(colours, float)

@@ -28,13 +28,20 @@ GROUND, PAINT, STAND, FENCE, GATE = range(5)  # painting order within a slice
 
 @dataclass
 class Mesh:
-    """Quads with their colours, the slice they belong to and the layer in which they are painted."""
+    """Quads with their colours and the slice they belong to: slice after slice, painted in this order."""
 
     corners: np.ndarray  # (N, 4, 3)
     colour: np.ndarray  # (N, 3)
     slice_: np.ndarray  # (N,) int
-    layer: np.ndarray  # (N,) int
     middle: np.ndarray  # (C, 3), of each slice
+    radius: np.ndarray  # (C,) m, of a ball around the middle that holds the slice's corners
+    first: np.ndarray  # (C + 1,) int, where each slice begins
+
+    def faces_of(self, slices: np.ndarray) -> np.ndarray:
+        """Indices of the quads of `slices`, one slice after the other."""
+        begin, count = self.first[slices], np.diff(self.first)[slices]
+        before = np.cumsum(count) - count
+        return np.repeat(begin - before, count) + np.arange(count.sum())
 
 
 class _Builder:
@@ -52,7 +59,12 @@ class _Builder:
         """Everything added so far."""
         layer = np.concatenate([np.full(len(part[0]), part[3]) for part in self.parts])
         corners, colour, slice_ = (np.concatenate([part[i] for part in self.parts]) for i in range(3))
-        return Mesh(corners, colour, slice_, layer, middle)
+        order = np.lexsort((layer, slice_))
+        first = np.searchsorted(slice_[order], np.arange(len(middle) + 1))
+        corners, slice_ = corners[order], slice_[order]
+        radius = np.zeros(len(middle))
+        np.maximum.at(radius, slice_, np.linalg.norm(corners - middle[slice_][:, None], axis=2).max(1))
+        return Mesh(corners, colour[order], slice_, middle, radius, first)
 
 
 class _Slices:
