@@ -153,6 +153,13 @@ def test_all_arms_of_leave_one_out_differ(experiment: str) -> None:
     assert len({job.folder for job in jobs}) == len(jobs) == 1 + len(LEFT_OUT)
 
 
+@pytest.mark.parametrize("added", [name for name in ADDED if name.replace("plus", "no") in LEFT_OUT])
+def test_one_ingredient_added_is_all_others_left_out(added: str) -> None:
+    others = [name for name in LEFT_OUT if name != added.replace("plus", "no")]
+    left = compose_job(["+experiment=a01_v4_btr", "obs=full", f"+ablation=[{','.join(others)}]"])
+    assert left.fingerprint == compose_job(["+experiment=a01_v2", f"+ablation={added}"]).fingerprint
+
+
 def test_ablation_none_is_the_experiment_itself() -> None:
     none = compose_job(["+experiment=quickstart", "+ablation=none"])
     plain = compose_job(["+experiment=quickstart"])

@@ -34,9 +34,10 @@ def seen(parts: Parts, layout: FloatLayout | None = None) -> SimpleNamespace:
     )
 
 
-def parameters(*overrides: str) -> int:
+def parameters(*overrides: str, previous_actions: int = 5) -> int:
     built = parts(*overrides)
-    return sum(p.numel() for p in built.net(seen(built)).parameters())
+    env = seen(built, FloatLayout.full(previous_actions))
+    return sum(p.numel() for p in built.net(env).parameters())
 
 
 @pytest.mark.parametrize(
@@ -48,12 +49,29 @@ def parameters(*overrides: str) -> int:
         (("+experiment=a01_v2", "encoder=impala_pool"), 3_460_685),
         (("+experiment=a01_v2", "encoder=cnn_sn"), 1_051_805),
         (("+experiment=a01_v2", "head=ln"), 1_054_877),
-        (("+experiment=a01_v2", "head=noisy", "convention.noisy_last_value=plain"), 1_845_417),
-        (("+experiment=a01_v4_btr", "convention.noisy_last_value=plain"), 6_092_377),
+        (("+experiment=a01_v2", "head=noisy"), 1_845_417),
+        (("+experiment=a01_v4_btr",), 6_092_377),
+        (("+experiment=a01_v4_2_btr",), 3_298_649),
     ],
 )
-def test_published_parameter_counts(overrides: tuple[str, ...], count: int) -> None:
+def test_published_parameter_counts(overrides: tuple[str, ...], count: int, monkeypatch) -> None:
+    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)  # counting needs no weights
     assert parameters(*overrides) == count
+
+
+@pytest.mark.parametrize(
+    ("experiment", "count"),
+    [
+        ("a01_v2", 1_051_805),
+        ("a01_v4_btr", 6_112_857),
+        ("a01_v4_1_btr", 6_112_857),
+        ("a01_v4_2_btr", 3_319_129),
+    ],
+)
+def test_published_runs_have_the_published_sizes(experiment: str, count: int, monkeypatch) -> None:
+    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
+    floats = parts(f"+experiment={experiment}").values["obs"]["previous_actions"]
+    assert parameters(f"+experiment={experiment}", previous_actions=floats) == count
 
 
 @pytest.mark.parametrize("group", ["encoder", "head"])
@@ -133,10 +151,32 @@ def learnt(*overrides: str) -> dict[str, torch.Tensor]:
     return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)["online"]
 
 
-def test_every_ingredient_off_is_the_baseline_weight_for_weight() -> None:
-    off = learnt("+experiment=a01_v4_btr", "profile=smoke", "target=ddqn", "encoder=cnn", "head=plain")
-    base = learnt("+experiment=a01_v2", "profile=smoke")
-    assert off.keys() == base.keys()
+LEAVES = ("encoder/body=cnn", "encoder/norm=none", "encoder/pool=none", "head/norm=none", "head/linear=plain")
+NO = "no_munchausen,no_impala,no_maxpool,no_spectral_norm,no_layer_norm,no_noisy"
+
+
+@pytest.mark.parametrize(
+    "off",
+    [
+        ("+experiment=a01_v4_btr", "target=ddqn", "encoder=cnn", "head=plain"),
+        ("+experiment=a01_v4_btr", "target=ddqn", *LEAVES),
+        ("+experiment=a01_v4_btr", f"+ablation=[{NO}]"),
+        ("+experiment=a01_v4_1_btr", "target=ddqn", "encoder=cnn", "head=plain"),
+    ],
+    ids=["presets", "leaves", "ablations", "v4.1"],
+)
+def test_every_ingredient_off_is_the_baseline_weight_for_weight(off: tuple[str, ...]) -> None:
+    experiment, *rest = off
+    weights, base = learnt(experiment, "profile=smoke", *rest), learnt("+experiment=a01_v2", "profile=smoke")
+    assert weights.keys() == base.keys()
+    assert all(torch.equal(weights[name], base[name]) for name in base)
+
+
+@pytest.mark.parametrize("preset", ["default", "btr_paper", "btr_code"])
+def test_the_baseline_of_every_preset_is_reached_by_switching_off(preset: str) -> None:
+    switched = ("target=ddqn", "encoder=cnn", "head=plain")
+    off = learnt("+experiment=a01_v4_btr", "profile=smoke", f"preset={preset}", *switched)
+    base = learnt("+experiment=a01_v2", "profile=smoke", f"preset={preset}")
     assert all(torch.equal(off[name], base[name]) for name in base)
 
 
