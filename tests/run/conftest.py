@@ -91,6 +91,11 @@ class FakeReplay:
         ones = torch.ones(batch_size)
         return Batch(obs, ones.long(), data[index, 1], ones, obs, ones, index)
 
+    def sample_test(self, batch_size: int) -> Batch:
+        obs = Obs(torch.zeros(batch_size, 1, 0, 0, dtype=torch.uint8), torch.ones(batch_size, 1))
+        ones = torch.ones(batch_size)
+        return Batch(obs, ones.long(), 2 * ones, ones, obs, ones, ones.long())
+
     def update_priorities(self, index, priority) -> None:
         assert index.shape == priority.shape
 
@@ -148,6 +153,9 @@ class FakeLearner:
         self.updates += 1
         loss = loss.detach() * (float("nan") if self.updates == self.poison_at else 1.0)
         return Update({"loss": loss, "q_mean": self.weight.detach()}, batch.reward.abs())
+
+    def evaluate(self, batch) -> dict:
+        return {"loss": (self.weight.detach() - batch.reward).pow(2).mean()}
 
     def state_dict(self):
         generator = self.policy.generator.get_state()

@@ -30,6 +30,18 @@ VARIANTS = {
         "horizon=discounted",
         "schedule=btr",
     ],
+    "published replay": [
+        "head=ln",
+        "encoder=none",
+        "replay=prioritized",
+        "profile.memory=[[0,200,128],[400,600,320]]",
+        "convention.priority=linesight",
+        "convention.credit=uses",
+        "convention.test_split=contiguous",
+        "convention.finish=dropped",
+        "convention.gamma_at=insertion",
+        "convention.cut_at_non_greedy=true",
+    ],
 }
 
 

@@ -31,6 +31,22 @@ def test_run_drives_its_frames_and_leaves_a_record(tmp_path, build):
     assert summary["eval/canonical_time_s"] == 1.0
 
 
+def test_one_batch_in_twenty_tests_what_is_never_learnt_from(tmp_path, build):
+    run = build(tmp_path)
+    run.plan.test.period = 19
+    evaluate, weights = run.learner.evaluate, []
+
+    def watched(batch):
+        weights.append(float(run.learner.weight.detach()))
+        return evaluate(batch)
+
+    run.learner.evaluate = watched
+    run.train()
+    assert len(weights) == run.clock.updates // 19 == 2
+    rows = [row["test/loss"] for row in read_record(tmp_path / "record.jsonl") if "test/loss" in row]
+    assert rows == pytest.approx([(weight - 2.0) ** 2 for weight in weights])
+
+
 def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):
     whole, first = build(tmp_path / "whole"), build(tmp_path / "parts")
     whole.train()
