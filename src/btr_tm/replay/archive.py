@@ -17,7 +17,7 @@ from btr_tm.replay.ring import Ring
 from btr_tm.replay.sampler.sampler import Sampler
 from btr_tm.replay.split import Split
 
-FORMAT = 2
+FORMAT = 3
 NAME = re.compile(r"replay-(\d{6})\.(rows|state)")
 PIECE = 4096  # rows that are copied at a time
 
@@ -42,7 +42,7 @@ class Archive:
     def _start_over(self, folder: Path | None) -> None:
         self._folder = folder
         self._segments: list[Manifest] = []
-        self._saved_adds = 0
+        self._saved_writes = 0
         self._saved_cursor = torch.zeros_like(self._ring.cursor)
 
     def save(self, folder: Path) -> Manifest:
@@ -51,9 +51,9 @@ class Archive:
             self._start_over(folder)
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(m[1]) for m in map(NAME.fullmatch, _names(folder)) if m), default=0)
-        segments = [s for s in self._segments if self._ring.adds - s["adds"] < self._ring.slots_per_car]
+        segments = [segment for segment in self._segments if self._holds_live_rows(segment)]
         rows, state = folder / f"replay-{number:06d}.rows", folder / f"replay-{number:06d}.state"
-        if self._ring.adds > self._saved_adds:
+        if self._ring.tally.writes > self._saved_writes:
             segments.append(self._save_rows(rows))
         try:
             columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
@@ -64,7 +64,7 @@ class Archive:
         return {
             "format": FORMAT,
             "geometry": self._geometry(),
-            "adds": self._ring.adds,
+            "writes": self._ring.tally.writes,
             "state": state.name,
             "segments": segments,
         }
@@ -87,14 +87,24 @@ class Archive:
         for name, tensor in self._tensors().items():
             tensor.copy_(state[name])
         self._generator.set_state(state["generator"].clone())
-        self._ring.adds = manifest["adds"]
+        self._ring.tally.writes = manifest["writes"]
         self._sampler.restored()
         self._folder = folder
         self._note(list(manifest["segments"]))
 
+    def _holds_live_rows(self, segment: Manifest) -> bool:
+        """Whether some car has not yet written over all that it had in the file."""
+        driven = self._ring.cursor.cpu() - torch.tensor(segment["cursor"])
+        return int(driven.min()) < self._ring.slots_per_car
+
+    def unsettle(self, cars: slice, rows: list[int]) -> None:
+        """The newest `rows` of each of `cars` are about to change: the next save writes them again."""
+        changes = self._ring.cursor[cars] - torch.tensor(rows, device=self._ring.device)
+        self._saved_cursor[cars] = torch.minimum(self._saved_cursor[cars], changes)
+
     def _note(self, segments: list[Manifest]) -> None:
         self._segments = segments
-        self._saved_adds = self._ring.adds
+        self._saved_writes = self._ring.tally.writes
         self._saved_cursor = self._ring.cursor.clone()
 
     def _state(self) -> dict[str, Tensor]:
@@ -120,7 +130,7 @@ class Archive:
         rows = self._ring.rows
         pieces = {"slot": [slot]} | {name: _gathered(column, slot) for name, column in rows.items()}
         columns_file.write(path, pieces)
-        return {"file": path.name, "rows": len(slot), "adds": self._ring.adds}
+        return {"file": path.name, "rows": len(slot), "cursor": self._ring.cursor.tolist()}
 
     def _changed(self) -> Tensor:
         """Slots (R,) written since the last save, from the frame that was newest then to today's."""

@@ -20,7 +20,9 @@ from btr_tm.replay.horizon.segment import Horizon, Return, Segment
 from btr_tm.replay.nstep import Exponent, Reach, reach, steps_summed
 from btr_tm.replay.ring import Note, Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
-from btr_tm.replay.split import NoSplit, SplitFactory
+from btr_tm.replay.split import NoSplit, Split, SplitFactory
+
+ALL = slice(None)
 
 
 class Replay:
@@ -59,6 +61,7 @@ class Replay:
         self._split = split(cars, generator)
         shapes = (self.capacity, cars, image_shape, floats, device, block)
         self.ring = Ring(*shapes, columns=gamma_at.columns, test_queue=self._split.queue)
+        self._parts: dict[tuple[int, int], tuple[Ring, Split]] = {}
         self._n_step, self._inner = n_step, range(1, n_step) if states == "all" else range(0)
         self._sampler = sampler(self.ring, generator, self._clock)
         self._horizon, self._gamma_at, self._exponent = horizon, gamma_at, exponent
@@ -74,21 +77,40 @@ class Replay:
         tensors = [*self.ring.rows.values(), *self.ring.state.values(), *self._sampler.state.values()]
         return sum(t.numel() * t.element_size() for t in tensors) / self.capacity
 
-    def add(self, transition: Transition) -> None:
-        """Store one decision of each car."""
-        ring, greedy = self.ring, transition.greedy
-        ring.window = ring.window_for(self._memory(self._clock.frames).capacity)
+    def add(self, transition: Transition, cars: slice = ALL) -> None:
+        """Store one decision of each car, or of each of those in `cars`."""
+        (ring, split), greedy = self._part(cars), transition.greedy
+        ring.window = self.ring.window_for(self._memory(self._clock.frames).capacity)
         note = Note(
             through=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
             kept=self._finish(ring, transition),
-            test=self._split((transition.terminated | transition.truncated).to(ring.device)),
+            test=split((transition.terminated | transition.truncated).to(ring.device)),
             columns=self._gamma_at.note(self._horizon.present_gamma, ring),
         )
         self._sampler.added(ring.write(transition, note))
 
+    def cut(self, cars: slice) -> None:
+        """What `cars` do next does not follow what they did last: something between was lost."""
+        self._sampler.added(self._part(cars)[0].cut())
+
+    def forget_open(self, cars: slice) -> None:
+        """Take back what is stored of the races that `cars` are in: nobody will see their ends."""
+        ring = self._part(cars)[0]
+        slots = [ring.open(car) for car in range(ring.cars)]
+        self._archive.unsettle(cars, [len(each) for each in slots])
+        self._sampler.added(ring.forget(slots))
+
+    def _part(self, cars: slice) -> tuple[Ring, Split]:
+        if cars == ALL:
+            return self.ring, self._split
+        key = (cars.start, cars.stop)
+        if key not in self._parts:
+            self._parts[key] = self.ring.part(cars), self._split.part(cars)
+        return self._parts[key]
+
     def sample(self, batch_size: int) -> Batch:
         """A batch drawn with replacement; no host sync."""
-        assert self.ring.adds > 0, "nothing to sample: the replay is empty"
+        assert self.ring.tally.writes > 0, "nothing to sample: the replay is empty"
         return self._batch(*self._sampler.draw(batch_size))
 
     def sample_test(self, batch_size: int) -> Batch:

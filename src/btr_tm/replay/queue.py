@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Protocol
 
 import torch
@@ -21,6 +22,15 @@ class Queue(Protocol):
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Slots (B,) drawn uniformly with replacement."""
+        ...
+
+    def part(self, cars: slice) -> Queue:
+        """The queue of some cars, over the same memory."""
+        ...
+
+    @property
+    def newest(self) -> Tensor:
+        """How many each car has ever pushed and not taken back (E,) int64."""
         ...
 
     @property
@@ -65,6 +75,12 @@ class StartQueue:
     def drop(self, number: Tensor) -> None:
         self.oldest += number
 
+    def part(self, cars: slice) -> StartQueue:
+        part = copy.copy(self)
+        part.oldest, part.newest, part._first = self.oldest[cars], self.newest[cars], self._first[cars]
+        part.cars = len(part.newest)
+        return part
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Slots (B,) drawn uniformly with replacement; of an empty queue, any. No host sync."""
         upto = self.count.cumsum(0)  # (E,)
@@ -80,7 +96,7 @@ class NoQueue:
     """Takes nothing: where every transition is trained on, none is left to test with."""
 
     def __init__(self, cars: int, slots_per_car: int, device: torch.device, name: str = "") -> None:
-        self.count = torch.zeros(cars, dtype=torch.int64, device=device)
+        self.count = self.newest = torch.zeros(cars, dtype=torch.int64, device=device)
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -91,6 +107,9 @@ class NoQueue:
 
     def drop(self, number: Tensor) -> None:
         pass
+
+    def part(self, cars: slice) -> NoQueue:
+        return NoQueue(len(self.count[cars]), 0, self.count.device)
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
         raise AssertionError("no transitions are set aside for tests: the replay does not split")

@@ -11,8 +11,10 @@ newest frame or the place where the ring overwrites itself.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -39,6 +41,13 @@ class Written(NamedTuple):
     start: Tensor  # (E,) int64, now hold a transition, if the decision was kept
     end: Tensor  # (E,) int64, hold a frame that is no start (yet)
     retired: Tensor  # (R,) int64, are not to be drawn any more, but not overwritten; R is 0 or 2 E
+
+
+@dataclass
+class Tally:
+    """Counts what was written; a ring and its parts share one."""
+
+    writes: int = 0
 
 
 class Ring:
@@ -69,7 +78,7 @@ class Ring:
         self.image_shape = tuple(image_shape)
         self.slots_per_car = self.window = self.window_for(capacity)
         self.slots = cars * self.slots_per_car
-        self.adds = 0  # decisions written so far
+        self.tally = Tally()
         self._allocate(math.prod(self.image_shape), floats, block, columns)
         self.train: Queue = StartQueue(cars, self.slots_per_car, self.device)
         self.test: Queue = test_queue(cars, self.slots_per_car, self.device, "test_")
@@ -101,7 +110,7 @@ class Ring:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Everything but the rows and `adds`; the tensors themselves, not copies."""
+        """Everything but the rows and the tally; the tensors themselves, not copies."""
         return self.train.state | self.test.state | {"cursor": self.cursor, "low": self.low}
 
     def __len__(self) -> int:
@@ -140,8 +149,43 @@ class Ring:
             self._put(name, here, value)
         ended = (transition.terminated | transition.truncated).to(self.device)
         self.cursor += 1 + (ended & note.kept).long()  # the final frame of a race keeps its own slot
-        self.adds += 1
+        self.tally.writes += 1
         return Written(here, there, retired)
+
+    def part(self, cars: slice) -> Ring:
+        """A ring of some of the cars over the same memory, for writing what only they drove."""
+        part = copy.copy(self)
+        part.cursor, part.low = self.cursor[cars], self.low[cars]
+        part._first_slot = self._first_slot[cars]
+        part.cars = len(part.cursor)
+        part.train, part.test = self.train.part(cars), self.test.part(cars)
+        return part
+
+    def cut(self) -> Written:
+        """What is written next does not follow the newest frames: each car's becomes a final frame."""
+        there = self.slot(self.cursor + 1)
+        retired = self._retire(there)
+        self.rows["start"].index_fill_(0, there, False)
+        self.cursor += 1
+        self.tally.writes += 1
+        return Written(there[:0], there, retired)
+
+    def open(self, car: int) -> Tensor:
+        """Slots of the transitions of the race that a car is in, newest first; a host sync."""
+        low, cursor = int(self.low[car]), int(self.cursor[car])
+        position = torch.arange(cursor - 1, low - 1, -1, device=self.device)
+        slots = self._first_slot[car] + position % self.slots_per_car
+        return slots[self.rows["start"][slots].cumprod(0).bool()]
+
+    def forget(self, slots: Sequence[Tensor]) -> Written:
+        """Take back the newest transitions of each car, whose `slots` `open` has named, and cut."""
+        for car, taken in enumerate(slots):
+            test = self.rows["test"][taken].sum()
+            self.train.newest[car] -= len(taken) - test
+            self.test.newest[car] -= test
+            self.rows["start"].index_fill_(0, taken, False)
+        _, there, retired = self.cut()
+        return Written(there[:0], there, torch.cat([*slots, retired]))
 
     def _retire(self, end: Tensor) -> Tensor:
         """Let the oldest slots go, so that `window` are left with the next, `end` (E,)."""

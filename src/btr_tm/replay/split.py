@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Protocol
 
 import torch
@@ -30,6 +31,10 @@ class Split(Protocol):
         """Which decisions (E,) are for tests; `ended` (E,) bool: a race ends with them."""
         ...
 
+    def part(self, cars: slice) -> Split:
+        """The split of some cars, over the same state."""
+        ...
+
     @property
     def state(self) -> dict[str, Tensor]:
         """The tensors to save, themselves and not copies."""
@@ -53,6 +58,11 @@ class NoSplit:
 
     def __call__(self, ended: Tensor) -> Tensor:
         return self._none
+
+    def part(self, cars: slice) -> NoSplit:
+        part = copy.copy(self)
+        part._none = self._none[cars]
+        return part
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -80,6 +90,11 @@ class Contiguous:
         self._fresh.copy_(ended)
         return drawn
 
+    def part(self, cars: slice) -> Contiguous:
+        part = copy.copy(self)
+        part._test, part._fresh = self._test[cars], self._fresh[cars]
+        return part
+
     @property
     def state(self) -> dict[str, Tensor]:
         return {"split_test": self._test, "split_fresh": self._fresh}
@@ -101,6 +116,9 @@ class PerTransition:
     def __call__(self, ended: Tensor) -> Tensor:
         u = torch.rand(self._cars, generator=self._generator, device=self._generator.device)
         return u >= self.train_share
+
+    def part(self, cars: slice) -> PerTransition:
+        return PerTransition(len(range(self._cars)[cars]), self._generator)
 
     @property
     def state(self) -> dict[str, Tensor]:
