@@ -32,7 +32,8 @@ CARS = 3
 def replay(capacity=60, horizon=None, seed: int = 0, **options) -> Replay:
     known = {"cars": CARS, "image_shape": IMAGE, "floats": FLOATS, "n_step": 3, "sampler": Uniform}
     known |= {"device": "cpu", "horizon": horizon or discounted()}
-    return Replay(capacity, **(known | options), generator=torch.Generator().manual_seed(seed))
+    known |= {"generator": torch.Generator().manual_seed(seed)}
+    return Replay(capacity, **(known | options))
 
 
 def row_of(slow: SlowReplay, frame: float) -> tuple[int, int]:

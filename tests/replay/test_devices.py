@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from btr_tm.core.tree import tree_map
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 
 from .helpers import FLOATS, IMAGE, SlowReplay, drive
 from .test_buffer import check_against, discounted
+from .test_conventions import ALL, CARS, SAMPLERS, replay
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -38,3 +40,18 @@ def test_batches_on_cuda_equal_those_of_a_slow_replay_without_a_host_sync(sample
     restored = build()
     restored.load(tmp_path, fast.save(tmp_path))
     assert torch.equal(fast.sample(32).index, restored.sample(32).index)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_no_convention_waits_for_the_device(sampler) -> None:
+    options = ALL | {"device": "cuda", "sampler": sampler, "generator": torch.Generator("cuda")}
+    fast = replay(**options)
+    for t in drive(60, CARS, torch.Generator().manual_seed(0)):
+        on_device = tree_map(lambda leaf: leaf.cuda(), t)
+        torch.cuda.set_sync_debug_mode("error")
+        fast.add(on_device)
+        batch = fast.sample(16)
+        fast.update_priorities(batch.index, batch.reward.abs())
+        fast.sample_test(16)
+        torch.cuda.set_sync_debug_mode("default")
