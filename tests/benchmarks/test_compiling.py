@@ -21,8 +21,9 @@ def test_one_graph_serves_training_restarts_and_evaluation() -> None:
         return graph.forward
 
     cut_offs = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a race
+    track, size = load_track("hills"), (16, 16)
     env = SimVectorEnv(
-        load_track("hills"), Features(), ProgressReward(), 4, (16, 16), cut_offs=cut_offs, start_pool=8
+        track, Features(), ProgressReward(), 4, size, cut_offs=cut_offs, start_pool=8, compile="compiled"
     )
     env._decide = torch.compile(env.race.decide, backend=backend, fullgraph=True, dynamic=False)
     for start in ("training", "canonical", "evaluation", "training"):

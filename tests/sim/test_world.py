@@ -11,6 +11,7 @@ from btr_tm.core.tree import concat_rows, take_rows
 from btr_tm.sim.car import KMH
 from btr_tm.sim.compile import load_track, shipped_tracks
 from btr_tm.sim.driver import Driver, drive
+from btr_tm.sim.dynamics import as_region
 from btr_tm.sim.flat import oval_track, straight_track
 from btr_tm.sim.ribbon import DIRT, FINISH_GATE, START_GATE, TURBO, Profile, Track, assemble
 from btr_tm.sim.starts import Starts
@@ -354,9 +355,9 @@ def test_a_scripted_driver_comes_home_from_every_evaluation_start(name: str, sec
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_decision_compiles_without_graph_breaks_and_drives_alike() -> None:
-    world = World(load_track("hills"))
+    world, regional = World(load_track("hills")), World(load_track("hills"), ticking=as_region)
     state = Starts(world).training(16, 0.5, torch.Generator().manual_seed(0))
     action = torch.randint(0, 12, (16,), generator=torch.Generator().manual_seed(1))
-    compiled = torch.compile(world.step, fullgraph=True)
+    compiled = torch.compile(regional.step, fullgraph=True)
     for a, b in zip(compiled(state, action), world.step(state, action), strict=True):
         assert torch.allclose(a, b, atol=1e-3)

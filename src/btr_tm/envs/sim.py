@@ -25,7 +25,9 @@ from btr_tm.race.gates import Gates, no_gates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reading import Named, Reading
 from btr_tm.sim.camera import Camera
+from btr_tm.sim.car import CarConstants
 from btr_tm.sim.columns import SeenByComparing, SeenByFilling
+from btr_tm.sim.dynamics import as_region, in_line
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
@@ -33,6 +35,7 @@ from btr_tm.sim.world import World
 
 Compile = Literal["eager", "compiled"]
 SEEN = {"eager": SeenByFilling, "compiled": SeenByComparing}  # equal; each is the faster one
+TICKING = {"eager": in_line, "compiled": as_region}  # likewise; a region is compiled once for all ticks
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
@@ -80,7 +83,8 @@ class SimVectorEnv(VectorEnv):
         compile = compiler_or_eager(compile)
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
-        world = World(self.track, ticks_per_action=self.decision_ticks, action_delay_ticks=action_delay_ticks)
+        ticking = TICKING[compile]
+        world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, ticking)
         camera = Camera(self.track, *image_size, SEEN[compile]()) if image_size[0] else NoCamera()
         line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()

@@ -6,6 +6,7 @@ by slot, and a race must be the same to the bit whatever the number of cars. Let
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from btr_tm.sim.road import REACH_M, Road, RoadPoint
 
 CONTACT_M = 0.02  # the road holds the car up to this height; gravity moves it 3 mm per tick
 PIT_M = 8.0  # depth of a gap
+VECTORS = 4  # the first fields of Body have three columns each
 
 
 class Body(NamedTuple):
@@ -97,6 +99,35 @@ def tick(body: Body, keys: Keys, road: Road, k: Figures) -> Body:
         s_rate=motion.velocity[0] / stretch,
         contact=touch.contact,
     )
+
+
+Ticking = Callable[[Body, Keys], Body]
+
+
+def in_line(road: Road, k: Figures) -> Ticking:
+    """`tick` on one road."""
+    return lambda body, keys: tick(body, keys, road, k)
+
+
+def as_region(road: Road, k: Figures) -> Ticking:
+    """The same as a region that torch.compile translates once, however many ticks a decision has."""
+
+    @torch.compiler.nested_compile_region
+    def rows_after(rows: Tensor, keys: Tensor) -> Tensor:
+        return side_by_side(tick(named(rows), Keys(*keys.unbind(0)), road, k))
+
+    return lambda body, keys: named(rows_after(side_by_side(body), torch.stack(keys)))
+
+
+def side_by_side(body: Body) -> Tensor:
+    """The fields of `body` as rows, (25, E)."""
+    return torch.cat([*body[:VECTORS], torch.stack(body[VECTORS:])])
+
+
+def named(rows: Tensor) -> Body:
+    """The inverse of `side_by_side`: views, no copies."""
+    vectors = rows[: 3 * VECTORS].unflatten(0, (VECTORS, 3)).unbind(0)
+    return Body(*vectors, *rows[3 * VECTORS :].unbind(0))
 
 
 def road_share(d_m: Tensor, half_width_m: Tensor, k: Figures) -> Tensor:

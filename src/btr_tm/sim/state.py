@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from btr_tm.sim.dynamics import Body
+from btr_tm.sim.dynamics import Body, named, side_by_side
 
-VECTORS = 4  # the first fields of Body have three columns each
 _S, _D, _HEIGHT = 12, 13, 14
 TICK, FINISH, GATE, HOLD = range(4)
 
@@ -72,10 +70,9 @@ class SimState(NamedTuple):
     @property
     def body(self) -> Body:
         """All columns by name, cars in the last axis: views, no copies."""
-        rows = self.floats.t()
-        return Body(*rows[: 3 * VECTORS].unflatten(0, (VECTORS, 3)).unbind(0), *rows[3 * VECTORS :].unbind(0))
+        return named(self.floats.t())
 
 
 def pack(body: Body) -> Tensor:
     """The inverse of `SimState.body`: (E, 25)."""
-    return torch.cat([*body[:VECTORS], torch.stack(body[VECTORS:])]).t().contiguous()
+    return side_by_side(body).t().contiguous()

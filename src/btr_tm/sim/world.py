@@ -5,6 +5,7 @@ Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
 from btr_tm.sim.car import CarConstants, Figures, figures
-from btr_tm.sim.dynamics import Body, Keys, tick
+from btr_tm.sim.dynamics import Body, Keys, Ticking, in_line
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.road import REACH_M, Road, pack_road
@@ -38,14 +39,16 @@ class World:
     constants: CarConstants = field(default_factory=CarConstants)
     ticks_per_action: int = 5
     action_delay_ticks: int = 0
-    _road: Road = field(init=False, repr=False)
+    ticking: Callable[[Road, Figures], Ticking] = in_line
+    _tick: Ticking = field(init=False, repr=False)
     _figures: Figures = field(init=False, repr=False)
     _gates_m: Tensor = field(init=False, repr=False)  # (G,) ascending, the finish last
 
     def __post_init__(self) -> None:
         gates = torch.tensor([*self.track.checkpoints_m, self.track.finish_m], device=self.device)
-        object.__setattr__(self, "_road", pack_road(self.track, self.constants))
         object.__setattr__(self, "_figures", figures(self.constants, self.device))
+        road = pack_road(self.track, self.constants)
+        object.__setattr__(self, "_tick", self.ticking(road, self._figures))
         object.__setattr__(self, "_gates_m", gates)
 
     @property
@@ -60,7 +63,7 @@ class World:
         driver, queue = self._driver_keys(state, action)
         body, places, heights = state.body, [], []
         for held in driver:
-            body = tick(body, held, self._road, self._figures)
+            body = self._tick(body, held)
             places.append(body.s_m)
             heights.append(body.height_m)
         carried = torch.stack(heights) > -REACH_M
