@@ -74,7 +74,13 @@ def test_published_runs_have_the_published_sizes(experiment: str, count: int, mo
     assert parameters(f"+experiment={experiment}", previous_actions=floats) == count
 
 
-@pytest.mark.parametrize("group", ["encoder", "head"])
+@pytest.mark.parametrize(
+    "group",
+    [
+        "encoder", "encoder/body", "encoder/norm", "encoder/pool",
+        "head", "head/linear", "head/norm", "head/shape",
+    ],
+)  # fmt: skip
 def test_every_network_choice_runs_forward(group: str) -> None:
     for choice in choices(group):
         built = parts("profile=smoke", f"{group}={choice}")

@@ -1,0 +1,51 @@
+"""docs/conventions.md: one row for every convention, with the values that the presets really have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from btr_tm.cli.composition import compose_job
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "conventions.md"
+COLUMNS = ("btr_paper", "btr_code", "btr_seed", "default")
+
+
+def rows() -> dict[str, list[str]]:
+    """Cells of the four columns by convention."""
+    found: dict[str, list[str]] = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = re.fullmatch(r"`convention\.(\w+)`", cells[1]) if len(cells) == 6 else None
+        if name:
+            assert name[1] not in found, f"two rows for {name[1]}"
+            found[name[1]] = cells[2:]
+    return found
+
+
+def test_every_convention_has_a_row_and_every_row_a_convention() -> None:
+    assert set(rows()) == set(compose_job([]).values["convention"])
+
+
+@pytest.mark.parametrize(("column", "preset"), list(enumerate(COLUMNS)))
+def test_the_page_says_what_the_preset_does(column: int, preset: str) -> None:
+    values = compose_job([f"preset={preset}"]).values["convention"]
+    default = compose_job([]).values["convention"]
+    for name, cells in rows().items():
+        shown = re.match(r"`([^`]*)`", cells[column])
+        if shown is None:
+            assert cells[column] == "–" and values[name] == default[name], name
+        else:
+            assert yaml.safe_load(shown[1]) == values[name], name
+
+
+def test_options_that_are_groups_exist() -> None:
+    from btr_tm.cli.composition import conf_dir
+
+    named = re.findall(r"`(preset|schedule|profile|obs|env)=(\w+)`", PAGE.read_text(encoding="utf-8"))
+    assert named
+    for group, choice in named:
+        assert (conf_dir() / group / f"{choice}.yaml").is_file(), f"{group}={choice}"
