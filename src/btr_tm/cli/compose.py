@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from btr_tm.cli import overrides as typed
-from btr_tm.cli.build import make, make_with_known
+from btr_tm.cli.build import make_with_known
 from btr_tm.cli.composition import Composition
 from btr_tm.cli.gauges import gauges, pace
 from btr_tm.cli.parts import Parts, checked, device_of
+from btr_tm.cli.worker import BuildDriver
 from btr_tm.core.seeding import seed_globals
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
@@ -40,7 +41,7 @@ def build(job: Composition) -> Run:
     title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
     return Run(
         folder=job.folder,
-        collector=make(values["collector"], env=env),
+        collector=_collector(parts, env, policy.net),
         replay=replay,
         learner=learner,
         evaluator=evaluator,
@@ -54,6 +55,13 @@ def build(job: Composition) -> Run:
         facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
         next_command=f"python -m btr_tm.{'watch' if parts.simulated else 'evaluate'} {job.folder.as_posix()}",
     )
+
+
+def _collector(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
+    """Inline ones drive `env` themselves, others build environments where they are."""
+    node = parts.values["collector"]
+    build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))
+    return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
 
 
 def set_threads(threads: int | str) -> None:

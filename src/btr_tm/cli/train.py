@@ -23,6 +23,8 @@ from btr_tm.cli.composition import (
 from btr_tm.core.errors import UserError
 
 STATUS = "status.json"
+REFUSED = "refused.json"  # the status of a job that found its folder in use
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL: try again later; after SIGTERM, with a checkpoint saved
 
 
 def main() -> None:
@@ -63,37 +65,58 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
 
 def run_job(cfg: DictConfig) -> None:
     """One run. A user's error becomes its status, so that the other arms of a sweep still run."""
-    from btr_tm.cli.compose import build
     from btr_tm.core.memory import keep_freed_memory
+    from btr_tm.run.lock import hold
 
     keep_freed_memory()
     job = current_job(cfg)
+    try:
+        lock = hold(job.folder)
+    except UserError as error:  # the status in the folder is that of the run that holds it
+        _write_status(job.folder, "failed", str(error), REFUSED)
+        return
+    with lock:
+        preempted = _run_alone(job)
+    if preempted:
+        sys.exit(EXIT_PREEMPTED)
+
+
+def _run_alone(job: Composition) -> bool:
+    """The run of a job whose folder is locked; True if it was asked to make room and go on later."""
+    from btr_tm.cli.compose import build
+
     try:
         _write_status(job.folder, "running")
         run = build(job)
         run.train()
     except UserError as error:
         _write_status(job.folder, "failed", str(error))
+        return False
     except BaseException as error:
         _write_status(job.folder, "crashed", repr(error))
         raise
-    else:
-        _write_status(job.folder, "done" if run.clock.frames >= run.plan.total_frames else "stopped")
+    _write_status(job.folder, "done" if run.clock.frames >= run.plan.total_frames else "stopped")
+    return run.preempted
 
 
-def _write_status(folder: Path, state: str, reason: str = "") -> None:
+def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"state": state, "reason": reason}, indent=2)
-        (folder / STATUS).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         reason = f"; {reason}" if reason else ""
-        print(f"btr_tm: {state}, but {STATUS} could not be written ({error}){reason}", file=sys.stderr)
+        print(f"btr_tm: {state}, but {name} could not be written ({error}){reason}", file=sys.stderr)
 
 
 def _status(folder: Path) -> dict[str, str]:
     """What a job came to; one that left nothing readable did not end well."""
+    refused = folder / REFUSED
     try:
+        if refused.exists():
+            status = json.loads(refused.read_text(encoding="utf-8"))
+            refused.unlink()
+            return status
         return json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"state": "unknown", "reason": f"expected {folder / STATUS}, got none that can be read"}

@@ -43,6 +43,7 @@ HEADINGS = {
     "noisy": "Parameter noise, at a probe",
     "optimizer": "The probed update",
     "gradients": "The gradient of the probed update",
+    "collector": "Collectors, with `collector=processes` or `ray`",
     "speed": "Speed",
     "time": "Where wall time goes; the shares add up to 1",
 }

@@ -87,7 +87,7 @@ class Run:
             say=self.say,
             healthy=lambda: self.meter.check_finite("learner"),
         )
-        self._stopping = False
+        self._stopping = self.preempted = False
 
     def train(self) -> None:
         """Banner, resume, loop, final evaluation, files, summary; a finished run only repeats its summary."""
@@ -157,7 +157,7 @@ class Run:
         before = {number: signal.getsignal(number) for number in watched}
 
         def ask(number: int, frame: Any) -> None:
-            self._stopping = True
+            self._stopping, self.preempted = True, number == signal.SIGTERM
             for each in watched:
                 signal.signal(each, before[each])
 

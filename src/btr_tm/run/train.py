@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.types import Chunk
 from btr_tm.metrics.meter import Meter
 from btr_tm.metrics.races import race_metrics
 from btr_tm.run.checkpoint import Checkpoint
@@ -29,9 +30,9 @@ def train(
     while clock.frames < plan.total_frames and not stop():
         chunk = collector.collect(learner.policy)  # drive; times itself
         with watch("replay"):
-            for transition in chunk.transitions:
-                replay.add(transition)
+            store(replay, chunk)
         clock.frames += chunk.frames
+        meter.add("collector", chunk.metrics)
         for races in chunk.races:
             meter.add("race", race_metrics(races))
         for _ in range(plan.updates_due(clock.frames, learner.extra_uses)):
@@ -53,3 +54,13 @@ def train(
             meter.flush(clock)  # the one host sync of logging
         if plan.save(clock.frames):
             checkpoint.save()
+
+
+def store(replay: Any, chunk: Chunk) -> None:
+    """Take back what a failed collector left open, then add what has come."""
+    for cars in chunk.lost:
+        replay.forget_open(cars)
+    for cars in chunk.cut:
+        replay.cut(cars)
+    for transition in chunk.transitions:
+        replay.add(transition, chunk.cars)

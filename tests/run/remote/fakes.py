@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -83,6 +83,16 @@ class FirstWeight:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What collectors ask an environment for."""
+
+    num_envs: int
+    image_shape: tuple[int, ...] = (1, 2, 2)
+    layout: Any = SimpleNamespace(size=FLOATS)
+    block: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Game:
     """Picklable recipe."""
 
@@ -101,6 +111,3 @@ def net(size: int = 1000) -> nn.Module:
     module = nn.Linear(size, 1)
     nn.init.zeros_(module.weight)
     return module
-
-
-slow = partial(Game, trouble="slow")

@@ -15,7 +15,7 @@ from btr_tm.core.types import Chunk
 from btr_tm.run.remote.chunk import ChunkFormat
 from btr_tm.run.remote.processes import ProcessCollector
 
-from .fakes import FLOATS, RACE, FirstWeight, Game, net
+from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net
 
 FORMAT = ChunkFormat(decisions=5, cars=3, image_shape=(1, 2, 2), floats=FLOATS)
 
@@ -26,7 +26,9 @@ def start():
 
     def build(game: Game, workers: int = 2, **options) -> tuple[ProcessCollector, FirstWeight, Clock]:
         clock, policy = Clock(), FirstWeight(net())
-        collector = ProcessCollector(game, FORMAT, policy.net, clock, workers, **options)
+        collector = ProcessCollector(
+            game, Shape(workers * FORMAT.cars), policy.net, clock, workers, FORMAT.decisions, **options
+        )
         begun.append(collector)
         return collector, policy, clock
 

@@ -10,7 +10,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.run.remote.ray import RayCollector, connect
 
-from .fakes import FirstWeight, Game, net
+from .fakes import FirstWeight, Game, Shape, net
 from .test_processes import FORMAT, Book, collect
 
 ray = pytest.importorskip("ray")
@@ -30,7 +30,9 @@ def cluster():
 def test_two_nodes_drive_leave_and_join(cluster) -> None:
     second = cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
-    collector = RayCollector(Game(), FORMAT, policy.net, clock, 2, address=cluster.address)
+    collector = RayCollector(
+        Game(), Shape(2 * FORMAT.cars), policy.net, clock, 2, FORMAT.decisions, cluster.address
+    )
     book = Book()
     assert collect(collector, policy, clock, book, 150) == []
     while {worker for worker, _, _ in book.next} != {0, 1}:

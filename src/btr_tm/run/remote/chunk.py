@@ -9,11 +9,13 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Races, Transition
 from btr_tm.run.remote.arrays import Field, Layout
 
@@ -37,6 +39,17 @@ class ChunkFormat:
     image_shape: tuple[int, ...]
     floats: int
     actions: int = 1  # of a decision
+
+    @classmethod
+    def of(cls, env: Any, workers: int, decisions: int) -> ChunkFormat:
+        """Chunks of one of `workers` that share the cars of `env` equally; UserError if they cannot."""
+        if workers < 1 or decisions < 1 or env.num_envs % workers:
+            raise UserError(
+                f"expected positive workers that share {env.num_envs} cars equally and positive decisions, got "
+                f"{workers} and {decisions}; change the collector or profile.cars"
+            )
+        actions = env.block[0] if env.block else 1
+        return cls(decisions, env.num_envs // workers, env.image_shape, env.layout.size, actions)
 
     @property
     def frames(self) -> int:

@@ -7,6 +7,7 @@ from collections import deque
 from multiprocessing import connection, get_context
 from typing import Any
 
+import psutil
 from torch import nn
 
 from btr_tm.core.clock import Clock
@@ -21,6 +22,7 @@ from btr_tm.run.remote.weights import WeightsBoard, weights_of
 from btr_tm.run.remote.worker import Assignment, Build, Failed, Ready, pulse_layout, work
 
 PATIENCE_S = 0.5  # longest wait for a chunk before the loop gets its turn
+WORKER_BYTES = 400 * 2**20  # of a process with torch, a small network and a simulator
 STILLBORN = 3  # lives in a row without a chunk: the reason is not chance
 
 
@@ -50,7 +52,9 @@ class Seat:
 
 
 class ProcessCollector:
-    """`workers` processes with `format.cars` cars each; `collect` hands over one chunk at a time.
+    """`workers` processes that share the cars of `env`; `collect` hands over one chunk at a time.
+
+    A chunk holds `decisions` of each car of one worker. `env` itself only says how frames look.
 
     `build(worker, life)` makes environment and policy inside a process; it must be picklable. Weights go out
     every `publish_every` updates, with the frames of `clock`, which drive exploration. A worker that dies,
@@ -62,10 +66,11 @@ class ProcessCollector:
     def __init__(
         self,
         build: Build,
-        format: ChunkFormat,
+        env: Any,
         net: nn.Module,
         clock: Clock,
-        workers: int,
+        workers: int = 2,
+        decisions: int = 8,
         slots: int = 4,
         publish_every: int = 1,
         stale_versions: int = 1000,
@@ -73,14 +78,16 @@ class ProcessCollector:
         start_s: float = 300.0,
         watch: Stopwatch | None = None,
     ) -> None:
-        self.build, self.format, self.slots = build, format, slots
+        self.build, self.slots = build, slots
+        self.format = ChunkFormat.of(env, workers, decisions)
+        refuse_too_many(workers, slots * self.format.layout.size)
         self.publish_every, self.stale_versions = publish_every, stale_versions
         self.stall_s, self.start_s = stall_s, start_s
         self.clock, self.watch = clock, watch or Stopwatch()
         self.counts = Counts()
         self.board = WeightsBoard(weights_of(net).numel())
         self.pulse = Shared(pulse_layout(workers))
-        self.seats = [Seat(worker, format, slots, 0) for worker in range(workers)]
+        self.seats = [Seat(worker, self.format, slots, 0) for worker in range(workers)]
         self._version = self._updates = 0
         self._lent: tuple[Seat, int] | None = None
         self._lost: list[slice] = []
@@ -235,3 +242,13 @@ class ProcessCollector:
             seat.chunks.close()
         self.board.close()
         self.pulse.close()
+
+
+def refuse_too_many(workers: int, chunk_bytes: int) -> None:
+    """Raise UserError if that many workers, with their chunks, would not fit into the free memory."""
+    needed, free = workers * (WORKER_BYTES + chunk_bytes), psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"expected collectors that fit into the free memory of {free / 2**30:.1f} GiB, got {workers} workers "
+            f"that need about {needed / 2**30:.1f} GiB; set collector.workers={free // (needed // workers)}"
+        )

@@ -59,7 +59,7 @@ class Place:
 
 
 class RayCollector:
-    """`num_workers` actors with `format.cars` cars each; see ProcessCollector for what they share.
+    """`num_workers` actors that share the cars of `env`; see ProcessCollector for what the two have in common.
 
     `address` is "local" (a Ray instance of this run's own), "auto" (the one this machine belongs to) or
     host:port. Actors ask for `resources` ({"CPU": 1, ...}); those that find no room wait for a node to join,
@@ -69,10 +69,11 @@ class RayCollector:
     def __init__(
         self,
         build: Build,
-        format: ChunkFormat,
+        env: Any,
         net: nn.Module,
         clock: Clock,
-        num_workers: int,
+        num_workers: int = 2,
+        decisions: int = 8,
         address: str = "local",
         resources: Mapping[str, float] = {"CPU": 1},  # noqa: B006 (never changed)
         ahead: int = 2,
@@ -81,12 +82,13 @@ class RayCollector:
         stall_s: float = 60.0,
         watch: Stopwatch | None = None,
     ) -> None:
+        self.build, self.clock = build, clock
+        self.format = ChunkFormat.of(env, num_workers, decisions)
         self.ray = connect(address, num_workers)
-        self.build, self.format, self.clock = build, format, clock
         self.resources, self.ahead = dict(resources), ahead
         self.publish_every, self.stale_versions, self.stall_s = publish_every, stale_versions, stall_s
         self.watch, self.counts = watch or Stopwatch(), Counts()
-        self.places = [Place(worker, format.cars) for worker in range(num_workers)]
+        self.places = [Place(worker, self.format.cars) for worker in range(num_workers)]
         self._version = self._updates = 0
         self._weights: Any = None
         self._lost: list[slice] = []
