@@ -93,10 +93,10 @@ def test_a_broken_track_ends_before_a_folder_is_claimed(
     assert "\n" not in str(caught.value) and not job.folder.exists()
 
 
-def test_a_learner_that_cannot_be_built_leaves_no_claimed_folder(tmp_path: Path) -> None:
-    odd = ["profile=smoke", "encoder=none", "convention.symmetric_taus=true", "profile.taus=3"]
-    job = compose_job([*odd, f"runs_dir={tmp_path}/r"])
-    with pytest.raises(UserError, match="expected an even number of mirrored fractions"):
+def test_a_network_that_cannot_be_built_leaves_no_claimed_folder(tmp_path: Path) -> None:
+    small = ["profile=smoke", "encoder=cnn", "profile.image_height=20"]
+    job = compose_job([*small, f"runs_dir={tmp_path}/r"])
+    with pytest.raises(UserError, match="expected images of at least 36 x 36"):
         build(job)
     assert not job.folder.exists()
 
