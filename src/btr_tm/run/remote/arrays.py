@@ -69,12 +69,17 @@ class Shared:
         size = max(1, layout.size * count)
         self.memory = SharedMemory(name=name, create=self._owner, size=size)
         self.name = self.memory.name
-        self.records = [layout.views(self.memory.buf, i * layout.size) for i in range(count)]
+        self.records = [layout.views(self._buffer, i * layout.size) for i in range(count)]
+
+    @property
+    def _buffer(self) -> memoryview:
+        assert self.memory.buf is not None, "closed"
+        return self.memory.buf
 
     def bytes_of(self, record: int) -> memoryview:
         """The raw bytes of one record."""
         start = record * self.layout.size
-        return self.memory.buf[start : start + self.layout.size]
+        return self._buffer[start : start + self.layout.size]
 
     def close(self) -> None:
         """Let go of the memory; the maker removes it. Arrays of it must not be used any more."""

@@ -45,8 +45,8 @@ class ChunkFormat:
         """Chunks of one of `workers` that share the cars of `env` equally; UserError if they cannot."""
         if workers < 1 or decisions < 1 or env.num_envs % workers:
             raise UserError(
-                f"expected positive workers that share {env.num_envs} cars equally and positive decisions, got "
-                f"{workers} and {decisions}; change the collector or profile.cars"
+                f"expected positive decisions, and workers that share {env.num_envs} cars equally, got "
+                f"{decisions} and {workers}; change the collector or profile.cars"
             )
         actions = env.block[0] if env.block else 1
         return cls(decisions, env.num_envs // workers, env.image_shape, env.layout.size, actions)

@@ -249,6 +249,7 @@ def refuse_too_many(workers: int, chunk_bytes: int) -> None:
     needed, free = workers * (WORKER_BYTES + chunk_bytes), psutil.virtual_memory().available
     if needed > free:
         raise UserError(
-            f"expected collectors that fit into the free memory of {free / 2**30:.1f} GiB, got {workers} workers "
-            f"that need about {needed / 2**30:.1f} GiB; set collector.workers={free // (needed // workers)}"
+            f"expected collectors that fit into the free memory of {free / 2**30:.1f} GiB, got {workers} "
+            f"workers that need about {needed / 2**30:.1f} GiB; "
+            f"set collector.workers={free // (needed // workers)}"
         )

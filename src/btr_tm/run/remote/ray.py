@@ -59,7 +59,7 @@ class Place:
 
 
 class RayCollector:
-    """`num_workers` actors that share the cars of `env`; see ProcessCollector for what the two have in common.
+    """`num_workers` actors that share the cars of `env`; what is said of ProcessCollector holds here too.
 
     `address` is "local" (a Ray instance of this run's own), "auto" (the one this machine belongs to) or
     host:port. Actors ask for `resources` ({"CPU": 1, ...}); those that find no room wait for a node to join,
@@ -219,7 +219,8 @@ def unreachable(address: str, reason: str) -> UserError:
     """The sentence for a cluster that does not answer."""
     return UserError(
         f"expected a Ray cluster at collector.address={address}, got none "
-        f"({' '.join(reason.split())[:150]}); start one with  ray start --head  or set collector.address=local"
+        f"({' '.join(reason.split())[:150]}); start one with  ray start --head  or set "
+        "collector.address=local"
     )
 
 

@@ -81,8 +81,9 @@ def work(assignment: Assignment, line: connection.Connection) -> None:
         _Worker(assignment, line).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the learner is gone
-    except Exception:  # noqa: BLE001 (whatever it was, the learner must hear of it)
-        line.send(Failed(traceback.format_exc(limit=-3)))
+    except Exception:
+        line.send(Failed(traceback.format_exc(limit=-3)))  # the learner must hear of it, whatever it was
+        raise
 
 
 def _die_with_parent() -> None:
