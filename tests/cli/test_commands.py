@@ -59,14 +59,14 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
     shown = python("-m", "btr_tm", "--help", cwd=tmp_path).stdout
     for text in (
         "+experiment=quickstart",
-        "encoder: cnn, cnn_pool",
+        "encoder: cnn, cnn_gap",
         "ablation:",
         "target: ddqn, max, munchausen",
     ):
         assert text in shown
 
 
-@pytest.mark.parametrize("command", ["evaluate", "watch", "export", "compare", "bench"])
+@pytest.mark.parametrize("command", ["evaluate", "watch", "export", "compare", "bench", "import_yaml"])
 def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> None:
     done = python("-X", "importtime", "-m", f"btr_tm.{command}", "--help", cwd=tmp_path)
     assert done.returncode == 0 and "usage: python -m btr_tm." in done.stdout
