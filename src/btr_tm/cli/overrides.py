@@ -16,7 +16,8 @@ from btr_tm.core.errors import UserError
 LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger"})
 # A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
 BUDGET = frozenset(
-    f"profile.{key}" for key in ("total_frames", "log_every", "eval_every", "save_every", "threads")
+    f"profile.{key}"
+    for key in ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "threads")
 )
 
 
