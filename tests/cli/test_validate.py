@@ -86,6 +86,7 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         (["schedule.learning_rate.points=[0.1]"], r"schedule\.learning_rate: expected schedule points like"),
         (["convention.neoslide_bonus=[[5,0]]"], r"reward\.bonuses\.neoslide: .* first point is at frame 0"),
         (["profile.memory=[[10,100,50]]"], r"schedule\.memory"),
+        (["profile.memory=3"], "expected a list for 'profile.memory', got 3"),
     ],
 )
 def test_contradictory_choices_are_one_sentence(overrides: list[str], sentence: str) -> None:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from btr_tm.cli.schema import Convention, Settings
@@ -147,6 +147,8 @@ def _fits(value: Any, hint: Any) -> tuple[bool, Any]:
         return number, value
     if hint in (str, bool):
         return isinstance(value, hint), value
+    if get_origin(hint) is list or hint is NoneType:
+        return isinstance(value, get_origin(hint) or hint), value
     return True, value
 
 
@@ -154,7 +156,9 @@ def _in_words(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) in (Union, UnionType):
-        return " or ".join(_in_words(option) for option in get_args(hint))
+        return " or ".join(_in_words(option) for option in get_args(hint) if option is not NoneType)
+    if get_origin(hint) is list:
+        return "a list"
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
 
 
