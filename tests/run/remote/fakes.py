@@ -6,13 +6,13 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Obs, Races
 from btr_tm.run.remote.worker import Driver
@@ -88,7 +88,7 @@ class Shape:
 
     num_envs: int
     image_shape: tuple[int, ...] = (1, 2, 2)
-    layout: Any = SimpleNamespace(size=FLOATS)
+    layout: Any = FloatLayout.generic(FLOATS)
     block: tuple[int, ...] = ()
 
 
