@@ -21,6 +21,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", metavar="FILE", default="race.mp4", help="where the film goes (default: race.mp4)"
     )
+    parser.add_argument(
+        "--fps", type=int, default=20, help="pictures a second of race, 20; half as many take half the time"
+    )
     commands.add_place(parser)
     return parser
 
@@ -40,18 +43,21 @@ def watch(arguments: argparse.Namespace) -> None:
 
 def watch_driver(arguments: argparse.Namespace) -> Path:
     """One race of a driver that does not explore."""
+    import torch
+
     from btr_tm.cli.driver import load_driver
     from btr_tm.cli.film import film_driver
 
     driver = load_driver(arguments.driver, arguments.device, arguments.track)
     evaluator = driver.parts.evaluator(0)
-    race = evaluator.race(driver.policy).canonical
+    with torch.inference_mode():  # a quarter faster than no_grad for one car
+        race = evaluator.race(driver.policy).canonical
     evaluator.close()
     how = (
         f"finished in {race.time_ms / 1000:.2f} s" if race.finished else f"gave up at {race.progress_m:.0f} m"
     )
     print(f"{driver.name}: {how} on {driver.parts.track_name}; filming", flush=True)
-    return film_driver(driver, race, arguments.out)
+    return film_driver(driver, race, arguments.out, arguments.fps)
 
 
 def watch_inputs(arguments: argparse.Namespace) -> Path:
@@ -69,4 +75,4 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
     race = redrive(track, file.actions)
     how = f"finished in {race.time_ms / 1000:.2f} s" if race.finished else "not finished"
     print(f"{arguments.driver}: {how} on {name}; filming", flush=True)
-    return film_race(track, race, arguments.out)
+    return film_race(track, race, arguments.out, fps=arguments.fps)

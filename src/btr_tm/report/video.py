@@ -20,6 +20,8 @@ from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import Track
 
 PICTURES_AT_ONCE = 8
+# A third of the time of "veryfast" at its usual quality, for files twice as large: 4 MB for a race on A01.
+ENCODING = {"crf": "25", "preset": "ultrafast"}
 
 
 class Mp4Writer:
@@ -30,9 +32,7 @@ class Mp4Writer:
 
         self.container = av.open(str(path), mode="w")
         rate = Fraction(fps).limit_denominator(1000)
-        self.stream = self.container.add_stream(
-            "libx264", rate=rate, options={"crf": "23", "preset": "veryfast"}
-        )
+        self.stream = self.container.add_stream("libx264", rate=rate, options=ENCODING)
         self.stream.height, self.stream.width = size
         self.stream.pix_fmt = "yuv420p"
         self._frame = av.VideoFrame.from_ndarray
@@ -120,7 +120,7 @@ def race_video(
     """Renders one race, one picture per decision, and returns where it was written.
 
     poses: leading axis T, one per decision; actions (T,) int64; times (T,) race time in ms, evenly spaced;
-    q (T, A) action values or None; size (height, width), even. A 25 s race takes half a minute on one core.
+    q (T, A) action values or None; size (height, width), even. A 25 s race takes a few seconds.
     """
     assert len(actions) == len(times) == len(poses.s_m), (len(actions), len(times), len(poses.s_m))
     view, overlay = ColourView(track, *size), Overlay(track, size, title)

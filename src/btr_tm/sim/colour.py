@@ -1,6 +1,6 @@
 """The large colour view for people: the same scene and camera as the grey one, painted far to near.
 
-Not for training: it runs on the host, some twenty pictures a second. Letters in shapes: E cars, N faces.
+Not for training: it runs on the host, some hundred pictures a second. Letters in shapes: E cars, N faces.
 """
 
 from __future__ import annotations
