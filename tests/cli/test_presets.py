@@ -24,6 +24,7 @@ def job(*overrides: str) -> Composition:
     return compose_job(overrides)
 
 
+@cache
 def convention(preset: str) -> dict:
     return job(f"preset={preset}").values["convention"]
 
