@@ -8,6 +8,7 @@ from btr_tm.benchmarks.row import Row
 from btr_tm.benchmarks.timing import Effort
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.meter import Meter
+from btr_tm.metrics.stopwatch import Lap
 from btr_tm.run.plan import Plan
 from btr_tm.run.train import train
 
@@ -26,12 +27,9 @@ class Loop(NamedTuple):
 
 def loop_rows(effort: Effort, name: str, loop: Loop) -> list[Row]:
     """Speed of `effort.loop_frames` frames after the warm-up, and each activity's share of their time."""
-    _train(loop)
-    loop.collector.watch.lap()
+    trained(loop)
     begun, updates = loop.clock.frames, loop.clock.updates
-    loop.plan.total_frames = begun + effort.loop_frames
-    _train(loop)
-    lap = loop.collector.watch.lap()
+    lap = trained(loop, effort.loop_frames)
     speeds = [
         Row(f"{name}, whole loop", "frames/s", (loop.clock.frames - begun) / lap.seconds),
         Row(f"{name}, whole loop", "updates/s", (loop.clock.updates - updates) / lap.seconds),
@@ -39,8 +37,12 @@ def loop_rows(effort: Effort, name: str, loop: Loop) -> list[Row]:
     return speeds + [Row(f"{name}, share of {part}", "%", 100 * lap.shares[part]) for part in SHARES]
 
 
-def _train(loop: Loop) -> None:
-    """Evaluator and checkpoint are never asked for."""
+def trained(loop: Loop, frames: int = 0) -> Lap:
+    """Train for `frames` more, or to the end of the plan; evaluator and checkpoint are never asked for."""
     nobody: Any = None
+    if frames:
+        loop.plan.total_frames = loop.clock.frames + frames
+    loop.collector.watch.lap()
     meter = Meter([], loop.collector.watch)
     train(loop.collector, loop.replay, loop.learner, nobody, meter, nobody, loop.clock, loop.plan)
+    return loop.collector.watch.lap()

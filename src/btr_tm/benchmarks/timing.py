@@ -18,10 +18,22 @@ class Effort:
     compile: bool
     replay_rows: int  # transitions in the replay that is timed
     loop_frames: int  # whose shares of time are taken, after the warm-up
+    workers: tuple[int, ...]  # numbers of collector processes
+    collector_s: float  # for which they drive, three times each
 
 
-FULL = Effort(rounds=9, decisions=12, compile=True, replay_rows=65_536, loop_frames=16_384)
-QUICK = Effort(rounds=2, decisions=2, compile=False, replay_rows=2_048, loop_frames=1_024)
+FULL = Effort(
+    rounds=9,
+    decisions=12,
+    compile=True,
+    replay_rows=65_536,
+    loop_frames=16_384,
+    workers=(1, 2, 4),
+    collector_s=4.0,
+)
+QUICK = Effort(
+    rounds=2, decisions=2, compile=False, replay_rows=2_048, loop_frames=1_024, workers=(1,), collector_s=1.0
+)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ def measure(effort: Effort) -> list[Row]:
     replays = {name: _parts(BTR, replay=name).replay(env) for name in SAMPLERS}
     rows += replay_rows(effort, replays, transitions, parts.profile["batch_size"])
     _announce("loop")
-    return rows + loop_rows(effort, "quickstart", _loop())
+    rows += loop_rows(effort, "quickstart", _loop())
+    _announce("collectors")
+    return rows + _collectors(effort)
 
 
 def _announce(what: str) -> None:
@@ -108,13 +110,32 @@ def _net(name: str, experiment: str) -> tuple[str, Any, Any]:
     return name, parts.learner(parts.policy(env)), replay.sample(parts.profile["batch_size"])
 
 
-def _loop() -> Any:
+def _loop(**overrides: Any) -> Any:
+    """A loop that ends with its warm-up, and the parts of its run."""
     from btr_tm.benchmarks.loop import Loop
-    from btr_tm.cli.build import make
+    from btr_tm.cli.compose import collector_of
 
     warm = {"profile.warmup_frames": WARM_UP // 2, "profile.total_frames": WARM_UP, "profile.log_every": 0}
-    parts = _parts(BTR, **warm)
+    parts = _parts(BTR, **(warm | overrides))
     env = parts.env(parts.profile["cars"])
-    learner, replay = parts.learner(parts.policy(env)), parts.replay(env)
-    collector = make(parts.values["collector"], env=env)
+    policy, replay = parts.policy(env), parts.replay(env)
+    learner, collector = parts.learner(policy), collector_of(parts, env, policy.net)
     return Loop(collector, replay, learner, parts.clock, parts.plan())
+
+
+def _collectors(effort: Effort) -> list[Row]:
+    """Processes with an idle and with a busy learner."""
+    from btr_tm.benchmarks.collectors import collector_rows
+    from btr_tm.cli.worker import BuildDriver
+
+    def loop(workers: int) -> Any:
+        return _loop(collector="processes", **{"collector.workers": workers})
+
+    def idle(workers: int) -> tuple[Any, Any, Any]:
+        made = loop(workers)
+        return made.collector, made.replay, made.learner.policy
+
+    def build(workers: int) -> BuildDriver:
+        return BuildDriver(_parts(BTR).values, workers)
+
+    return collector_rows(effort.workers, effort.collector_s, effort.loop_frames, build, idle, loop)

@@ -41,7 +41,7 @@ def build(job: Composition) -> Run:
     title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
     return Run(
         folder=job.folder,
-        collector=_collector(parts, env, policy.net),
+        collector=collector_of(parts, env, policy.net),
         replay=replay,
         learner=learner,
         evaluator=evaluator,
@@ -57,7 +57,7 @@ def build(job: Composition) -> Run:
     )
 
 
-def _collector(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
+def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
     """Inline ones drive `env` themselves, others build environments where they are."""
     node = parts.values["collector"]
     build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))

@@ -137,10 +137,10 @@ def test_a_learner_that_does_not_collect_holds_the_workers_back(start) -> None:
     collector, policy, clock = start(Game(), workers=1, slots=2)
     book = Book()
     collect(collector, policy, clock, book, 15)
-    time.sleep(1.0)
-    collector._take_back()
+    collector.wait_until_full()
+    time.sleep(0.5)
     collector._supervise()
-    assert len(collector.seats[0].inbox) <= 2
+    assert len(collector.seats[0].inbox) == 2
     collect(collector, policy, clock, book, 150)
 
 

@@ -221,6 +221,13 @@ class ProcessCollector:
         transitions, races = self.format.unpack(seat.chunks.records[ready.slot])
         return Chunk(transitions, races, self.format.frames, seat.cars, lost, metrics=metrics)
 
+    def wait_until_full(self) -> None:
+        """Until every worker is held back by chunks that nobody takes: for measurements and tests."""
+        self._take_back()
+        while any(len(seat.inbox) < self.slots for seat in self.seats):
+            self._supervise()
+            time.sleep(0.02)
+
     def state_dict(self) -> dict[str, Any]:
         """Counters and lives; the races under way are not part of it."""
         return {"lives": [seat.life for seat in self.seats], **self.counts.state_dict()}
