@@ -207,6 +207,20 @@ def test_noise_is_redrawn_or_shared_as_chosen() -> None:
     assert not torch.equal(online.head.value[0].noise_in, target.head.value[0].noise_in)
 
 
+@pytest.mark.parametrize(("buffers", "shared"), [("follow", [True, False, True]), ("own", [False] * 3)])
+def test_a_hard_copy_lends_the_target_the_acting_noise_for_one_update(buffers, shared) -> None:
+    """BTR's code redraws the target's noise first and copies the whole network over it then."""
+    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=HardSync(2, buffers))
+    for update, expected in enumerate(shared):
+        batch = random_batch(6, update)
+        one.policy.act(batch.obs, explore=True)
+        before = parameters(one.online)
+        one.update(batch)
+        noise = [net.head.value[0].noise_in for net in (one.online, one.target_net)]
+        assert torch.equal(*noise) is expected and noise[1].abs().min() > 0
+        assert torch.equal(parameters(one.target_net), before) is (update != 1)
+
+
 def test_gradient_norm_is_clipped_but_reported_unclipped() -> None:
     one = learner(network(**ALL_OFF), clip_norm=1e-3, optimizer=partial(torch.optim.SGD, lr=1.0))
     before = parameters(one.online)
@@ -279,7 +293,7 @@ def test_evaluating_a_held_out_batch_changes_no_later_update(parts, self_loss) -
 
 
 def test_the_loss_of_a_held_out_batch_is_what_learning_from_it_would_show() -> None:
-    one = learner(network(**ALL_ON), noise=ShareWithActing())
+    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=HardSync(buffers="own"))
     one.online.reset_noise(torch.Generator().manual_seed(3))
     batch = random_batch(6)
     shown = one.evaluate(batch)["loss"]

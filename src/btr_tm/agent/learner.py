@@ -16,7 +16,7 @@ from btr_tm.agent.priority import summed_error
 from btr_tm.agent.reset import NoReset, Reset
 from btr_tm.agent.scaling import NoScaling, Scaling
 from btr_tm.agent.step import GuardedStep
-from btr_tm.agent.target_sync import HardSync, target_copy
+from btr_tm.agent.target_sync import HardSync, Moment, TargetSync, target_copy
 from btr_tm.core.block import by_slot, of_action
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import NetPair
@@ -50,7 +50,7 @@ class Learner:
         target: Target,
         clock: Clock,
         generator: torch.Generator,
-        target_sync: Callable[[IQN, IQN, int], None] = HardSync(),  # noqa: B008 (frozen)
+        target_sync: TargetSync = HardSync(),  # noqa: B008 (frozen)
         noise: Callable[[IQN, IQN, torch.Generator, int], None] = RedrawBoth(),  # noqa: B008 (frozen)
         reset: Reset = NoReset(),  # noqa: B008 (no state)
         self_loss: Callable[[torch.device], SelfLoss] = NoSelfLoss,
@@ -88,17 +88,22 @@ class Learner:
     def update(self, batch: Batch) -> Update:
         """One gradient step on `batch`; if it is not finite it is not applied, and the metrics show it."""
         self.noise(self.online, self.target_net, self.generator, len(batch.weight))
+        self._sync("before")
         self.online.power_iteration()
         self.step.clear()
         errors = self.batch_loss.backward(batch, self.scaling.scaled)
         rate = self.learning_rate(self.clock.frames)
         grad_norm = self.scaling.shown(self.step(rate))
         self.updates += 1
-        self.target_sync(self.online, self.target_net, self.updates)
+        self._sync("after")
         self.extra_uses += self.reset(self.online, self.clock.frames)
         metrics = self._metrics(batch, errors, grad_norm, rate)
         priority = self.priority(errors, batch.action)
         return Update(metrics, torch.nan_to_num(priority, nan=0.0, posinf=0.0))
+
+    def _sync(self, moment: Moment) -> None:
+        if self.target_sync.moment == moment:
+            self.target_sync(self.online, self.target_net, self.updates)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Metrics of a batch that is not learnt from; no later update is any different for it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,23 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.linear import NoisyLinear
 
 Buffers = Literal["follow", "own"]
+Moment = Literal["before", "after"]
+
+
+class TargetSync(Protocol):
+    """Moves the target towards the online network; `every_updates` says how often."""
+
+    @property
+    def every_updates(self) -> int: ...
+
+    @property
+    def moment(self) -> Moment:
+        """When in an update: between its noise and its loss, or at its end."""
+        ...
+
+    def __call__(self, online: IQN, target: IQN, updates: int) -> None:
+        """`updates` counts those that were made."""
+        ...
 
 
 def target_copy(online: IQN) -> IQN:
@@ -25,12 +42,13 @@ def target_copy(online: IQN) -> IQN:
 class HardSync:
     """Everything is copied every `every_updates` updates (BTR: 500).
 
-    `buffers="follow"`: the noise too, so that both networks share it until the target's is redrawn (BTR's
-    code). "own": the target keeps its noise.
+    `buffers="follow"`: the noise too, over what the target has just drawn, so that both networks share it for
+    the update that follows (BTR's code). "own": the target keeps its noise.
     """
 
     every_updates: int = 500
     buffers: Buffers = "follow"
+    moment: ClassVar[Moment] = "before"
 
     def __post_init__(self) -> None:
         _refuse_never(self.every_updates)
@@ -56,6 +74,7 @@ class SoftSync:
     tau: float = 0.02
     every_updates: int = 1
     buffers: Buffers = "follow"
+    moment: ClassVar[Moment] = "after"
 
     def __post_init__(self) -> None:
         _refuse_never(self.every_updates)
