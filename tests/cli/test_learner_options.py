@@ -69,8 +69,8 @@ def test_soft_target_takes_its_share_and_period_from_the_convention() -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("convention.symmetric_taus=true", "profile.taus_act=7"), "taus_act=7"),
-        (("convention.symmetric_taus=true", "profile.taus=5"), "taus=5"),
+        (("convention.symmetric_taus=true", "profile.taus_act=7"), "even profile.taus_act, .* got 7"),
+        (("convention.symmetric_taus=true", "profile.taus=5"), "even profile.taus, .* got 5"),
         (("convention.target_soft_every=0",), "got 0"),
         (("head=noisy", "convention.noise=share_with_acting", "convention.noise_draw=sample"), "redraw_both"),
         (("convention.self_loss=normalized",), "normalised"),

@@ -11,6 +11,8 @@ from btr_tm.core.errors import UserError
 from btr_tm.race import actions
 
 MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
+POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
+NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
 
 
 def refuse(values: dict[str, Any]) -> None:
@@ -27,7 +29,9 @@ def _is(node: dict[str, Any], name: str) -> bool:
 def _signs(values: dict[str, Any]) -> Iterator[str]:
     """Numbers that cannot be so small."""
     least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
-    least["convention.n_step"] = (values["convention"]["n_step"], True)
+    for name in (*POSITIVE, *NOT_NEGATIVE):
+        if name in values["convention"]:  # the shipped driver's configuration lacks younger ones
+            least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
     least["seed"] = (values["seed"], False)
     for name, (value, positive) in least.items():
         if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
@@ -74,6 +78,8 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _horizon(values: dict[str, Any]) -> Iterator[str]:
+    if _largest(values["schedule"]["gamma"]) > 1:
+        yield "expected a discount of at most 1 in schedule.gamma, got more; lower it"
     if _is(values["horizon"], "MiniRace") and _is(values["env"], "GymnasiumVectorEnv"):
         yield "horizon=mini_race needs the clock that env=gymnasium lacks; choose horizon=discounted"
     if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
@@ -97,8 +103,9 @@ def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
 
 def _sizes(values: dict[str, Any]) -> Iterator[str]:
     profile = values["profile"]
-    if values["convention"]["symmetric_taus"] and profile["taus"] % 2:
-        yield f"expected an even profile.taus, half of them mirrored, got {profile['taus']}; add one"
+    for name in ("taus", "taus_act"):
+        if values["convention"]["symmetric_taus"] and profile[name] % 2:
+            yield f"expected an even profile.{name}, half of them mirrored, got {profile[name]}; add one"
     if profile["batch_size"] % profile["micro_batch"]:
         yield (
             f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "

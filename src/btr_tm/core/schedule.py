@@ -27,6 +27,13 @@ class Constant:
         return self.value
 
 
+def _are_numbers(point: object, count: int) -> bool:
+    """`point` is a sequence of `count` numbers; text that merely looks like one is none."""
+    if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != count:
+        return False
+    return all(isinstance(number, int | float) for number in point)
+
+
 @dataclass(frozen=True)
 class _Points:
     """Looks up the two points around a frame; subclasses say what happens between them."""
@@ -35,7 +42,7 @@ class _Points:
     speed: float = 1.0
 
     def __post_init__(self) -> None:
-        odd = [point for point in self.points if not isinstance(point, Sequence) or len(point) != 2]
+        odd = [point for point in self.points if not _are_numbers(point, 2)]
         if odd:
             raise UserError(f"expected schedule points like [frame, value], got {odd[0]}; write pairs")
         frames = [point[0] for point in self.points]
@@ -134,7 +141,7 @@ class Memory:
     speed: float = 1.0
 
     def __post_init__(self) -> None:
-        odd = [point for point in self.points if not isinstance(point, Sequence) or len(point) != 3]
+        odd = [point for point in self.points if not _are_numbers(point, 3)]
         if odd:
             raise UserError(
                 f"expected memory steps like [frame, capacity, start_learning], got {odd[0]}; write triples"
