@@ -135,6 +135,11 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
         ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "expected nn or neural_network"),
         ({"training": {"algorithm": "ppo"}}, "expected training.algorithm iqn, got 'ppo'"),
         ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
+        ({"btr": {"use_munchausen": "maybe"}}, "cannot read btr.use_munchausen: 'maybe'"),
+        (
+            {"memory": {"number_times_single_memory_is_used_before_discard": 0}},
+            "expected a positive number of uses of a memory, got 0",
+        ),
         ({"training": {"batch_size": 0}}, "expected a positive training.batch_size, got 0"),
         (
             {"training": {"lr_schedule": [[100, 0.1]]}},
@@ -155,6 +160,7 @@ def test_what_cannot_be_meant_is_one_sentence(content: Any, sentence: str) -> No
     ("text", "sentence"),
     [
         ("training: [", "expected YAML in .*, got what cannot be read"),
+        ("training:\n  batch_size: 8\n  batch_size: 16\n", "key 'batch_size' stands twice .*line 3"),
         ("environment:\n  rl_action_offsets_ms: [0, 20]\n", "offset"),
         (
             "environment:\n  n_prev_actions_in_inputs: few\n",

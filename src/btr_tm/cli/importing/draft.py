@@ -66,6 +66,17 @@ def flag(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule
     return rule
 
 
+def switch(name: str) -> Rule:
+    """As `flag`, on or off."""
+    return flag(name, on_or_off)
+
+
+def on_or_off(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
 def always(*expected: Any) -> Rule:
     """There is no choice here; another value than the first of `expected` cannot be had."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from btr_tm.cli.importing.draft import Rule, absent, always, flag, idle, into
+from btr_tm.cli.importing.draft import Rule, absent, always, flag, idle, into, on_or_off, switch
 from btr_tm.cli.importing.rules import (
     algorithm,
     keys_of_actions,
@@ -31,11 +31,11 @@ def _half(value: Any) -> int:
 
 
 def _gates(value: Any) -> str:
-    return "checkpoints" if value else "none"
+    return "checkpoints" if on_or_off(value) else "none"
 
 
 NETWORK: dict[str, Rule] = {  # in `neural_network`, and in `nn.training` where it is about training
-    "use_ddqn": flag("ddqn"),
+    "use_ddqn": switch("ddqn"),
     "clip_grad_value": into("preset", "convention.clip_value", float),
     "clip_grad_norm": into("preset", "convention.clip_norm", float),
     "number_memories_trained_on_between_target_network_updates": flag("target_every", int),
@@ -59,12 +59,12 @@ OLDER: dict[str, Rule] = {
     "iqn_n": into("profile", "taus"),
     "iqn_k": into("profile", "taus_act"),
     "iqn_kappa": into("preset", "convention.kappa", float),
-    "use_iqn_image_head": flag("image_head"),
+    "use_iqn_image_head": switch("image_head"),
 }
 LATER: dict[str, Rule] = {
     "vis.image_size.width": into("profile", "image_width"),
     "vis.image_size.height": into("profile", "image_height"),
-    "vis.use_image_head": flag("image_head"),
+    "vis.use_image_head": switch("image_head"),
     "float.mlp.hidden_dim": into("profile", "float_hidden"),
     "fusion_mode": always("none", None, ""),
     "init_from_pretrained": absent("pretrained parts are not built yet"),
@@ -83,19 +83,19 @@ LATER: dict[str, Rule] = {
     "decoder.value.freeze": absent("parts cannot be frozen here"),
 }
 CNN: dict[str, Rule] = {
-    "use_impala_cnn": flag("impala"),
+    "use_impala_cnn": switch("impala"),
     "impala_model_size": into("profile", "impala_model_size"),
-    "use_adaptive_maxpool": flag("pool"),
+    "use_adaptive_maxpool": switch("pool"),
     "adaptive_maxpool_size": into("profile", "pool_size"),
-    "use_spectral_norm": flag("spectral"),
+    "use_spectral_norm": switch("spectral"),
 }
 BTR: dict[str, Rule] = {
-    "use_munchausen": flag("munchausen"),
+    "use_munchausen": switch("munchausen"),
     "munchausen_alpha": into("preset", "convention.munchausen_alpha", float),
     "munchausen_entropy_tau": into("preset", "convention.munchausen_entropy_tau", float),
     "munchausen_lo": into("preset", "convention.munchausen_clip_min", float),
-    "use_layer_norm": flag("layer_norm"),
-    "use_noisy_linear": flag("noisy"),
+    "use_layer_norm": switch("layer_norm"),
+    "use_noisy_linear": switch("noisy"),
     "noisy_sigma0": sigma0,
 } | dict.fromkeys(CNN, idle("nn.vis.cnn says the same key, and wins"))
 ENVIRONMENT: dict[str, Rule] = {

@@ -23,10 +23,23 @@ CNN_KEYS = (
 )  # fmt: skip
 
 
+class _OnceEach(yaml.SafeLoader):
+    """Refuses a key that stands twice in one place, of which YAML would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                mark = key.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def read(path: Path) -> dict[str, Any]:
     """The leaves of a file, `nn.vis.cnn` filled from `btr`; raises UserError for what is no such file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _OnceEach)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"expected a readable file, got {path} ({error}); check the path") from error
     except yaml.YAMLError as error:

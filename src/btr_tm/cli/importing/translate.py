@@ -9,6 +9,7 @@ from btr_tm.cli.importing.draft import Draft, Left, Rule
 from btr_tm.cli.importing.keys import PREFIXES, RULES
 from btr_tm.core.errors import UserError
 
+USES = "memory.number_times_single_memory_is_used_before_discard"
 NEVER = 10**12  # frames after which the published files "reset"
 
 
@@ -44,6 +45,8 @@ def _sizes(draft: Draft) -> None:
         "profile", "micro_batch", max(part for part in range(1, min(batch, 256) + 1) if batch % part == 0)
     )
     uses = draft.flag("uses", 32)
+    if uses <= 0:
+        raise UserError(f"expected a positive number of uses of a memory, got {uses:g}; raise {USES}")
     draft.set("profile", "frames_per_update", max(1, round(batch / uses)))
     every = draft.flag("target_every", 128)
     draft.set("preset", "convention.target_soft_every", max(1, round(every / batch)))
