@@ -49,3 +49,14 @@ def test_options_that_are_groups_exist() -> None:
     assert named
     for group, choice in named:
         assert (conf_dir() / group / f"{choice}.yaml").is_file(), f"{group}={choice}"
+
+
+def test_commands_on_the_page_compose() -> None:
+    from btr_tm.cli.parts import checked
+
+    text = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = [line.split() for line in re.findall(r"^    python -m btr_tm (.+)", text, re.MULTILINE)]
+    ours = [command for command in commands if "--config-dir" not in command]
+    assert len(ours) >= 3
+    for command in ours:
+        checked(compose_job(command).values)
