@@ -221,6 +221,13 @@ _ALL = (
         "wall time in updates (launch time on CUDA)",
         "Performance/learner_percentage_training",
     ),
+    Metric(
+        "time/testing_share",
+        "share",
+        "last",
+        "wall time in batches that are never learnt from",
+        "Performance/learner_percentage_testing",
+    ),
     Metric("time/evaluation_share", "share", "last", "wall time in evaluation races"),
     Metric("time/other_share", "share", "last", "the rest: logging, saving, waiting for the device"),
 )

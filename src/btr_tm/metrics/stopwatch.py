@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-ACTIVITIES = ("simulator", "acting", "waiting", "replay", "learning", "evaluation")
+ACTIVITIES = ("simulator", "acting", "waiting", "replay", "learning", "testing", "evaluation")
 
 
 class Lap(NamedTuple):

@@ -45,7 +45,7 @@ def train(
             meter.add("learner", update.metrics)  # stays on the device
             clock.updates += 1
             if plan.test(clock.updates):
-                with watch("learning"):
+                with watch("testing"):
                     meter.add("test", learner.evaluate(replay.sample_test(plan.batch_size)))
         if plan.eval(clock.frames):
             with watch("evaluation"):
