@@ -12,7 +12,9 @@ from btr_tm.benchmarks.simulator import simulator_rows
 from btr_tm.benchmarks.timing import Effort, Subject
 from btr_tm.cli import bench
 
-TINY = Effort(rounds=1, decisions=1, compile=False, replay_rows=128, loop_frames=128)
+TINY = Effort(
+    rounds=1, decisions=1, compile=False, replay_rows=128, loop_frames=128, workers=(1,), collector_s=0.2
+)
 
 
 def test_simulator_stands_beside_car_racing_and_compiled_rows_say_left_out() -> None:
@@ -47,3 +49,13 @@ def test_shares_of_the_real_loop_add_up(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(shares) == len(SHARES)
     assert sum(shares) == pytest.approx(100, abs=1e-3)
     assert loop.clock.frames == 256 and loop.clock.updates > 0
+
+
+@pytest.mark.slow
+def test_collectors_stand_beside_themselves_without_a_learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "OTHERS", bench.OTHERS | {"profile": "smoke"})
+    monkeypatch.setattr(bench, "WARM_UP", 128)
+    rows = bench._collectors(TINY)
+    assert rows[0].unit == "frames/s" and rows[0].ours > 0 and rows[0].theirs > 0
+    shares = [row.ours for row in rows if row.unit == "%"]
+    assert len(shares) == 3 and sum(shares) == pytest.approx(100, abs=1e-3)

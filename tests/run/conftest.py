@@ -81,7 +81,7 @@ class FakeReplay:
     def __len__(self) -> int:
         return sum(len(row) for row in self.rows)
 
-    def add(self, transition) -> None:
+    def add(self, transition, cars=slice(None)) -> None:
         self.rows.append(torch.stack([transition.obs.floats[:, 0], transition.reward], 1))
 
     def sample(self, batch_size: int) -> Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, get_start_method, set_start_method
 from typing import Any
 
 import psutil
@@ -178,7 +178,7 @@ class ProcessCollector:
             seat.fault = "hung"
 
     def _start(self, seat: Seat, now: float) -> None:
-        context = get_context("spawn")
+        context = _spawning()
         seat.line, theirs = context.Pipe()
         told = Assignment(
             seat.worker, seat.life, self.build, self.format, self.board.name, self.board.size,
@@ -249,6 +249,13 @@ class ProcessCollector:
             seat.chunks.close()
         self.board.close()
         self.pulse.close()
+
+
+def _spawning() -> Any:
+    """The context that works alike on every system, also within a job of joblib."""
+    if get_start_method(allow_none=True) == "loky":  # joblib's own, which a plain child could not look up
+        set_start_method("spawn", force=True)
+    return get_context("spawn")
 
 
 def refuse_too_many(workers: int, chunk_bytes: int) -> None:
