@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from math import inf
 from typing import Any
 
 from btr_tm.cli.build import partial
@@ -12,6 +13,7 @@ from btr_tm.race import actions
 
 MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
 POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
+RANGES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
 NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
 
 
@@ -49,10 +51,16 @@ def _schedules(values: dict[str, Any]) -> Iterator[str]:
                 partial(node)()
         except UserError as error:
             yield f"{name}: {error}"
+    for name, (least, most) in RANGES.items():
+        odd = [value for value in _values(values["schedule"][name]) if not least <= value <= most]
+        if odd:
+            yield f"expected values from {least} to {most} in schedule.{name}, got {odd[0]}; correct it"
 
 
 def _blocks(values: dict[str, Any]) -> Iterator[str]:
-    """Actions of a decision that leave out a tick."""
+    """Actions of a decision that leave out a tick, or last for none."""
+    if values["env"].get("ticks_per_action", 1) < 1:
+        yield f"expected a positive env.ticks_per_action, got {values['env']['ticks_per_action']}; raise it"
     try:
         actions.block(values["env"].get("action_offsets_ms", [0]))
     except UserError as error:
@@ -78,8 +86,6 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _horizon(values: dict[str, Any]) -> Iterator[str]:
-    if _largest(values["schedule"]["gamma"]) > 1:
-        yield "expected a discount of at most 1 in schedule.gamma, got more; lower it"
     if _is(values["horizon"], "MiniRace") and _is(values["env"], "GymnasiumVectorEnv"):
         yield "horizon=mini_race needs the clock that env=gymnasium lacks; choose horizon=discounted"
     if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
@@ -119,5 +125,11 @@ def _sizes(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _largest(schedule: dict[str, Any]) -> float:
+    return max(_values(schedule), default=0.0)
+
+
+def _values(schedule: dict[str, Any]) -> list[float]:
+    """What a schedule takes, as far as it is numbers: of points, constants and decays."""
     points = [point for point in schedule.get("points", []) if isinstance(point, list) and len(point) == 2]
-    return max((value for _, value in points), default=schedule.get("value", 0.0))
+    found = [value for _, value in points] + [schedule.get(key) for key in ("value", "start", "end", "after")]
+    return [value for value in found if isinstance(value, int | float)]
