@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BTR, BASE = "+experiment=quickstart", "name=base"  # the two networks that are compared, at profile=cpu
 OTHERS = {"profile": "cpu", "logger": "none", "profile.eval_every": 0, "profile.save_every": 0}
+DRIVERS = {"quickstart": BTR, "a01_v4_btr": "+experiment=a01_v4_btr"}
 SAMPLERS = ("prioritized", "uniform")
 RECORDED = 32  # decisions of all cars, driven once, that fill the replays
 WARM_UP = 2048  # frames before shares are taken
@@ -56,6 +57,7 @@ def bench(arguments: argparse.Namespace) -> None:
 
 def measure(effort: Effort) -> list[Row]:
     """Every row, announcing on stderr what is being measured."""
+    from btr_tm.benchmarks.acting import acting_rows
     from btr_tm.benchmarks.car_racing import car_racing
     from btr_tm.benchmarks.learning import update_rows
     from btr_tm.benchmarks.loop import loop_rows
@@ -66,6 +68,8 @@ def measure(effort: Effort) -> list[Row]:
     rows = simulator_rows(effort, car_racing(steps=20 * effort.rounds))
     _announce("learner")
     rows += update_rows(effort, [_net("BTR net", BTR), _net("IQN base", BASE)])
+    _announce("acting")
+    rows += acting_rows(effort, [_driver(name, experiment) for name, experiment in DRIVERS.items()])
     _announce("replay")
     parts = _parts(BTR)
     env, transitions = _record(parts)
@@ -108,6 +112,15 @@ def _net(name: str, experiment: str) -> tuple[str, Any, Any]:
     for transition in transitions:
         replay.add(transition)
     return name, parts.learner(parts.policy(env)), replay.sample(parts.profile["batch_size"])
+
+
+def _driver(name: str, experiment: str) -> tuple[str, Any, Any]:
+    """A policy and what one car sees; profiles of experiments stay as they are."""
+    from btr_tm.benchmarks.acting import example
+
+    parts = _parts(experiment, **({"profile": "full"} if "a01" in experiment else {}))
+    env = parts.env(1, start_pool=1)
+    return name, parts.policy(env), example(env)
 
 
 def _loop(**overrides: Any) -> Any:

@@ -1,0 +1,43 @@
+"""What one look of the policy costs, by the number of cars that share it: would a central network pay?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from btr_tm.benchmarks.row import Row
+from btr_tm.benchmarks.timing import Effort, Subject, interleave
+from btr_tm.core.types import Obs
+
+CARS = (1, 8, 64)
+
+
+def acting_rows(effort: Effort, policies: Iterable[tuple[str, Any, Obs]]) -> list[Row]:
+    """Decisions per second of one network for 1, 8 and 64 cars at once, beside as many looks one by one.
+
+    `policies` are name, policy and the observation of one car. Where the ratio stays below the number of
+    processes that could act at the same time, a server that answers them all is slower than they are.
+    """
+    rows = []
+    for name, policy, obs in policies:
+        subjects = [_subject(policy, obs, cars) for cars in CARS]
+        times = interleave(subjects, effort.rounds)
+        alone = times[str(CARS[0])].rate
+        rows += [
+            Row(f"acting, {name}, {cars} at once", "decisions/s", times[str(cars)].rate, "one by one", alone)
+            for cars in CARS
+        ]
+    return rows
+
+
+def _subject(policy: Any, obs: Obs, cars: int) -> Subject:
+    many = Obs(*(leaf[:1].repeat(cars, *[1] * (leaf.ndim - 1)) for leaf in obs))
+    return Subject(str(cars), cars, lambda: policy.act(many, explore=True))
+
+
+def example(env: Any) -> Obs:
+    """An observation of one car, without driving there."""
+    image = torch.randint(0, 256, (1, *env.image_shape), dtype=torch.uint8)
+    return Obs(image, torch.zeros(1, env.layout.size))
