@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Memory
 from btr_tm.core.types import Obs, Transition
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.horizon.discounted import Discounted
@@ -18,7 +19,7 @@ from btr_tm.replay.split import Contiguous, NoSplit
 CARS, PARTS = 6, (slice(0, 2), slice(2, 4), slice(4, 6))
 
 
-def build(capacity: int, sampler=Uniform, split=NoSplit) -> Replay:
+def build(capacity: int | Memory, sampler=Uniform, split=NoSplit) -> Replay:
     generator = torch.Generator().manual_seed(0)
     horizon = Discounted(lambda _: 0.5, Clock())
     return Replay(capacity, CARS, (1, 1, 1), 2, 3, sampler, horizon, "cpu", generator, split=split)
@@ -115,3 +116,27 @@ def test_parts_that_drive_fail_and_lose_chunks_hold_what_a_naive_list_holds(
     length = torch.where(batch.discount > 0, -batch.discount.log2(), torch.nan)
     steps = batch.next_obs.floats[:, 1] - batch.obs.floats[:, 1]
     assert torch.equal(steps[batch.discount > 0], length[batch.discount > 0]), "no return crosses a cut"
+
+
+def test_a_memory_below_its_storage_stays_exact_when_parts_fail_before_they_drive() -> None:
+    """As after going on with a run: every part forgets before it has written anything in this sitting."""
+    memory = Memory([[0, 60, 0], [10**6, 600, 0]])
+    dice, cars = random.Random(1), [Car(name) for name in range(CARS)]
+    replay = build(memory, Prioritized)
+    for _ in range(40):
+        for part in PARTS:
+            replay._parts.clear()  # nothing is remembered of what a part was
+            event = dice.random()
+            if event < 0.2:
+                replay.forget_open(part)
+                [car.forget() for car in cars[part]]
+            if event < 0.4:
+                replay.cut(part)
+                [car.cut() for car in cars[part]]
+            drive(replay, cars, part, dice)
+    ring = replay.ring
+    for name, found in starts(replay).items():
+        alive = torch.arange(int(ring.low[name]), int(ring.cursor[name])) % ring.slots_per_car
+        held = ring.rows["start"][name * ring.slots_per_car + alive].sum()
+        assert len(found) == held == int(ring.train.count[name]), "what may be drawn lies within the window"
+        assert found == set(cars[name].held[len(cars[name].held) - len(found) :])

@@ -80,7 +80,6 @@ class Replay:
     def add(self, transition: Transition, cars: slice = ALL) -> None:
         """Store one decision of each car, or of each of those in `cars`."""
         (ring, split), greedy = self._part(cars), transition.greedy
-        ring.window = self.ring.window_for(self._memory(self._clock.frames).capacity)
         note = Note(
             through=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
             kept=self._finish(ring, transition),
@@ -101,12 +100,13 @@ class Replay:
         self._sampler.added(ring.forget(slots))
 
     def _part(self, cars: slice) -> tuple[Ring, Split]:
-        if cars == ALL:
-            return self.ring, self._split
+        """What writes for `cars`, with the window of this moment."""
         key = (cars.start, cars.stop)
-        if key not in self._parts:
+        if cars != ALL and key not in self._parts:
             self._parts[key] = self.ring.part(cars), self._split.part(cars)
-        return self._parts[key]
+        ring, split = (self.ring, self._split) if cars == ALL else self._parts[key]
+        ring.window = self.ring.window_for(self._memory(self._clock.frames).capacity)
+        return ring, split
 
     def sample(self, batch_size: int) -> Batch:
         """A batch drawn with replacement; no host sync."""
