@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gymnasium
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.types import Obs
+from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.game import Game
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv, episode_seed
 from btr_tm.envs.sim import SimVectorEnv
@@ -22,7 +25,10 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.sim.compile import load_track
 
+from .cartridge import ByHand
+
 CORRIDOR = "btr_tm_tests/Corridor-v0"
+BY_HAND: WeakKeyDictionary[AtariVectorEnv, list[ByHand]] = WeakKeyDictionary()
 
 
 class Corridor(gymnasium.Env):
@@ -103,13 +109,43 @@ def driven_again(env: GymnasiumVectorEnv, action: Tensor) -> Obs:
     return Obs(torch.stack([g.image for g in games]), torch.stack([g.floats for g in games]))
 
 
+def need_box2d() -> None:
+    """Skip without Box2D; its binding warns while it is imported, and crashes if that is made an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("Box2D")
+        pytest.importorskip("pygame")
+
+
+def need_atari() -> None:
+    pytest.importorskip("ale_py")
+
+
+def nothing() -> None:
+    pass
+
+
+def atari(cars: int = 3, seed: int = 0) -> AtariVectorEnv:
+    """In full size, which is not resized; episodes of 9 decisions, a fresh seed after three of them."""
+    sizes = {"image_size": (210, 160), "frame_stack": 2, "max_frames": 36, "reseed_every": 20}
+    return AtariVectorEnv("Phoenix", cars, no_ops=0, reward_clip=math.inf, seed=seed, **sizes)
+
+
+def played_by_hand(env: AtariVectorEnv, action: Tensor) -> Obs:
+    """What single emulators show, of which each is told the same actions; to be asked before every step."""
+    if env not in BY_HAND:
+        BY_HAND[env] = [ByHand(env.seed, car) for car in range(env.num_envs)]
+    images = [torch.from_numpy(game.decide(int(a))) for game, a in zip(BY_HAND[env], action, strict=True)]
+    return Obs(torch.stack(images), torch.zeros(env.num_envs, 0))
+
+
 @dataclass(frozen=True)
 class Backend:
     """How to build a backend, and what it should show after an action, found in another way."""
 
     make: Callable[..., Any]
     successor: Callable[[Any, Tensor], Obs]
-    box2d: bool = False
+    need: Callable[[], None] = nothing  # skips where what the backend needs is not installed
 
 
 BACKENDS = {
@@ -117,13 +153,6 @@ BACKENDS = {
     "blind_simulator": Backend(blind_simulator, driven_by_rules),
     "corridor": Backend(corridor, driven_again),
     "corridor_seen": Backend(corridor_seen, driven_again),
-    "lunar_lander": Backend(lunar_lander, driven_again, box2d=True),
+    "lunar_lander": Backend(lunar_lander, driven_again, need_box2d),
+    "atari": Backend(atari, played_by_hand, need_atari),
 }
-
-
-def need_box2d() -> None:
-    """Skip without Box2D; its binding warns while it is imported, and crashes if that is made an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip("Box2D")
-        pytest.importorskip("pygame")

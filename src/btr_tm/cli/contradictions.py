@@ -19,7 +19,7 @@ NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "prior
 
 def refuse(values: dict[str, Any]) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (_signs, _noise, _horizon, _gymnasium, _sizes, _schedules, _blocks)
+    checks = (_signs, _noise, _horizon, _gymnasium, _atari, _sizes, _schedules, _blocks)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
         raise UserError(sentence)
 
@@ -86,8 +86,9 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _horizon(values: dict[str, Any]) -> Iterator[str]:
-    if _is(values["horizon"], "MiniRace") and _is(values["env"], "GymnasiumVectorEnv"):
-        yield "horizon=mini_race needs the clock that env=gymnasium lacks; choose horizon=discounted"
+    for name, env in (("GymnasiumVectorEnv", "gymnasium"), ("AtariVectorEnv", "atari")):
+        if _is(values["horizon"], "MiniRace") and _is(values["env"], name):
+            yield f"horizon=mini_race needs the clock that env={env} lacks; choose horizon=discounted"
     if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
         yield (
             "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "
@@ -105,6 +106,15 @@ def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
         yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
     if env["image"] == "pixels" and not sees:
         yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
+
+
+def _atari(values: dict[str, Any]) -> Iterator[str]:
+    if not _is(values["env"], "AtariVectorEnv"):
+        return
+    if _is(values["obs"], "CameraFeatures"):
+        yield "obs=camera belongs to env=sim; env=atari has no floats, so leave obs out"
+    if _is(values["encoder"], "NoEncoder"):
+        yield "encoder=none cannot see env=atari, which shows nothing but pictures; choose an encoder"
 
 
 def _sizes(values: dict[str, Any]) -> Iterator[str]:

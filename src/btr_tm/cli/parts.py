@@ -79,7 +79,9 @@ class Parts:
 
     @property
     def track_name(self) -> str:
-        return self.track.name if self.simulated else self.values["env"]["id"]
+        """Of the track, or of the task where there is none."""
+        env = self.values["env"]
+        return self.track.name if self.simulated else env["game"] if "game" in env else env["id"]
 
     def stream(self, name: str) -> torch.Generator:
         """A random stream of this run on its device."""

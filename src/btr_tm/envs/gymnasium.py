@@ -13,6 +13,7 @@ from torch import Tensor
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Obs, Races
+from btr_tm.envs.contract import checked_actions, set_spaces, start_of
 from btr_tm.envs.game import Blind, Eyes, Game, make
 
 EVALUATION_SEED = 2**32 - 1  # shared by all runs; training seeds are smaller
@@ -59,17 +60,7 @@ class GymnasiumVectorEnv(VectorEnv):
         self.games[0].start(0)
         self.image_shape, self.actions = tuple(image_shape), int(env.action_space.n)  # type: ignore[attr-defined]
         self.layout = FloatLayout.generic(len(self.games[0].floats))
-        self.single_observation_space = gymnasium.spaces.Dict(
-            {
-                "image": gymnasium.spaces.Box(0, 255, self.image_shape, np.uint8),
-                "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
-            }
-        )
-        self.single_action_space = gymnasium.spaces.Discrete(self.actions)
-        self.observation_space = gymnasium.vector.utils.batch_space(
-            self.single_observation_space, self.num_envs
-        )
-        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
+        set_spaces(self, self.image_shape, self.layout.size, gymnasium.spaces.Discrete(self.actions))
 
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -79,11 +70,7 @@ class GymnasiumVectorEnv(VectorEnv):
         Evaluation episodes are the same in every run, the canonical one is their first, and none restarts.
         """
         self.seed = self.seed if seed is None else seed
-        start = (options or {}).get("start", "training")
-        if start not in ("training", "canonical", "evaluation"):
-            raise UserError(
-                f"expected a start out of training, canonical, evaluation, got {start!r}; correct it"
-            )
+        start = start_of(options)
         self._restarts = start == "training"
         for car, game in enumerate(self.games):
             game.episode = -1
@@ -93,7 +80,7 @@ class GymnasiumVectorEnv(VectorEnv):
 
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
         """One step of every copy: `action` (E,) int64; info as described at `SimVectorEnv`."""
-        chosen = self._checked(action)
+        chosen = checked_actions(torch.as_tensor(action), self.actions)
         was_over = [game.over for game in self.games]
         outcomes = [game.step(a) for game, a in zip(self.games, chosen, strict=True)]
         reward, terminated, truncated = (self._tensor(column) for column in zip(*outcomes, strict=True))
@@ -107,13 +94,6 @@ class GymnasiumVectorEnv(VectorEnv):
         zero = torch.zeros_like(reward)
         info = {"final_obs": final, "final_potential": zero, "potential": zero, "races": races}
         return obs, reward, terminated, truncated, info
-
-    def _checked(self, action: Tensor) -> list[int]:
-        chosen = torch.as_tensor(action).tolist()
-        for a in chosen:
-            if not (isinstance(a, int) and 0 <= a < self.actions):
-                raise UserError(f"expected whole-numbered actions from 0 to {self.actions - 1}, got {a}")
-        return chosen
 
     def _races(self, was_over: list[bool], terminated: Tensor) -> Races:
         games = self.games

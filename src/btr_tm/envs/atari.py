@@ -1,0 +1,203 @@
+"""Atari 2600 games as a backend, as BTR plays them: the benchmark of its paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Obs, Races
+from btr_tm.envs.contract import checked_actions, set_spaces, start_of
+from btr_tm.envs.emulators import ActionSet, Emulators
+from btr_tm.envs.gymnasium import EVALUATION_SEED, episode_seed
+
+FRAMES_PER_SECOND = 60
+
+
+class AtariVectorEnv(VectorEnv):
+    """`cars` copies of a game under SAME_STEP autoreset, seen as their last frames, oldest first.
+
+    Rewards are points clipped to plus and minus `reward_clip`; in `Races`, `reward` and `progress_m` are the
+    score, `time_ms` counts decisions, and nothing finishes. An episode is truncated after `max_frames`.
+    A copy draws from one seed for several episodes, until the first end after `reseed_every` decisions:
+    a fresh seed takes 0.1 s. To restore a state, what was played since then is played again.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    block = ()  # a decision is a single action
+
+    def __init__(
+        self,
+        game: str,
+        cars: int,
+        image_size: tuple[int, int] = (84, 84),
+        frame_stack: int = 4,
+        action_set: ActionSet = "minimal",
+        sticky: float = 0.25,
+        frame_skip: int = 4,
+        no_ops: int = 30,
+        max_frames: int = 108_000,
+        reward_clip: float = 1.0,
+        reseed_every: int = 16_384,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+    ) -> None:
+        _check_choices(image_size, action_set, sticky, no_ops)
+        _check_sizes(frame_stack=frame_stack, frame_skip=frame_skip, max_frames=max_frames)
+        _check_sizes(reward_clip=reward_clip, reseed_every=reseed_every)
+        threads = torch.get_num_threads()
+        self._games = Emulators(game, cars, image_size, action_set, sticky, frame_skip, no_ops, threads)
+        self.num_envs, self.device, self.seed = cars, torch.device(device), seed
+        self.decision_ms = round(1000 * frame_skip / FRAMES_PER_SECOND)
+        self.actions, self.layout = self._games.actions, FloatLayout.generic(0)
+        self.image_shape = (frame_stack, *image_size)
+        self._longest = -(-max_frames // frame_skip)
+        self._reward_clip, self._reseed_every = reward_clip, reseed_every
+        self._restarts = True
+        self._allocate(cars)
+        set_spaces(self, self.image_shape, 0, gymnasium.spaces.Discrete(self.actions))
+
+    def _allocate(self, cars: int) -> None:
+        self._stack = torch.zeros(cars, *self.image_shape, dtype=torch.uint8, device=self.device)
+        self._total = np.zeros(cars)  # score of the present episode
+        self._decisions = np.zeros(cars, dtype=np.int64)  # of the present episode
+        self._over, self._terminated = np.zeros(cars, dtype=bool), np.zeros(cars, dtype=bool)
+        self._session = np.zeros(cars, dtype=np.int64)  # how many seeds each car has had before
+        self._played = np.zeros(cars, dtype=np.int64)  # decisions since the present seed, and which:
+        self._actions = np.zeros((cars, self._reseed_every + self._longest), dtype=np.uint8)
+        self._everyone = np.arange(cars)
+
+    def reset(  # type: ignore[override]
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, dict[str, Any]]:
+        """Begin episodes: `options["start"]` is "training" (default), "canonical" or "evaluation".
+
+        Evaluation episodes are the same in every run, the canonical one is their first, and none restarts.
+        """
+        self.seed = self.seed if seed is None else seed
+        start = start_of(options)
+        self._restarts = start == "training"
+        self._session[:] = 0
+        cars = self._everyone * (start != "canonical")
+        fixed = np.array([_int31(EVALUATION_SEED, int(car), 0) for car in cars])
+        self._begin(self._everyone >= 0, self._seeds() if self._restarts else fixed)
+        return self._observe(), {"potential": torch.zeros(self.num_envs, device=self.device)}
+
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
+        """One decision of every copy: `action` (E,) int64; info as described at `SimVectorEnv`."""
+        chosen = np.array(checked_actions(torch.as_tensor(action), self.actions))
+        was_over = self._over.copy()
+        points = self._play(chosen)
+        reward = self._tensor(points.clip(-self._reward_clip, self._reward_clip), torch.float32)
+        terminated, truncated = self._tensor(self._terminated), self._tensor(self._over & ~self._terminated)
+        final, races = self._observe(), self._races(was_over)
+        self._restart()
+        zero = torch.zeros_like(reward)
+        info = {"final_obs": final, "final_potential": zero, "potential": zero, "races": races}
+        return self._observe(), reward, terminated, truncated, info
+
+    def _play(self, action: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Points (E,) that the decision won; an episode that is over stands still."""
+        moving = ~self._over
+        self._actions[self._everyone[moving], self._played[moving]] = action[moving]
+        self._played += moving
+        frame, score, ended = self._games.step(action)
+        points = np.where(moving, score, 0)
+        self._total += points
+        self._decisions += moving
+        self._terminated |= moving & ended
+        self._over |= self._terminated | (self._decisions >= self._longest)
+        newer = torch.cat([self._stack[:, 1:], self._tensor(frame)[:, None]], dim=1)
+        self._stack = torch.where(self._tensor(moving)[:, None, None, None], newer, self._stack)
+        return points
+
+    def _restart(self) -> None:
+        """Begin the next episode where one is over, with a fresh seed where that is due."""
+        if not self._restarts or not self._over.any():
+            return
+        due = self._over & (self._played >= self._reseed_every)
+        same = self._over & ~due
+        if due.any():
+            self._session += due
+            self._begin(due, self._seeds())
+        if same.any():
+            self._begin(same, None)
+
+    def _begin(self, cars: NDArray[np.bool_], seeds: NDArray[np.int64] | None) -> None:
+        """Begin an episode where `cars` (E,); its stack holds its first frame only."""
+        first = self._tensor(self._games.begin(cars, seeds))[:, None].expand_as(self._stack)
+        self._stack = torch.where(self._tensor(cars)[:, None, None, None], first, self._stack)
+        for counter in (self._total, self._decisions, self._over, self._terminated):
+            counter[cars] = 0
+        if seeds is not None:
+            self._played[cars] = 0
+
+    def _seeds(self) -> NDArray[np.int64]:
+        return np.array([_int31(self.seed, car, int(n)) for car, n in enumerate(self._session)])
+
+    def _races(self, was_over: NDArray[np.bool_]) -> Races:
+        over, score = self._tensor(self._over), self._tensor(self._total, torch.float32)
+        return Races(
+            done=self._tensor(self._over & ~was_over),
+            finished=torch.zeros_like(over),
+            time_ms=self._tensor(self._decisions * self.decision_ms),
+            progress_m=score,
+            from_start=torch.ones_like(over),
+            reward=score.clone(),
+        )
+
+    def _observe(self) -> Obs:
+        return Obs(self._stack, torch.zeros(self.num_envs, 0, device=self.device))
+
+    def _tensor(self, values: NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
+        """A copy on the device."""
+        return torch.tensor(values, dtype=dtype, device=self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Per copy, which seed of the run it draws from and what it has played since."""
+        actions = torch.from_numpy(self._actions[:, : self._played.max()].copy())
+        session, played = torch.from_numpy(self._session.copy()), torch.from_numpy(self._played.copy())
+        return {"seed": self.seed, "session": session, "played": played, "actions": actions}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Play again what was played since a training reset; all copies get to the saved state together."""
+        self.seed, self._restarts = state["seed"], True
+        played, actions = state["played"].numpy(), state["actions"].numpy().astype(np.int64)
+        for left in range(int(played.max()), -1, -1):
+            due = played == left
+            if due.any():
+                self._session[due] = state["session"].numpy()[due]
+                self._begin(due, self._seeds())
+            if left:
+                at = (played - left).clip(min=0)  # those who are not due yet may play anything
+                self._play(actions[self._everyone, at])
+                self._restart()
+
+
+def _int31(*parts: int) -> int:
+    return episode_seed(*parts) >> 1  # as many bits as the emulator takes
+
+
+def _check_choices(image_size: tuple[int, int], action_set: str, sticky: float, no_ops: int) -> None:
+    """Raise UserError for what no game can be made with."""
+    if min(image_size) < 1:
+        raise UserError("env=atari shows nothing but pictures, which encoder=none cannot see; choose another")
+    if action_set not in ("minimal", "full"):
+        raise UserError(f"expected env.action_set out of minimal, full, got {action_set!r}; correct it")
+    if not 0 <= sticky < 1:
+        raise UserError(f"expected env.sticky from 0 to below 1, got {sticky}; the usual share is 0.25")
+    if no_ops < 0:
+        raise UserError(f"expected no negative env.no_ops, got {no_ops}; 0 leaves them out")
+
+
+def _check_sizes(**sizes: float) -> None:
+    for name, size in sizes.items():
+        if size <= 0:
+            raise UserError(f"expected env.{name} to be larger, got {size}; raise it")

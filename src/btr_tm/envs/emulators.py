@@ -1,0 +1,103 @@
+"""Atari 2600 games in the threads of ale-py's vector environment: frames and scores, nothing else."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from btr_tm.core.errors import UserError
+
+ActionSet = Literal["minimal", "full"]
+ENDLESS = 2**31 - 1  # frames; ale-py shows a wrong last frame where it cuts an episode short itself
+
+
+class Played(NamedTuple):
+    """What every game showed and did in one decision."""
+
+    frame: NDArray[np.uint8]  # (E, H, W) grey
+    score: NDArray[np.int32]  # (E,) points won, not clipped
+    over: NDArray[np.bool_]  # (E,) the game ended by itself
+
+
+class Emulators:
+    """`cars` copies of one game. A frame is the brighter of the last two, grey, resized by area.
+
+    An action is held for `frame_skip` frames, in each of which the emulator goes on with the one before with
+    probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames of doing nothing.
+    Lost lives are not reported, and no button is pressed at the beginning.
+    """
+
+    def __init__(
+        self,
+        game: str,
+        cars: int,
+        image_size: tuple[int, int],
+        action_set: ActionSet,
+        sticky: float,
+        frame_skip: int,
+        no_ops: int,
+        threads: int = 1,
+    ) -> None:
+        ale_py, vector = _ale()
+        self._ale = vector.AtariVectorEnv(
+            _rom(game, ale_py.roms.get_all_rom_ids()),
+            cars,
+            num_threads=threads,
+            max_num_frames_per_episode=ENDLESS,
+            repeat_action_probability=sticky,
+            full_action_space=action_set == "full",
+            img_height=image_size[0],
+            img_width=image_size[1],
+            stack_num=1,
+            frameskip=frame_skip,
+            noop_max=no_ops + 1,  # ale-py draws less than this
+            episodic_life=False,
+            life_loss_info=False,
+            reward_clipping=False,
+            use_fire_reset=False,
+        )
+        self.actions = int(self._ale.single_action_space.n)
+        self._all = np.ones(cars, dtype=bool)
+        self._ale.reset()  # only then may some of them begin alone
+
+    def begin(self, cars: NDArray[np.bool_], seeds: NDArray[np.int64] | None) -> NDArray[np.uint8]:
+        """Begin anew where `cars`; the frames (E, H, W) of all.
+
+        With `seeds` (E,), of which those of `cars` are looked at, all that follows depends on nothing else,
+        but that takes 0.1 s a game; without, the game goes on drawing from the seed it has.
+        """
+        seed = None if seeds is None else seeds[cars]
+        frame, _ = self._ale.reset(seed=seed, options={"reset_mask": cars})
+        return frame[:, 0]
+
+    def step(self, action: NDArray[np.int64]) -> Played:
+        """One decision of every game, `action` (E,) within 0 to `actions` - 1.
+
+        A game that was over begins anew instead, by itself and without a seed.
+        """
+        frame, score, over, _, _ = self._ale.step(action)
+        return Played(frame[:, 0], score, over)
+
+
+def _ale() -> tuple[Any, Any]:
+    try:
+        import ale_py
+        import ale_py.roms
+        import ale_py.vector_env
+    except ImportError as error:
+        raise UserError("expected the package ale-py, got none; pip install 'btr-tm[atari]'") from error
+    return ale_py, ale_py.vector_env
+
+
+def _rom(game: str, known: list[str]) -> str:
+    """The name ale-py has for `game`, which may be written as in papers: MsPacman, ms_pacman."""
+    plain = {rom.replace("_", ""): rom for rom in known}
+    wanted = game.replace("_", "").lower()
+    if wanted in plain:
+        return plain[wanted]
+    near = [plain[name] for name in difflib.get_close_matches(wanted, plain, n=3)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; choose one of ale-py's games"
+    raise UserError(f"expected an Atari game, such as Phoenix, got env.game={game}{hint}")
