@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from btr_tm.cli import compose
 from btr_tm.cli.composition import compose_job
 from btr_tm.cli.parts import Parts, checked, device_of
 from btr_tm.cli.worker import BuildDriver
 from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.run.lock import hold
 from btr_tm.run.remote import processes
 from btr_tm.run.remote.processes import refuse_too_many
+from btr_tm.run.remote.weights import WeightsBoard
 
 WORDS = (
     "profile=smoke logger=none encoder=none collector=processes collector.workers=2 profile.cars=8 "
@@ -98,6 +104,46 @@ def test_workers_that_cannot_share_the_cars_equally_are_refused() -> None:
     env = parts.env(8)
     with pytest.raises(UserError, match="share 8 cars equally"):
         collector_of(parts, env, parts.policy(env).net)
+
+
+def test_a_run_that_is_refused_leaves_neither_shared_memory_nor_a_claim_on_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def made_too(*known):
+        made.append(collector_of(*known))
+        return made[-1]
+
+    def refuse(*known):
+        raise UserError("no network")
+
+    def job(*words: str):
+        return compose_job([*WORDS, f"runs_dir={tmp_path.as_posix()}", *words])
+
+    collector_of = compose.collector_of
+    with pytest.raises(UserError, match="share 8 cars equally"):
+        compose.build(job("collector.workers=3"))
+    assert not list(tmp_path.glob("**/manifest.json"))
+    monkeypatch.setattr(compose, "collector_of", made_too)
+    monkeypatch.setattr(compose, "_sinks", refuse)
+    with pytest.raises(UserError, match="no network"):
+        compose.build(job())
+    with pytest.raises(FileNotFoundError):
+        WeightsBoard(made[0].board.size, made[0].board.name)
+
+
+def test_third_party_games_draw_from_seeds_of_their_own() -> None:
+    build = BuildDriver(checked(compose_job(WORDS).values), 2)
+    before = global_states()
+    drawn = []
+    for worker, life in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        build(worker, life)
+        drawn.append((random.random(), np.random.rand(), float(torch.rand(()))))
+    restore_global_states(before)
+    first, *others, again = drawn
+    assert first == again
+    assert all(a != b for other in others for a, b in zip(first, other, strict=True))
 
 
 def test_every_worker_and_every_life_drives_from_other_starts() -> None:

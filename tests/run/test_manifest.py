@@ -37,6 +37,15 @@ def test_budget_cadence_and_logger_may_change(tmp_path):
     assert claim(tmp_path, changed).config["profile"]["total_frames"] == 500
 
 
+def test_where_collectors_drive_may_change_but_not_how_many_they_are(tmp_path):
+    collector = {"num_workers": 2, "address": "local", "resources": {"CPU": 1}, "stall_s": 60.0}
+    claim(tmp_path, CONFIG | {"collector": collector})
+    elsewhere = collector | {"address": "auto", "resources": {"CPU": 1, "game": 1}, "stall_s": 9.0}
+    claim(tmp_path, CONFIG | {"collector": elsewhere})
+    with pytest.raises(UserError, match="collector.num_workers: 2 -> 3"):
+        claim(tmp_path, CONFIG | {"collector": elsewhere | {"num_workers": 3}})
+
+
 def test_other_configuration_is_refused_with_every_difference(tmp_path):
     claim(tmp_path, CONFIG)
     changed = CONFIG | {"target": {"alpha": 0.5, "tau": 1}, "seed": 1}

@@ -96,3 +96,17 @@ def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path, build):
         run.train()
     kept = run.checkpoint.files()
     assert kept and build(tmp_path).checkpoint.load_newest()
+
+
+def test_collectors_end_whatever_the_record_does(tmp_path, build):
+    class Broken:
+        def write(self, row):
+            pass
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    run = build(tmp_path, sinks=[Broken()])
+    with pytest.raises(OSError, match="No space"):
+        run.close()
+    assert run.collector.env.closed

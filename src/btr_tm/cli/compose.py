@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -36,25 +37,31 @@ def build(job: Composition) -> Run:
     policy, replay = parts.policy(env), parts.replay(env)
     learner = parts.probed(parts.learner(policy), replay)
     evaluator, plan = parts.evaluator(), parts.plan()
-    recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
-    manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
-    title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
-    return Run(
-        folder=job.folder,
-        collector=collector_of(parts, env, policy.net),
-        replay=replay,
-        learner=learner,
-        evaluator=evaluator,
-        clock=parts.clock,
-        plan=plan,
-        sinks=_sinks(job, parts, manifest),
-        report=_report(title, parts, env),
-        gauges=gauges(parts, learner, replay),
-        pace=pace(parts, env),
-        title=title,
-        facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
-        next_command=f"python -m btr_tm.{'watch' if parts.simulated else 'evaluate'} {job.folder.as_posix()}",
-    )
+    collector = collector_of(parts, env, policy.net)
+    with ExitStack() as undo:
+        undo.callback(collector.close)  # whatever is refused from here on, no collector stays behind
+        recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
+        manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
+        look = "watch" if parts.simulated else "evaluate"
+        title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
+        run = Run(
+            folder=job.folder,
+            collector=collector,
+            replay=replay,
+            learner=learner,
+            evaluator=evaluator,
+            clock=parts.clock,
+            plan=plan,
+            sinks=_sinks(job, parts, manifest),
+            report=_report(title, parts, env),
+            gauges=gauges(parts, learner, replay),
+            pace=pace(parts, env),
+            title=title,
+            facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
+            next_command=f"python -m btr_tm.{look} {job.folder.as_posix()}",
+        )
+        undo.pop_all()
+    return run
 
 
 def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:

@@ -75,8 +75,10 @@ def run_job(cfg: DictConfig) -> None:
     except UserError as error:  # the status in the folder is that of the run that holds it
         _write_status(job.folder, "failed", str(error), REFUSED)
         return
-    with lock:
+    try:
         preempted = _run_alone(job)
+    finally:
+        lock.release()
     if preempted:
         sys.exit(EXIT_PREEMPTED)
 

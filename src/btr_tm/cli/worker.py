@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from btr_tm.cli.parts import Parts
-from btr_tm.core.seeding import stream_seed
+from btr_tm.core.seeding import seed_globals, stream_seed
 from btr_tm.run.remote.worker import Driver
 
 
@@ -24,6 +24,7 @@ class BuildDriver:
 
     def __call__(self, worker: int, life: int) -> Driver:
         seed = stream_seed(self.values["seed"], f"collector {worker} life {life}")
+        seed_globals(seed)  # what a game draws by itself
         parts = Parts(self.values | {"seed": seed}, torch.device("cpu"))
         env = parts.env(parts.profile["cars"] // self.workers)
         return Driver(env, parts.policy(env), parts.clock)

@@ -20,7 +20,9 @@ from btr_tm.run.checkpoint import write_atomic
 
 # May differ between two sittings of one run: budget, cadences, and what does not touch the mathematics.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
-MAY_CHANGE_BELOW = ("logger", "hydra")
+MAY_CHANGE_BELOW = ("logger", "hydra") + tuple(
+    f"collector.{name}" for name in ("address", "resources", "stall_s", "start_s")
+)
 PACKAGES = ("torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "wandb", "matplotlib", "av", "rich")
 
 
@@ -106,8 +108,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def may_change(key: str) -> bool:
-    path = key.split(".")
-    return path[-1] in MAY_CHANGE or path[0] in MAY_CHANGE_BELOW
+    below = any(f"{key}.".startswith(f"{name}.") for name in MAY_CHANGE_BELOW)
+    return below or key.split(".")[-1] in MAY_CHANGE
 
 
 def refuse_other_config(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

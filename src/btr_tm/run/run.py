@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -214,7 +214,7 @@ class Run:
             self.say(line)
 
     def close(self) -> None:
-        """Release environments and sinks; safe to call twice."""
-        self.meter.close()
-        self.collector.close()
-        self.evaluator.close()
+        """Release environments and sinks, each whatever the others do; safe to call twice."""
+        with ExitStack() as stack:
+            for part in (self.evaluator, self.collector, self.meter):  # the last one first
+                stack.callback(part.close)
