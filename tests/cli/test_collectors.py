@@ -23,7 +23,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.run.lock import hold
 from btr_tm.run.remote import processes
-from btr_tm.run.remote.processes import refuse_too_many
+from btr_tm.run.remote.processes import refuse_little_shared, refuse_too_many
 from btr_tm.run.remote.weights import WeightsBoard
 
 WORDS = (
@@ -91,6 +91,16 @@ def test_more_workers_than_fit_are_refused_before_the_first(monkeypatch: pytest.
     refuse_too_many(2, 0)
     with pytest.raises(UserError, match="collector.workers=2"):
         refuse_too_many(3, 0)
+
+
+def test_shared_memory_that_is_too_small_is_refused_before_anybody_writes_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(processes, "SHARED", tmp_path)
+    free = processes.psutil.disk_usage(str(tmp_path)).free
+    refuse_little_shared(free // 2)
+    with pytest.raises(UserError, match="lower collector.slots"):
+        refuse_little_shared(2 * free)
 
 
 class FreeMemory:

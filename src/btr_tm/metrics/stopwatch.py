@@ -27,6 +27,11 @@ class Stopwatch:
     def _restart(self) -> None:
         self._begin, self._cpu_begin = time.perf_counter(), time.process_time()
         self._spent = dict.fromkeys(ACTIVITIES, 0.0)
+        self._charged = 0.0
+
+    def charge(self, cpu_seconds: float) -> None:
+        """CPU seconds that another process spent for this run."""
+        self._charged += cpu_seconds
 
     @contextmanager
     def __call__(self, activity: str) -> Iterator[None]:
@@ -39,7 +44,7 @@ class Stopwatch:
     def lap(self) -> Lap:
         """Times since the last lap, and start the next."""
         seconds = max(time.perf_counter() - self._begin, 1e-9)
-        cpu_seconds = time.process_time() - self._cpu_begin
+        cpu_seconds = time.process_time() - self._cpu_begin + self._charged
         shares = {name: spent / seconds for name, spent in self._spent.items()}
         shares["other"] = 1.0 - sum(shares.values())
         self._restart()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import pickle
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -14,6 +19,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.types import Chunk
 from btr_tm.run.remote.chunk import ChunkFormat
 from btr_tm.run.remote.processes import ProcessCollector
+from btr_tm.run.remote.weights import WeightsBoard
 
 from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net
 
@@ -142,6 +148,68 @@ def test_a_learner_that_does_not_collect_holds_the_workers_back(start) -> None:
     collector._supervise()
     assert len(collector.seats[0].inbox) == 2
     collect(collector, policy, clock, book, 150)
+
+
+def test_a_worker_that_was_replaced_does_not_crowd_out_the_others(start) -> None:
+    collector, policy, clock = start(Game(), slots=3)
+    book = Book()
+    collect(collector, policy, clock, book, 20 * FORMAT.frames)
+    collector.seats[1].process.kill()
+    while not collector.counts.died:
+        collect(collector, policy, clock, book, book.frames + 1)
+    collector.wait_until_full()
+    served = [collector.collect(policy).cars.start for _ in range(4)]
+    assert sorted(served) == [0, 0, FORMAT.cars, FORMAT.cars]
+
+
+def test_cpu_seconds_of_workers_are_charged_to_the_run(start) -> None:
+    collector, policy, clock = start(Game())
+    own = time.process_time()
+    collect(collector, policy, clock, Book(), 60)
+    charged = collector.watch.lap().cpu_seconds - (time.process_time() - own)
+    assert charged > 0.2, "starting alone takes more"
+
+
+def test_a_collector_that_could_not_start_closes_all_the_same(start) -> None:
+    collector, policy, _ = start(Game())
+    collector.build = lambda worker, life: None  # cannot be pickled
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        collector.collect(policy)
+    collector.close()
+    with pytest.raises(FileNotFoundError):
+        WeightsBoard(collector.board.size, collector.board.name)
+
+
+STOPPED = """
+import os, signal
+from run.remote.fakes import FirstWeight, Game, Shape, net
+from btr_tm.core.clock import Clock
+from btr_tm.run.remote.processes import ProcessCollector
+if __name__ == "__main__":
+    policy = FirstWeight(net())
+    collector = ProcessCollector(Game(), Shape(3), policy.net, Clock(), 1, 5)
+    while not collector.collect(policy).frames:
+        pass
+    pid = collector.seats[0].process.pid
+    os.kill(pid, signal.SIGSTOP)
+    print(pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends even processes that are stopped")
+def test_a_worker_that_is_stopped_does_not_outlive_its_learner(tmp_path) -> None:
+    script = tmp_path / "learner.py"
+    script.write_text(STOPPED)
+    told = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    with open(tmp_path / "pid", "w+") as out:
+        subprocess.run([sys.executable, str(script)], env=told, stdout=out, timeout=90)
+        out.seek(0)
+        pid, until = int(out.read()), time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until, "an orphan"
+        time.sleep(0.05)
 
 
 def test_nothing_is_left_after_close(start) -> None:

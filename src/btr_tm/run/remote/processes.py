@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from multiprocessing import connection, get_context, get_start_method, set_start_method
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,6 +24,7 @@ from btr_tm.run.remote.worker import Assignment, Build, Failed, Ready, pulse_lay
 
 PATIENCE_S = 0.5  # longest wait for a chunk before the loop gets its turn
 WORKER_BYTES = 400 * 2**20  # of a process with torch, a small network and a simulator
+SHARED = Path("/dev/shm")  # where Linux keeps shared memory; containers often have little of it
 STILLBORN = 3  # lives in a row without a chunk: the reason is not chance
 
 
@@ -37,6 +39,7 @@ class Seat:
         self.process: Any = None
         self.line: Any = None
         self.received = 0  # chunks of this life
+        self.served = 0  # turn in which a chunk of this seat was taken last
         self.stillborn = 0
         self.fault = ""  # why this life is over; its inbox may still hold chunks
         self.beats, self.seen_alive = -1, 0.0
@@ -81,6 +84,7 @@ class ProcessCollector:
         self.build, self.slots = build, slots
         self.format = ChunkFormat.of(env, workers, decisions)
         refuse_too_many(workers, slots * self.format.layout.size)
+        refuse_little_shared(workers * slots * self.format.layout.size + 8 * weights_of(net).numel())
         self.publish_every, self.stale_versions = publish_every, stale_versions
         self.stall_s, self.start_s = stall_s, start_s
         self.clock, self.watch = clock, watch or Stopwatch()
@@ -88,13 +92,13 @@ class ProcessCollector:
         self.board = WeightsBoard(weights_of(net).numel())
         self.pulse = Shared(pulse_layout(workers))
         self.seats = [Seat(worker, self.format, slots, 0) for worker in range(workers)]
-        self._version = self._updates = 0
+        self._version = self._updates = self._turn = 0
         self._lent: tuple[Seat, int] | None = None
         self._lost: list[slice] = []
         self._closed = False
 
     def collect(self, policy: Policy) -> Chunk:
-        """The oldest chunk that has arrived, or an empty one after `PATIENCE_S`.
+        """A chunk of the worker that has waited for longest, or an empty one after `PATIENCE_S`.
 
         Its tensors are views of shared memory, valid until the next call.
         """
@@ -105,7 +109,9 @@ class ProcessCollector:
         lost, self._lost = self._lost, []
         if seat is None:
             return Chunk([], [], 0, lost=lost, metrics=self.counts.sample())
-        ready = seat.inbox.popleft()
+        self._turn += 1
+        seat.served, ready = self._turn, seat.inbox.popleft()
+        self.watch.charge(ready.cpu_s)
         self._lent = (seat, ready.slot)
         return self._open(seat, ready, lost)
 
@@ -141,7 +147,7 @@ class ProcessCollector:
             self._supervise()
             waiting = [seat for seat in self.seats if seat.inbox]
             if waiting:
-                return min(waiting, key=lambda seat: seat.received)
+                return min(waiting, key=lambda seat: seat.served)
             left = until - time.monotonic()
             if left <= 0:
                 return None
@@ -185,8 +191,9 @@ class ProcessCollector:
             seat.chunks.name, self.slots, self.pulse.name, len(self.seats),
         )  # fmt: skip
         name = f"btr_tm collector {seat.worker}"
-        seat.process = context.Process(target=work, args=(told, theirs), name=name, daemon=True)
-        seat.process.start()
+        process = context.Process(target=work, args=(told, theirs), name=name, daemon=True)
+        process.start()
+        seat.process = process
         theirs.close()
         seat.fault, seat.received, seat.seen_alive = "", 0, now
         for slot in range(self.slots):
@@ -266,4 +273,14 @@ def refuse_too_many(workers: int, chunk_bytes: int) -> None:
             f"expected collectors that fit into the free memory of {free / 2**30:.1f} GiB, got {workers} "
             f"workers that need about {needed / 2**30:.1f} GiB; "
             f"set collector.workers={free // (needed // workers)}"
+        )
+
+
+def refuse_little_shared(needed: int) -> None:
+    """Raise UserError if `needed` bytes do not fit into the shared memory: writing there would kill."""
+    free = psutil.disk_usage(str(SHARED)).free if SHARED.is_dir() else needed
+    if needed > free:
+        raise UserError(
+            f"expected chunks and weights that fit into {SHARED.as_posix()} ({free / 2**20:.0f} MiB free), got "
+            f"{needed / 2**20:.0f} MiB; lower collector.slots or give it more (docker run --shm-size)"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -38,6 +39,7 @@ class WeightsBoard:
 
     Each bank bears its version in a stamp before and after the numbers; while it is written the stamps are
     INVALID. The header holds the newest version and the global count of frames, which drives schedules.
+    Fences keep the order of all this where processors do not (ARM).
     """
 
     def __init__(self, size: int, name: str | None = None) -> None:
@@ -50,6 +52,8 @@ class WeightsBoard:
         }
         self.shared = Shared(Layout(fields), name=name)
         self._view = self.shared.records[0]
+        self._lock = threading.Lock()
+        self._lock.acquire()
         if name is None:
             self._view["first"][:] = self._view["last"][:] = INVALID
             self._view["header"][:] = 0
@@ -76,10 +80,17 @@ class WeightsBoard:
         """Make `weights` (W,) the newest version; `version` counts up from 1."""
         bank = version % 2
         self._view["first"][bank] = self._view["last"][bank] = INVALID
+        self._fence()
         self._view["numbers"][bank] = weights.detach().cpu().numpy()
-        self._view["last"][bank] = version
-        self._view["first"][bank] = version
+        self._fence()
+        self._view["first"][bank] = self._view["last"][bank] = version
+        self._fence()
         self._view["header"][VERSION] = version
+
+    def _fence(self) -> None:
+        """Nothing is read or written on the other side of this: release, then acquire."""
+        self._lock.release()
+        self._lock.acquire()
 
     def read(self, seconds: float = 10.0) -> tuple[int, Tensor]:
         """The newest version and a copy of its weights, never a mixture of two.
@@ -90,8 +101,11 @@ class WeightsBoard:
         while time.monotonic() < until:
             version = self.version
             bank = version % 2
+            self._fence()
             if version and self._view["first"][bank] == version:
+                self._fence()
                 copy = torch.from_numpy(self._view["numbers"][bank].copy())
+                self._fence()
                 if self._view["first"][bank] == version == self._view["last"][bank]:
                     return version, copy
             time.sleep(0.0005)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ from btr_tm.run.remote.chunk import ChunkFormat, checksum
 from btr_tm.run.remote.weights import WeightsBoard, set_weights
 
 POLL_S = 0.2  # how often a waiting worker shows that it lives
+LONGEST_REASON = 4000  # characters: fits into the pipe whole, whatever happens meanwhile
+PR_SET_PDEATHSIG = 1  # of Linux
 
 
 class Driver(NamedTuple):
@@ -43,6 +48,7 @@ class Ready(NamedTuple):
     number: int  # counts the chunks of this life from 0
     version: int  # of the weights that drove it
     checksum: int
+    cpu_s: float  # spent since the chunk before
 
 
 class Failed(NamedTuple):
@@ -75,6 +81,7 @@ def pulse_layout(workers: int) -> Layout:
 def work(assignment: Assignment, line: connection.Connection) -> None:
     """Entry point of a collector process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the learner decides
+    _be_killed_with_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
@@ -82,8 +89,15 @@ def work(assignment: Assignment, line: connection.Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the learner is gone
     except Exception:
-        line.send(Failed(traceback.format_exc(limit=-3)))  # the learner must hear of it, whatever it was
+        reason = traceback.format_exc(limit=-3)[-LONGEST_REASON:]
+        line.send(Failed(reason))  # the learner must hear of it, whatever it was
         raise
+
+
+def _be_killed_with_parent() -> None:
+    """On Linux also a worker that is stopped, or that never lets go of the interpreter, ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _die_with_parent() -> None:
@@ -100,7 +114,7 @@ class _Worker:
         self.board = WeightsBoard(told.weights, told.board)
         self.chunks = Shared(told.format.layout, told.slots, told.chunks)
         self.pulse = Shared(pulse_layout(told.workers), name=told.pulse)
-        self.version = 0
+        self.version, self._cpu_s = 0, 0.0
         self._beat()
         self.driver = told.build(told.worker, told.life)
         self.collector = InlineCollector(self.driver.env, told.format.decisions)
@@ -120,8 +134,13 @@ class _Worker:
             self._update()
             chunk = self.collector.collect(self)
             self.told.format.pack(chunk.transitions, chunk.races, self.chunks.records[slot])
-            self.line.send(Ready(slot, number, self.version, checksum(self.chunks.bytes_of(slot))))
+            crc = checksum(self.chunks.bytes_of(slot))
+            self.line.send(Ready(slot, number, self.version, crc, self._spent()))
             number += 1
+
+    def _spent(self) -> float:
+        before, self._cpu_s = self._cpu_s, time.process_time()
+        return self._cpu_s - before
 
     def _next_slot(self) -> int:
         """Wait until the learner frees a slot: this is where a full queue holds the worker back."""
