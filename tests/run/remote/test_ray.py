@@ -56,3 +56,42 @@ def test_two_nodes_drive_leave_and_join(cluster) -> None:
 def test_an_address_where_nobody_answers_is_one_sentence() -> None:
     with pytest.raises(UserError, match="ray start --head"):
         connect("127.0.0.1:1", 2)
+
+
+def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is_replaced(cluster) -> None:
+    cluster.add_node(num_cpus=1)
+    clock, policy = Clock(), FirstWeight(net())
+    collector = RayCollector(
+        Game(trouble="hangs", after=1), Shape(2 * FORMAT.cars), policy.net, clock, 2, FORMAT.decisions,
+        cluster.address, start_s=4.0,
+    )  # fmt: skip
+    book, until = Book(), time.monotonic() + 90
+    while (0, 1, 0) not in book.next and time.monotonic() < until:
+        collect(collector, policy, clock, book, book.frames + 15)
+    assert collector.counts.hung == 1 and collector.counts.died == 0
+    served = []
+    while len(served) < 6:
+        time.sleep(0.3)  # a slow learner: everybody's chunks wait
+        chunk = collector.collect(policy)
+        served += [chunk.cars.start] if chunk.frames else []
+    assert served.count(0) == served.count(3) == 3
+    collector.close()
+
+
+def test_a_resource_that_nobody_has_is_one_sentence(cluster) -> None:
+    clock, policy = Clock(), FirstWeight(net())
+    collector = RayCollector(
+        Game(), Shape(FORMAT.cars), policy.net, clock, 1, FORMAT.decisions, cluster.address,
+        resources={"CPU": 1, "game": 1}, start_s=1.0,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="a node with room for a collector that needs .*game"):
+        collect(collector, policy, clock, Book(), 1)
+    collector.close()
+
+
+def test_a_ray_of_its_own_has_what_its_workers_ask_for() -> None:
+    made = connect("local", 2, {"CPU": 0.5, "game": 1})
+    try:
+        assert {name: made.cluster_resources()[name] for name in ("CPU", "game")} == {"CPU": 1.0, "game": 2.0}
+    finally:
+        made.shutdown()

@@ -265,14 +265,14 @@ def _spawning() -> Any:
     return get_context("spawn")
 
 
-def refuse_too_many(workers: int, chunk_bytes: int) -> None:
+def refuse_too_many(workers: int, chunk_bytes: int, name: str = "workers") -> None:
     """Raise UserError if that many workers, with their chunks, would not fit into the free memory."""
     needed, free = workers * (WORKER_BYTES + chunk_bytes), psutil.virtual_memory().available
     if needed > free:
         raise UserError(
             f"expected collectors that fit into the free memory of {free / 2**30:.1f} GiB, got {workers} "
             f"workers that need about {needed / 2**30:.1f} GiB; "
-            f"set collector.workers={free // (needed // workers)}"
+            f"set collector.{name}={free // (needed // workers)}"
         )
 
 
@@ -281,6 +281,6 @@ def refuse_little_shared(needed: int) -> None:
     free = psutil.disk_usage(str(SHARED)).free if SHARED.is_dir() else needed
     if needed > free:
         raise UserError(
-            f"expected chunks and weights that fit into {SHARED.as_posix()} ({free / 2**20:.0f} MiB free), got "
+            f"expected chunks and weights that fit into {SHARED.as_posix()}, {free / 2**20:.0f} MiB, got "
             f"{needed / 2**20:.0f} MiB; lower collector.slots or give it more (docker run --shm-size)"
         )

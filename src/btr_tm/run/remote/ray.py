@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,9 @@ from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.chunk import Arrays, ChunkFormat
 from btr_tm.run.remote.counts import Counts
-from btr_tm.run.remote.processes import PATIENCE_S, STILLBORN
+from btr_tm.run.remote.processes import PATIENCE_S, STILLBORN, refuse_too_many
 from btr_tm.run.remote.weights import set_weights, weights_of
-from btr_tm.run.remote.worker import Build
+from btr_tm.run.remote.worker import Build, Driver
 
 CONNECT_S = 5.0
 
@@ -30,12 +32,25 @@ class RayWorker:
     """One actor: an environment, a copy of the policy, and chunks on demand."""
 
     def __init__(self, worker: int, life: int, build: Build, format: ChunkFormat) -> None:
-        torch.set_num_threads(1)
-        self.driver, self.format, self.version = build(worker, life), format, 0
-        self.collector = InlineCollector(self.driver.env, format.decisions)
+        self.told, self.format, self.version = (build, worker, life), format, 0
+        self.cpu_s = 0.0
 
-    def drive(self, version: int, frames: int, weights: np.ndarray) -> tuple[int, Arrays]:
-        """A chunk driven with `weights` (W,), which Ray has fetched by reference."""
+    def begin(self) -> bool:
+        """Answers at once: the actor has found its place."""
+        return True
+
+    @cached_property
+    def driver(self) -> Driver:
+        torch.set_num_threads(1)
+        build, worker, life = self.told
+        return build(worker, life)
+
+    @cached_property
+    def collector(self) -> InlineCollector:
+        return InlineCollector(self.driver.env, self.format.decisions)
+
+    def drive(self, version: int, frames: int, weights: np.ndarray) -> tuple[int, float, Arrays]:
+        """A chunk driven with `weights` (W,), which Ray has fetched by reference, and its CPU seconds."""
         if version != self.version:
             set_weights(self.driver.policy.net, torch.from_numpy(weights.copy()))
             self.version = version
@@ -43,7 +58,8 @@ class RayWorker:
         chunk = self.collector.collect(self.driver.policy)
         arrays = {name: np.zeros(f.shape, f.dtype) for name, f in self.format.layout.fields.items()}
         self.format.pack(chunk.transitions, chunk.races, arrays)
-        return version, arrays
+        before, self.cpu_s = self.cpu_s, time.process_time()
+        return version, self.cpu_s - before, arrays
 
 
 class Place:
@@ -54,8 +70,9 @@ class Place:
         self.cars = slice(worker * cars, (worker + 1) * cars)
         self.actor: Any = None
         self.asked: list[Any] = []  # references to chunks under way, oldest first
-        self.received = self.stillborn = 0
-        self.heard = 0.0
+        self.begun: Any = None  # reference that is there once the actor has its place
+        self.received = self.stillborn = self.served = 0
+        self.heard = math.inf  # when it last showed that it lives; an actor without a place only waits
 
 
 class RayCollector:
@@ -64,6 +81,7 @@ class RayCollector:
     `address` is "local" (a Ray instance of this run's own), "auto" (the one this machine belongs to) or
     host:port. Actors ask for `resources` ({"CPU": 1, ...}); those that find no room wait for a node to join,
     and those on a node that leaves are started again elsewhere. `ahead` chunks per actor are under way.
+    Raises UserError if no actor at all finds room within `start_s`.
     """
 
     def __init__(
@@ -80,29 +98,30 @@ class RayCollector:
         publish_every: int = 1,
         stale_versions: int = 1000,
         stall_s: float = 60.0,
+        start_s: float = 300.0,
         watch: Stopwatch | None = None,
     ) -> None:
         self.build, self.clock = build, clock
         self.format = ChunkFormat.of(env, num_workers, decisions)
-        self.ray = connect(address, num_workers)
+        self.ray = connect(address, num_workers, resources, ahead * self.format.layout.size)
+        self.start_s, self._room_by = start_s, math.inf
         self.resources, self.ahead = dict(resources), ahead
         self.publish_every, self.stale_versions, self.stall_s = publish_every, stale_versions, stall_s
         self.watch, self.counts = watch or Stopwatch(), Counts()
         self.places = [Place(worker, self.format.cars) for worker in range(num_workers)]
-        self._version = self._updates = 0
+        self._version = self._updates = self._turn = 0
         self._weights: Any = None
         self._lost: list[slice] = []
 
     def collect(self, policy: Policy) -> Chunk:
-        """The next chunk that has arrived, or an empty one after `PATIENCE_S`."""
+        """A chunk of the worker that has waited for longest, or an empty one after `PATIENCE_S`."""
         self._publish(policy)
         for place in self.places:
             self._ask(place)
         with self.watch("waiting"):
-            asked = {place.asked[0]: place for place in self.places if place.asked}
-            ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=PATIENCE_S)
-        chunk = self._open(asked[ready[0]]) if ready else Chunk([], [], 0)
-        self._check_hung()
+            place = self._await_chunk()
+        chunk = self._open(place) if place else Chunk([], [], 0)
+        self._check_alive()
         lost, self._lost = self._lost, []
         return chunk._replace(lost=lost, metrics=self.counts.sample())
 
@@ -118,7 +137,8 @@ class RayCollector:
         if place.actor is None:
             actor = self.ray.remote(RayWorker).options(**self._options())
             place.actor = actor.remote(place.worker, place.life, self.build, self.format)
-            place.heard = time.monotonic()
+            place.begun, place.heard = place.actor.begin.remote(), math.inf
+            self._room_by = min(self._room_by, time.monotonic() + self.start_s)
         while len(place.asked) < self.ahead:
             place.asked.append(place.actor.drive.remote(self._version, self.clock.frames, self._weights))
 
@@ -131,17 +151,28 @@ class RayCollector:
             "max_restarts": 0,
         }
 
+    def _await_chunk(self) -> Place | None:
+        """The place whose chunk is next, on whichever node the chunk lies; None when patience ends."""
+        asked = {place.asked[0]: place for place in self.places}
+        # Were chunks fetched here, those of this machine would always come before those of others.
+        self.ray.wait(list(asked), num_returns=1, timeout=PATIENCE_S, fetch_local=False)
+        ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0, fetch_local=False)
+        return min((asked[each] for each in ready), key=lambda place: place.served, default=None)
+
     def _open(self, place: Place) -> Chunk:
-        errors = self.ray.exceptions
+        self._turn += 1
+        place.served = self._turn
         try:
-            version, arrays = self.ray.get(place.asked.pop(0))
-        except (errors.RayActorError, errors.RayTaskError, errors.ObjectLostError) as error:
+            with self.watch("waiting"):
+                version, cpu_s, arrays = self.ray.get(place.asked.pop(0), timeout=self.stall_s)
+        except self.ray.exceptions.RayError as error:
             self._replace(place, "died", str(error))
             return Chunk([], [], 0)
         if not self.format.fits(arrays):
             self._replace(place, "damaged", "a chunk with other arrays than expected")
             return Chunk([], [], 0)
         place.received, place.heard = place.received + 1, time.monotonic()
+        self.watch.charge(cpu_s)
         behind = self._version - version
         self.counts.arrived(behind, self.format.layout.size)
         if behind > self.stale_versions:
@@ -151,14 +182,24 @@ class RayCollector:
         transitions, races = self.format.unpack({name: array.copy() for name, array in arrays.items()})
         return Chunk(transitions, races, self.format.frames, place.cars)
 
-    def _check_hung(self) -> None:
-        """An actor that has driven before and does not answer; one that was never placed only waits."""
+    def _check_alive(self) -> None:
+        """Replace actors that have a place and do not answer; those that wait for one may wait."""
         now = time.monotonic()
         for place in self.places:
-            if place.received and place.asked and now - place.heard > self.stall_s:
-                ready, _ = self.ray.wait(place.asked[:1], num_returns=1, timeout=0)
-                if not ready:
-                    self._replace(place, "hung", "no chunk")
+            if place.heard == math.inf and place.begun is not None and self._is_there(place.begun):
+                place.heard, self._room_by = now, math.inf
+            silent, limit = now - place.heard, self.stall_s if place.received else self.start_s
+            if place.asked and silent > limit and not self._is_there(place.asked[0]):
+                self._replace(place, "hung", f"no chunk within {limit} s")
+        if now > self._room_by and all(place.life == 0 and place.heard == math.inf for place in self.places):
+            raise UserError(
+                f"expected a node with room for a collector that needs {self.resources}, got none within "
+                f"{self.start_s:.0f} s; start nodes that have it, or ask for less with collector.resources"
+            )
+
+    def _is_there(self, reference: Any) -> bool:
+        """Whether it is ready on any node: fetching it may take a while."""
+        return bool(self.ray.wait([reference], num_returns=1, timeout=0, fetch_local=False)[0])
 
     def _replace(self, place: Place, fault: str, reason: str) -> None:
         place.stillborn = 0 if place.received else place.stillborn + 1
@@ -195,8 +236,16 @@ class RayCollector:
         self.ray.shutdown()
 
 
-def connect(address: str, workers: int) -> Any:
-    """The ray module, connected; raises UserError where that cannot be."""
+def connect(
+    address: str,
+    workers: int,
+    resources: Mapping[str, float] = {"CPU": 1},
+    chunk_bytes: int = 0,  # noqa: B006
+) -> Any:
+    """The ray module, connected; "local" has room for `workers` with their `resources` and chunks.
+
+    Raises UserError where that cannot be.
+    """
     try:
         import ray
     except ImportError as error:
@@ -205,7 +254,14 @@ def connect(address: str, workers: int) -> Any:
         ) from error
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if address == "local":
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+        refuse_too_many(workers, chunk_bytes, "num_workers")
+        room: dict[str, Any] = {name: workers * share for name, share in resources.items()}
+        room = {
+            "num_cpus": math.ceil(room.pop("CPU", 0)),
+            "num_gpus": room.pop("GPU", None),
+            "resources": room,
+        }
+        ray.init("local", include_dashboard=False, **room, **quiet)
         return ray
     _refuse_unreachable(address)
     try:
