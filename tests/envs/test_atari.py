@@ -52,6 +52,33 @@ def test_a_game_is_seen_scored_and_restarted_as_a_single_emulator_says() -> None
     np.testing.assert_allclose(obs.image[0].numpy(), np.stack(stack), atol=1)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_games_beyond_one_rack_play_as_each_does_alone(threads: int) -> None:
+    need_atari()
+    sizes = ((21, 16), "minimal", 0.25, 4, 0)
+    seeds, everyone = np.arange(6), np.ones(6, dtype=bool)
+    together = Emulators("Phoenix", 6, *sizes, threads=threads)
+    alone = [Emulators("Phoenix", 1, *sizes) for _ in seeds]
+    together.begin(everyone, seeds)
+    for game, seed in zip(alone, seeds, strict=True):
+        game.begin(everyone[:1], seeds[seed : seed + 1])
+    for step in range(30):
+        action = (seeds + step) % 8
+        played = together.step(action, everyone)
+        for car, game in enumerate(alone):
+            one = game.step(action[car : car + 1], everyone[:1])
+            assert np.array_equal(played.frame[car], one.frame[0]) and played.score[car] == one.score[0]
+
+
+def test_racks_of_which_no_game_is_wanted_rest() -> None:
+    need_atari()
+    games = Emulators("Phoenix", 5, (21, 16), "minimal", 0.25, 4, 0)
+    before = games.begin(np.ones(5, dtype=bool), np.arange(5)).copy()
+    for _ in range(10):
+        after = games.step(np.ones(5, dtype=np.int64), np.array([True, False, False, False, False])).frame
+    assert not np.array_equal(after[0], before[0]) and np.array_equal(after[4], before[4])
+
+
 def test_an_episode_that_takes_too_long_is_truncated() -> None:
     env = atari(cars=1)  # 36 frames, which are 9 decisions
     env.reset()
@@ -71,7 +98,8 @@ def test_an_episode_begins_with_up_to_so_many_frames_of_doing_nothing() -> None:
     games = Emulators("Phoenix", 2, (84, 84), "minimal", 0.25, 4, no_ops=2)
     everyone = np.ones(2, dtype=bool)
     games.begin(everyone, np.array([1, 2]))
-    frames = [games._ale.reset(options={"reset_mask": everyone})[1] for _ in range(15)]
+    ((_, rack),) = games._racks
+    frames = [rack.reset(options={"reset_mask": everyone})[1] for _ in range(15)]
     assert {int(n) for info in frames for n in info["episode_frame_number"]} == {0, 1, 2}
 
 

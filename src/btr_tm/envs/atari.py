@@ -108,7 +108,7 @@ class AtariVectorEnv(VectorEnv):
         moving = ~self._over
         self._actions[self._everyone[moving], self._played[moving]] = action[moving]
         self._played += moving
-        frame, score, ended = self._games.step(action)
+        frame, score, ended = self._games.step(action, moving)
         points = np.where(moving, score, 0)
         self._total += points
         self._decisions += moving

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,10 +14,11 @@ from btr_tm.core.errors import UserError
 
 ActionSet = Literal["minimal", "full"]
 ENDLESS = 2**31 - 1  # frames; ale-py shows a wrong last frame where it cuts an episode short itself
+RACK = 4  # games that one thread plays by turns, and that rest together
 
 
 class Played(NamedTuple):
-    """What every game showed and did in one decision."""
+    """What every game showed and did in one decision; the frames are good until the next one."""
 
     frame: NDArray[np.uint8]  # (E, H, W) grey
     score: NDArray[np.int32]  # (E,) points won, not clipped
@@ -27,7 +30,7 @@ class Emulators:
 
     An action is held for `frame_skip` frames, in each of which the emulator goes on with the one before with
     probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames of doing nothing.
-    Lost lives are not reported, and no button is pressed at the beginning.
+    Lost lives are not reported, and no button is pressed at the beginning. At most `threads` play at a time.
     """
 
     def __init__(
@@ -42,10 +45,12 @@ class Emulators:
         threads: int = 1,
     ) -> None:
         ale_py, vector = _ale()
-        self._ale = vector.AtariVectorEnv(
-            _rom(game, ale_py.roms.get_all_rom_ids()),
-            cars,
-            num_threads=threads,
+        rom = _rom(game, ale_py.roms.get_all_rom_ids())
+        slices = [slice(first, min(first + RACK, cars)) for first in range(0, cars, RACK)]
+        build = functools.partial(
+            vector.AtariVectorEnv,
+            rom,
+            num_threads=1,
             max_num_frames_per_episode=ENDLESS,
             repeat_action_probability=sticky,
             full_action_space=action_set == "full",
@@ -59,27 +64,47 @@ class Emulators:
             reward_clipping=False,
             use_fire_reset=False,
         )
-        self.actions = int(self._ale.single_action_space.n)
-        self._all = np.ones(cars, dtype=bool)
-        self._ale.reset()  # only then may some of them begin alone
+        self._racks = [(part, build(part.stop - part.start)) for part in slices]
+        for _, rack in self._racks:
+            rack.reset()  # only then may some of its games begin alone
+        self.actions = int(self._racks[0][1].single_action_space.n)
+        self._threads = threads
+        self._frame = np.zeros((cars, *image_size), dtype=np.uint8)
 
     def begin(self, cars: NDArray[np.bool_], seeds: NDArray[np.int64] | None) -> NDArray[np.uint8]:
-        """Begin anew where `cars`; the frames (E, H, W) of all.
+        """Begin anew where `cars`; the frames (E, H, W), which are new there.
 
         With `seeds` (E,), of which those of `cars` are looked at, all that follows depends on nothing else,
         but that takes 0.1 s a game; without, the game goes on drawing from the seed it has.
         """
-        seed = None if seeds is None else seeds[cars]
-        frame, _ = self._ale.reset(seed=seed, options={"reset_mask": cars})
-        return frame[:, 0]
+        chosen = [(part, rack) for part, rack in self._racks if cars[part].any()]
 
-    def step(self, action: NDArray[np.int64]) -> Played:
-        """One decision of every game, `action` (E,) within 0 to `actions` - 1.
+        def begin(part: slice, rack: Any) -> None:
+            seed = None if seeds is None else seeds[part][cars[part]]
+            self._frame[part] = rack.reset(seed=seed, options={"reset_mask": cars[part]})[0][:, 0]
+
+        if len(chosen) == 1:
+            begin(*chosen[0])
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(begin, *zip(*chosen, strict=True)))
+        return self._frame
+
+    def step(self, action: NDArray[np.int64], wanted: NDArray[np.bool_]) -> Played:
+        """One decision of every game, `action` (E,) within 0 to `actions` - 1; of all, or of those `wanted`.
 
         A game that was over begins anew instead, by itself and without a seed.
         """
-        frame, score, over, _, _ = self._ale.step(action)
-        return Played(frame[:, 0], score, over)
+        score, over = np.zeros(len(action), dtype=np.int32), np.zeros(len(action), dtype=bool)
+        busy = [(part, rack) for part, rack in self._racks if wanted[part].any()]
+        for first in range(0, len(busy), self._threads):
+            wave = busy[first : first + self._threads]
+            for part, rack in wave:
+                rack.send(action[part])
+            for part, rack in wave:
+                frame, score[part], over[part], _, _ = rack.recv()
+                self._frame[part] = frame[:, 0]
+        return Played(self._frame, score, over)
 
 
 def _ale() -> tuple[Any, Any]:
