@@ -73,6 +73,7 @@ def test_soft_target_takes_its_share_and_period_from_the_convention() -> None:
         (("convention.symmetric_taus=true", "profile.taus=5"), "even profile.taus, .* got 5"),
         (("convention.target_soft_every=0",), "got 0"),
         (("head=noisy", "convention.noise=share_with_acting", "convention.noise_draw=sample"), "redraw_both"),
+        (("head=noisy", "convention.noise=share_with_acting", "collector=processes"), "collector=inline"),
         (("convention.self_loss=normalized",), "normalised"),
     ],
 )

@@ -78,6 +78,11 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
             "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
         )
     shared = values["convention"]["noise"] == "share_with_acting"
+    if noisy_head and shared and not _is(values["collector"], "InlineCollector"):
+        yield (
+            "convention.noise=share_with_acting needs the learner's network to act, which it does with "
+            "collector=inline only; choose that, or convention.noise=redraw_both"
+        )
     if noisy_head and shared and values["convention"].get("noise_draw") == "sample":
         yield (
             "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "

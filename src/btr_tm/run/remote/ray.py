@@ -119,8 +119,8 @@ class RayCollector:
         for place in self.places:
             self._ask(place)
         with self.watch("waiting"):
-            place = self._await_chunk()
-        chunk = self._open(place) if place else Chunk([], [], 0)
+            first = self._await_chunk()
+        chunk = self._open(first) if first else Chunk([], [], 0)
         self._check_alive()
         lost, self._lost = self._lost, []
         return chunk._replace(lost=lost, metrics=self.counts.sample())
@@ -255,13 +255,10 @@ def connect(
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if address == "local":
         refuse_too_many(workers, chunk_bytes, "num_workers")
-        room: dict[str, Any] = {name: workers * share for name, share in resources.items()}
-        room = {
-            "num_cpus": math.ceil(room.pop("CPU", 0)),
-            "num_gpus": room.pop("GPU", None),
-            "resources": room,
-        }
-        ray.init("local", include_dashboard=False, **room, **quiet)
+        room = {name: workers * share for name, share in resources.items()}
+        cpus, gpus = (math.ceil(room.pop(name, 0)) for name in ("CPU", "GPU"))
+        quiet |= {"include_dashboard": False}
+        ray.init("local", num_cpus=cpus, num_gpus=gpus or None, resources=room, **quiet)
         return ray
     _refuse_unreachable(address)
     try:
