@@ -87,3 +87,10 @@ def test_global_generators_return_to_a_saved_state():
     first = draw()
     seeding.restore_global_states(states)
     assert draw() == first
+
+
+def test_what_did_not_come_about_is_due_again_and_once():
+    every = Every(100)
+    assert every(250) and not every(260)
+    every.again()
+    assert every(270) and not every(280) and every(300)

@@ -70,6 +70,29 @@ def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize("stop_at", [1000, 2000])
+def test_an_evaluation_that_is_interrupted_is_made_when_the_run_goes_on(tmp_path, build, stop_at):
+    whole, first = build(tmp_path / "whole"), build(tmp_path / "parts")
+    whole.train()
+    reset = first.evaluator.env.reset
+
+    def stop_in_a_race(**kwargs):
+        first._stopping = first.clock.frames >= stop_at
+        return reset(**kwargs)
+
+    first.evaluator.env.reset = stop_in_a_race
+    first.train()
+    assert first._stopping and not first.finished
+    second = build(tmp_path / "parts")
+    second.train()
+    assert second.finished and same(whole, second)
+    evaluated = [
+        [row["eval/canonical_time_s"] for row in read_record(run.record.path) if "eval/finish_rate" in row]
+        for run in (whole, second)
+    ]
+    assert evaluated[0] == evaluated[1]
+
+
 def test_finished_run_says_so_and_drives_no_further(tmp_path, capsys, build):
     build(tmp_path).train()
     again = build(tmp_path)

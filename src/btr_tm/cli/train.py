@@ -97,7 +97,7 @@ def _run_alone(job: Composition) -> bool:
     except BaseException as error:
         _write_status(job.folder, "crashed", repr(error))
         raise
-    _write_status(job.folder, "done" if run.clock.frames >= run.plan.total_frames else "stopped")
+    _write_status(job.folder, "done" if run.finished else "stopped")
     return run.preempted
 
 

@@ -41,6 +41,10 @@ class Every:
         self.last = frames
         return True
 
+    def again(self) -> None:
+        """What the latest True was for did not come about: it is due again."""
+        self.last = max(self.last - self.period, 0)
+
     def state_dict(self) -> dict[str, int]:
         return {"last": self.last}
 

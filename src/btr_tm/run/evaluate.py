@@ -45,6 +45,11 @@ class Result(NamedTuple):
     canonical: Race
 
 
+def never() -> bool:
+    """Goes on to the end."""
+    return False
+
+
 NOTHING = Race(torch.zeros(0, dtype=torch.int64), False, 0, -math.inf, 0)  # every race beats it
 
 
@@ -73,9 +78,15 @@ class Evaluator:
         self.latest_frames = -1
         self.closely: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
-    @torch.no_grad()
     def race(self, policy: Policy) -> Result:
         """Drive every race to its end."""
+        result = self._race(policy, never)
+        assert result is not None
+        return result
+
+    @torch.no_grad()
+    def _race(self, policy: Policy, stop: Callable[[], bool]) -> Result | None:
+        """The same, or None if `stop()` came first."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
         actions, values, metres, over = [], [], [], []  # of the canonical race, decision by decision
@@ -87,7 +98,11 @@ class Evaluator:
             ends = info["races"] if ends is None else first_end(ends, info["races"])
             metres.append(ends.progress_m[0])
             over.append(ends.done[0])
-            if step % CHECK_EVERY == 0 and bool(ends.done.all()):
+            if step % CHECK_EVERY:
+                continue
+            if stop():
+                return None
+            if bool(ends.done.all()):
                 break
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
@@ -100,9 +115,14 @@ class Evaluator:
         canonical = Race(actions, *first, self.clock.frames, q.float(), metres)
         return Result(finished, time_s, progress_m, ends.reward.cpu().double(), canonical)
 
-    def run(self, policy: Policy) -> dict[str, float]:
-        """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist."""
-        result = self.race(policy)
+    def run(self, policy: Policy, stop: Callable[[], bool] = never) -> dict[str, float]:
+        """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist.
+
+        None at all, and nothing is remembered, if `stop()` comes before its end.
+        """
+        result = self._race(policy, stop)
+        if result is None:
+            return {}
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
         self.latest_frames, self.latest = self.clock.frames, self.summarise(result)

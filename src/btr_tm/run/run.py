@@ -94,7 +94,7 @@ class Run:
         try:
             self._banner()
             resumed = self.checkpoint.load_newest()
-            if self._finished():
+            if self.finished:
                 self.say(f"this run is finished: {self.clock.frames:,} frames were driven")
                 self._show(json.loads(self._summary_path.read_text(encoding="utf-8")))
                 return
@@ -103,10 +103,11 @@ class Run:
             with self._interruptible():
                 self.console.start()
                 self._loop()
-            if self.clock.frames < self.plan.total_frames:
-                self._stop()
-            else:
+                driven = self.clock.frames >= self.plan.total_frames and self._evaluate_last()
+            if driven:
                 self._finish()
+            else:
+                self._stop()
         finally:
             self.close()
 
@@ -134,7 +135,9 @@ class Run:
     def _summary_path(self) -> Path:
         return self.folder / "summary.json"
 
-    def _finished(self) -> bool:
+    @property
+    def finished(self) -> bool:
+        """All frames are driven, and what remains of the run is written."""
         return self.clock.frames >= self.plan.total_frames and self._summary_path.exists()
 
     def _banner(self) -> None:
@@ -175,11 +178,16 @@ class Run:
         if self.checkpoint.save():
             self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
 
-    def _finish(self) -> None:
-        """Last evaluation and row, checkpoint, files, summary."""
+    def _evaluate_last(self) -> bool:
+        """The weights of the end have raced; False if that was interrupted."""
         if self.evaluator.latest_frames != self.clock.frames:
+            self.checkpoint.save()  # whatever comes now, nothing is driven twice
             with self.collector.watch("evaluation"):
-                self.meter.add("eval", self.evaluator.run(self.learner.policy))
+                self.meter.add("eval", self.evaluator.run(self.learner.policy, lambda: self._stopping))
+        return self.evaluator.latest_frames == self.clock.frames
+
+    def _finish(self) -> None:
+        """Last row, checkpoint, files, summary."""
         if self.meter.pending(self.clock):
             self.meter.flush(self.clock)
         self.checkpoint.save()

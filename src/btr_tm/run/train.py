@@ -49,7 +49,10 @@ def train(
                     meter.add("test", learner.evaluate(replay.sample_test(plan.batch_size)))
         if plan.eval(clock.frames):
             with watch("evaluation"):
-                meter.add("eval", evaluator.run(learner.policy))
+                figures = evaluator.run(learner.policy, stop)
+            meter.add("eval", figures)
+            if not figures:
+                plan.eval.again()  # it was asked to stop: the run that goes on starts with it
         if plan.log(clock.frames):
             meter.flush(clock)  # the one host sync of logging
         if plan.save(clock.frames):
