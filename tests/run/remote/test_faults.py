@@ -39,8 +39,9 @@ WORKERS = 3
 SHM = Path("/dev/shm")
 
 
-def segments() -> set[str]:
-    return {path.name for path in SHM.glob("psm_*")} if SHM.exists() else set()
+def segments(learner: int) -> set[str]:
+    """Shared memory that a process has made, and not yet removed."""
+    return {path.name for path in SHM.glob(f"btr_tm_{learner}_*")} if SHM.exists() else set()
 
 
 class Ledger:
@@ -88,12 +89,13 @@ def misfortune(dice: random.Random, collector: ProcessCollector) -> str:
 
 @pytest.mark.timeout(3600)
 def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> None:
-    before, dice = segments(), random.Random(0)
+    dice = random.Random(0)
     clock, policy, book, ledger = Clock(), FirstWeight(net()), Book(), Ledger()
     shape = Shape(WORKERS * FORMAT.cars)
     collector = ProcessCollector(
         Game(FORMAT.cars), shape, policy.net, clock, WORKERS, FORMAT.decisions, stall_s=3.0
     )
+    assert segments(os.getpid()) or not SHM.exists(), "the check at the end would see nothing"
     horizon = Discounted(lambda _: 0.9, clock)
     generator = torch.Generator().manual_seed(0)
     replay = Replay(
@@ -121,7 +123,7 @@ def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> N
     finally:
         collector.close()
     assert not [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
-    assert segments() <= before, "shared memory is left behind"
+    assert not segments(os.getpid()), "shared memory is left behind"
 
 
 def command(folder: Path) -> list[str]:
@@ -152,6 +154,10 @@ def wait_for(condition, seconds: float) -> bool:
     return False
 
 
+def no_segments(learner: int) -> bool:
+    return not segments(learner)
+
+
 def newest(folder: Path) -> str:
     return max((path.name for path in folder.glob("**/frames_*.pt")), default="")
 
@@ -162,7 +168,7 @@ def has_saved(folder: Path, since: str) -> bool:
 
 @pytest.mark.timeout(7200)
 def test_a_learner_killed_anywhere_leaves_nothing_behind_and_goes_on(tmp_path: Path) -> None:
-    before, dice = segments(), random.Random(0)
+    dice = random.Random(0)
     environment = os.environ | {"BTR_TM_RUN": str(tmp_path), "OMP_NUM_THREADS": "1"}
     kills = 0
     while True:
@@ -177,7 +183,7 @@ def test_a_learner_killed_anywhere_leaves_nothing_behind_and_goes_on(tmp_path: P
             run.send_signal(signal.SIGKILL)
         output = run.communicate()[0]
         assert wait_for(lambda: not of_this_run(tmp_path), 10), "a collector outlived its learner"
-        assert wait_for(lambda: segments() <= before, 10), "shared memory is left behind"
+        assert wait_for(partial(no_segments, run.pid), 10), "shared memory is left behind"
         assert "damaged" not in output and "cannot be restored" not in output, output
         if run.returncode != -signal.SIGKILL:
             break

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +69,8 @@ class Shared:
         self.layout, self.count = layout, count
         self._owner = name is None
         size = max(1, layout.size * count)
+        # The maker's number, so that a person can tell whose it is; short, for macOS.
+        name = name or f"btr_tm_{os.getpid()}_{secrets.token_hex(4)}"
         self.memory = SharedMemory(name=name, create=self._owner, size=size)
         self.name = self.memory.name
         self.records = [layout.views(self._buffer, i * layout.size) for i in range(count)]
