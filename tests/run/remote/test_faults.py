@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals"),
 ]
 FULL = os.environ.get("BTR_TM_FAULTS") == "full"
-COLLECTOR_FAULTS, LEARNER_KILLS, FRAMES = (200, 50, 12288) if FULL else (6, 1, 2048)
+COLLECTOR_FAULTS, LEARNER_KILLS, FRAMES = (200, 50, 81920) if FULL else (6, 1, 2048)
 WORKERS = 3
 SHM = Path("/dev/shm")
 
@@ -189,4 +189,4 @@ def test_a_learner_killed_anywhere_leaves_nothing_behind_and_goes_on(tmp_path: P
             break
         kills += 1
     assert run.returncode == 0, output
-    assert kills == LEARNER_KILLS or "finished" in output
+    assert kills == LEARNER_KILLS, "the run ended before its last kill: give it more frames"

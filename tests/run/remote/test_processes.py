@@ -79,8 +79,10 @@ def collect(collector, policy, clock, book: Book, frames: int, seconds: float = 
 def test_every_decision_of_every_car_arrives_once_and_in_order(start) -> None:
     collector, policy, clock = start(Game())
     book = Book()
-    assert collect(collector, policy, clock, book, 1500) == []
-    assert {worker for worker, _, _ in book.next} == {0, 1}
+    lost = collect(collector, policy, clock, book, 1500)
+    while {worker for worker, _, _ in book.next} != {0, 1}:  # one may take much longer to start
+        lost += collect(collector, policy, clock, book, book.frames + 15)
+    assert lost == []
     assert collector.counts.died == 0
 
 
