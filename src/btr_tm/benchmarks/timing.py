@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -61,6 +63,11 @@ class Times:
     def unit_ms(self) -> float:
         """Milliseconds per unit, median."""
         return 1000 / self.rate
+
+
+def waiting(device: torch.device) -> Callable[[], None]:
+    """Waits until the device has done all it was asked to; a CPU always has."""
+    return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
 def seconds_of(run: Callable[[], Any]) -> float:
