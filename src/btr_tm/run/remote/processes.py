@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from multiprocessing import connection, get_context, get_start_method, set_start_method
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,24 @@ from btr_tm.core.types import Chunk
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.remote.arrays import Shared
 from btr_tm.run.remote.chunk import ChunkFormat, checksum
-from btr_tm.run.remote.counts import Counts
+from btr_tm.run.remote.crew import PATIENCE_S, Crew, Place
+from btr_tm.run.remote.guard import spawning
 from btr_tm.run.remote.weights import WeightsBoard, weights_of
 from btr_tm.run.remote.worker import Assignment, Build, Failed, Ready, pulse_layout, work
 
-PATIENCE_S = 0.5  # longest wait for a chunk before the loop gets its turn
 WORKER_BYTES = 400 * 2**20  # of a process with torch, a small network and a simulator
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory; containers often have little of it
-STILLBORN = 3  # lives in a row without a chunk: the reason is not chance
 
 
-class Seat:
-    """The place of one worker: its shared memory outlives the processes that take it in turns."""
+class Seat(Place):
+    """A place whose shared memory outlives the processes that take it in turns."""
 
-    def __init__(self, worker: int, format: ChunkFormat, slots: int, life: int) -> None:
-        self.worker, self.life = worker, life
-        self.cars = slice(worker * format.cars, (worker + 1) * format.cars)
+    def __init__(self, worker: int, format: ChunkFormat, slots: int) -> None:
+        super().__init__(worker, format.cars)
         self.chunks = Shared(format.layout, slots)
         self.inbox: deque[Ready] = deque()
         self.process: Any = None
         self.line: Any = None
-        self.received = 0  # chunks of this life
-        self.served = 0  # turn in which a chunk of this seat was taken last
-        self.stillborn = 0
         self.fault = ""  # why this life is over; its inbox may still hold chunks
         self.beats, self.seen_alive = -1, 0.0
 
@@ -85,16 +80,14 @@ class ProcessCollector:
         self.format = ChunkFormat.of(env, workers, decisions)
         refuse_too_many(workers, slots * self.format.layout.size)
         refuse_little_shared(workers * slots * self.format.layout.size + 8 * weights_of(net).numel())
-        self.publish_every, self.stale_versions = publish_every, stale_versions
         self.stall_s, self.start_s = stall_s, start_s
         self.clock, self.watch = clock, watch or Stopwatch()
-        self.counts = Counts()
         self.board = WeightsBoard(weights_of(net).numel())
         self.pulse = Shared(pulse_layout(workers))
-        self.seats = [Seat(worker, self.format, slots, 0) for worker in range(workers)]
-        self._version = self._updates = self._turn = 0
+        self.seats = [Seat(worker, self.format, slots) for worker in range(workers)]
+        self.crew = Crew(self.seats, clock, publish_every, stale_versions)
+        self.counts = self.crew.counts
         self._lent: tuple[Seat, int] | None = None
-        self._lost: list[slice] = []
         self._closed = False
 
     def collect(self, policy: Policy) -> Chunk:
@@ -106,23 +99,17 @@ class ProcessCollector:
         self._publish(policy)
         with self.watch("waiting"):
             seat = self._await_chunk()
-        lost, self._lost = self._lost, []
+        lost = self.crew.take_lost()
         if seat is None:
             return Chunk([], [], 0, lost=lost, metrics=self.counts.sample())
-        self._turn += 1
-        seat.served, ready = self._turn, seat.inbox.popleft()
+        ready = seat.inbox.popleft()
         self.watch.charge(ready.cpu_s)
         self._lent = (seat, ready.slot)
         return self._open(seat, ready, lost)
 
     def _publish(self, policy: Any) -> None:
         self.board.frames = self.clock.frames
-        if self._version and self.clock.updates < self._updates + self.publish_every:
-            return
-        begin = time.perf_counter()
-        self._version, self._updates = self._version + 1, self.clock.updates
-        self.board.publish(weights_of(policy.net), self._version)
-        self.counts.published(time.perf_counter() - begin)
+        self.crew.publish(lambda version: self.board.publish(weights_of(policy.net), version))
 
     def _take_back(self) -> None:
         """The chunk lent by the last `collect` has been stored: its slot is free."""
@@ -145,9 +132,9 @@ class ProcessCollector:
         until = time.monotonic() + PATIENCE_S
         while True:
             self._supervise()
-            waiting = [seat for seat in self.seats if seat.inbox]
-            if waiting:
-                return min(waiting, key=lambda seat: seat.served)
+            seat = self.crew.next(seat for seat in self.seats if seat.inbox)
+            if seat:
+                return seat
             left = until - time.monotonic()
             if left <= 0:
                 return None
@@ -184,7 +171,7 @@ class ProcessCollector:
             seat.fault = "hung"
 
     def _start(self, seat: Seat, now: float) -> None:
-        context = _spawning()
+        context = spawning()
         seat.line, theirs = context.Pipe()
         told = Assignment(
             seat.worker, seat.life, self.build, self.format, self.board.name, self.board.size,
@@ -195,21 +182,13 @@ class ProcessCollector:
         process.start()
         seat.process = process
         theirs.close()
-        seat.fault, seat.received, seat.seen_alive = "", 0, now
+        seat.fault, seat.seen_alive = "", now
         for slot in range(self.slots):
             self._send(seat, slot)
 
     def _replace(self, seat: Seat, now: float) -> None:
-        seat.stillborn = 0 if seat.received else seat.stillborn + 1
-        if seat.stillborn >= STILLBORN:
-            raise UserError(
-                f"expected collector {seat.worker} to drive, got {STILLBORN} failures before its first chunk "
-                f"({' '.join(seat.fault.split())[-300:]}); collector=inline shows where it happens"
-            )
-        self.counts.fault(seat.fault)
-        self._lost.append(seat.cars)
+        self.crew.bury(seat, seat.fault, seat.fault)
         seat.stop()
-        seat.life += 1
         self._start(seat, now)
 
     def _open(self, seat: Seat, ready: Ready, lost: list[slice]) -> Chunk:
@@ -219,11 +198,7 @@ class ProcessCollector:
             seat.inbox.clear()
             seat.fault = "damaged"
             return Chunk([], [], 0, lost=lost, metrics=metrics)
-        seat.received += 1
-        behind = self._version - ready.version
-        self.counts.arrived(behind, self.format.layout.size)
-        if behind > self.stale_versions:
-            self.counts.stale += 1
+        if not self.crew.fresh(seat, ready.version, self.format.layout.size):
             return Chunk([], [], 0, lost=lost, cut=[seat.cars], metrics=metrics)
         transitions, races = self.format.unpack(seat.chunks.records[ready.slot])
         return Chunk(transitions, races, self.format.frames, seat.cars, lost, metrics=metrics)
@@ -236,15 +211,10 @@ class ProcessCollector:
             time.sleep(0.02)
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters and lives; the races under way are not part of it."""
-        return {"lives": [seat.life for seat in self.seats], **self.counts.state_dict()}
+        return self.crew.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the next life of every worker: new seeds, and what was under way is void."""
-        self.counts.load_state_dict(state)
-        for seat, life in zip(self.seats, state["lives"], strict=True):
-            seat.life = int(life) + 1
-            self._lost.append(seat.cars)
+        self.crew.load_state_dict(state)
 
     def close(self) -> None:
         """End every worker and remove the shared memory; safe to call twice."""
@@ -256,13 +226,6 @@ class ProcessCollector:
             seat.chunks.close()
         self.board.close()
         self.pulse.close()
-
-
-def _spawning() -> Any:
-    """The context that works alike on every system, also within a job of joblib."""
-    if get_start_method(allow_none=True) == "loky":  # joblib's own, which a plain child could not look up
-        set_start_method("spawn", force=True)
-    return get_context("spawn")
 
 
 def refuse_too_many(workers: int, chunk_bytes: int, name: str = "workers") -> None:

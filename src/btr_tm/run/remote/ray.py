@@ -20,8 +20,8 @@ from btr_tm.core.types import Chunk
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.chunk import Arrays, ChunkFormat
-from btr_tm.run.remote.counts import Counts
-from btr_tm.run.remote.processes import PATIENCE_S, STILLBORN, refuse_too_many
+from btr_tm.run.remote.crew import PATIENCE_S, Crew, Place
+from btr_tm.run.remote.processes import refuse_too_many
 from btr_tm.run.remote.weights import set_weights, weights_of
 from btr_tm.run.remote.worker import Build, Driver
 
@@ -62,16 +62,14 @@ class RayWorker:
         return version, self.cpu_s - before, arrays
 
 
-class Place:
-    """One worker's place; while no node has room for its actor it waits, and the others drive."""
+class ActorPlace(Place):
+    """A place on some node; while no node has room for its actor it waits, and the others drive."""
 
     def __init__(self, worker: int, cars: int) -> None:
-        self.worker, self.life = worker, 0
-        self.cars = slice(worker * cars, (worker + 1) * cars)
+        super().__init__(worker, cars)
         self.actor: Any = None
         self.asked: list[Any] = []  # references to chunks under way, oldest first
         self.begun: Any = None  # reference that is there once the actor has its place
-        self.received = self.stillborn = self.served = 0
         self.heard = math.inf  # when it last showed that it lives; an actor without a place only waits
 
 
@@ -106,34 +104,27 @@ class RayCollector:
         self.ray = connect(address, num_workers, resources, ahead * self.format.layout.size)
         self.start_s, self._room_by = start_s, math.inf
         self.resources, self.ahead = dict(resources), ahead
-        self.publish_every, self.stale_versions, self.stall_s = publish_every, stale_versions, stall_s
-        self.watch, self.counts = watch or Stopwatch(), Counts()
-        self.places = [Place(worker, self.format.cars) for worker in range(num_workers)]
-        self._version = self._updates = self._turn = 0
-        self._weights: Any = None
-        self._lost: list[slice] = []
+        self.stall_s, self.watch = stall_s, watch or Stopwatch()
+        self.places = [ActorPlace(worker, self.format.cars) for worker in range(num_workers)]
+        self.crew = Crew(self.places, clock, publish_every, stale_versions)
+        self.counts = self.crew.counts
+        self._version, self._weights = 0, None  # as Ray holds them
 
     def collect(self, policy: Policy) -> Chunk:
         """A chunk of the worker that has waited for longest, or an empty one after `PATIENCE_S`."""
-        self._publish(policy)
+        self.crew.publish(lambda version: self._put(version, policy))
         for place in self.places:
             self._ask(place)
         with self.watch("waiting"):
             first = self._await_chunk()
         chunk = self._open(first) if first else Chunk([], [], 0)
         self._check_alive()
-        lost, self._lost = self._lost, []
-        return chunk._replace(lost=lost, metrics=self.counts.sample())
+        return chunk._replace(lost=self.crew.take_lost(), metrics=self.counts.sample())
 
-    def _publish(self, policy: Any) -> None:
-        if self._version and self.clock.updates < self._updates + self.publish_every:
-            return
-        begin = time.perf_counter()
-        self._version, self._updates = self._version + 1, self.clock.updates
-        self._weights = self.ray.put(weights_of(policy.net).cpu().numpy())
-        self.counts.published(time.perf_counter() - begin)
+    def _put(self, version: int, policy: Any) -> None:
+        self._version, self._weights = version, self.ray.put(weights_of(policy.net).cpu().numpy())
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, place: ActorPlace) -> None:
         if place.actor is None:
             actor = self.ray.remote(RayWorker).options(**self._options())
             place.actor = actor.remote(place.worker, place.life, self.build, self.format)
@@ -151,17 +142,15 @@ class RayCollector:
             "max_restarts": 0,
         }
 
-    def _await_chunk(self) -> Place | None:
+    def _await_chunk(self) -> ActorPlace | None:
         """The place whose chunk is next, on whichever node the chunk lies; None when patience ends."""
         asked = {place.asked[0]: place for place in self.places}
         # Were chunks fetched here, those of this machine would always come before those of others.
         self.ray.wait(list(asked), num_returns=1, timeout=PATIENCE_S, fetch_local=False)
         ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0, fetch_local=False)
-        return min((asked[each] for each in ready), key=lambda place: place.served, default=None)
+        return self.crew.next(asked[each] for each in ready)
 
-    def _open(self, place: Place) -> Chunk:
-        self._turn += 1
-        place.served = self._turn
+    def _open(self, place: ActorPlace) -> Chunk:
         try:
             with self.watch("waiting"):
                 version, cpu_s, arrays = self.ray.get(place.asked.pop(0), timeout=self.stall_s)
@@ -171,12 +160,9 @@ class RayCollector:
         if not self.format.fits(arrays):
             self._replace(place, "damaged", "a chunk with other arrays than expected")
             return Chunk([], [], 0)
-        place.received, place.heard = place.received + 1, time.monotonic()
+        place.heard = time.monotonic()
         self.watch.charge(cpu_s)
-        behind = self._version - version
-        self.counts.arrived(behind, self.format.layout.size)
-        if behind > self.stale_versions:
-            self.counts.stale += 1
+        if not self.crew.fresh(place, version, self.format.layout.size):
             return Chunk([], [], 0, cut=[place.cars])
         # Arrays from Ray's store are read-only; torch wants its own.
         transitions, races = self.format.unpack({name: array.copy() for name, array in arrays.items()})
@@ -201,29 +187,16 @@ class RayCollector:
         """Whether it is ready on any node: fetching it may take a while."""
         return bool(self.ray.wait([reference], num_returns=1, timeout=0, fetch_local=False)[0])
 
-    def _replace(self, place: Place, fault: str, reason: str) -> None:
-        place.stillborn = 0 if place.received else place.stillborn + 1
-        if place.stillborn >= STILLBORN:
-            raise UserError(
-                f"expected collector {place.worker} to drive, got {STILLBORN} failures before its first "
-                f"chunk ({' '.join(reason.split())[-300:]}); collector=inline shows where it happens"
-            )
-        self.counts.fault(fault)
-        self._lost.append(place.cars)
+    def _replace(self, place: ActorPlace, fault: str, reason: str) -> None:
+        self.crew.bury(place, fault, reason)
         self.ray.kill(place.actor)
-        place.actor, place.asked, place.received = None, [], 0
-        place.life += 1
+        place.actor, place.asked = None, []
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters and lives; the races under way are not part of it."""
-        return {"lives": [place.life for place in self.places], **self.counts.state_dict()}
+        return self.crew.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the next life of every worker: new seeds, and what was under way is void."""
-        self.counts.load_state_dict(state)
-        for place, life in zip(self.places, state["lives"], strict=True):
-            place.life = int(life) + 1
-            self._lost.append(place.cars)
+        self.crew.load_state_dict(state)
 
     def close(self) -> None:
         """End the actors, and the connection; safe to call twice."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
+from multiprocessing import connection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,11 +19,11 @@ from btr_tm.core.types import Obs
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.arrays import Field, Layout, Shared
 from btr_tm.run.remote.chunk import ChunkFormat, checksum
+from btr_tm.run.remote.guard import die_with_parent
 from btr_tm.run.remote.weights import WeightsBoard, set_weights
 
 POLL_S = 0.2  # how often a waiting worker shows that it lives
 LONGEST_REASON = 4000  # characters: fits into the pipe whole, whatever happens meanwhile
-PR_SET_PDEATHSIG = 1  # of Linux
 
 
 class Driver(NamedTuple):
@@ -81,8 +77,7 @@ def pulse_layout(workers: int) -> Layout:
 def work(assignment: Assignment, line: connection.Connection) -> None:
     """Entry point of a collector process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the learner decides
-    _be_killed_with_parent()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()  # an environment that hangs must not outlive the learner
     torch.set_num_threads(1)
     try:
         _Worker(assignment, line).run()
@@ -92,20 +87,6 @@ def work(assignment: Assignment, line: connection.Connection) -> None:
         reason = traceback.format_exc(limit=-3)[-LONGEST_REASON:]
         line.send(Failed(reason))  # the learner must hear of it, whatever it was
         raise
-
-
-def _be_killed_with_parent() -> None:
-    """On Linux also a worker that is stopped, or that never lets go of the interpreter, ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
-
-
-def _die_with_parent() -> None:
-    """An environment that hangs must not outlive the learner."""
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(0)
 
 
 class _Worker:

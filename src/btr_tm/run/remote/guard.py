@@ -1,0 +1,34 @@
+"""Processes that a run starts: made alike on every system, and gone when the run is gone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection, get_context, get_start_method, parent_process, set_start_method
+from typing import Any
+
+PR_SET_PDEATHSIG = 1  # of Linux
+
+
+def spawning() -> Any:
+    """The context that works alike on every system, also within a job of joblib."""
+    if get_start_method(allow_none=True) == "loky":  # joblib's own, which a plain child could not look up
+        set_start_method("spawn", force=True)
+    return get_context("spawn")
+
+
+def die_with_parent() -> None:
+    """The calling process ends when the one that started it does, whatever either of them is doing."""
+    if sys.platform == "linux":  # also one that is stopped, or that never lets go of the interpreter
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(0)
