@@ -33,13 +33,20 @@ def test_rates_and_durations_come_from_the_median() -> None:
 )
 def test_a_row_says_whether_its_target_is_met(target: Target, text: str, met: str) -> None:
     cells = Row("speed", "1/s", 20.0, "eager", 8.0, target).cells()
-    assert cells == ["speed", "1/s", "20", "8 eager", "2.50", text, met]
+    assert cells == ["speed", "1/s", "20", "8 eager", "2.50", "", text, met]
 
 
 def test_what_was_not_measured_says_why_and_is_null_in_json() -> None:
     row = Row("CarRacing-v3", "steps/s", math.nan, target=Target(1), note="not installed")
-    assert row.cells() == ["CarRacing-v3", "steps/s", "not installed", "", "", ">= 1", ""]
+    assert row.cells() == ["CarRacing-v3", "steps/s", "not installed", "", "", "", ">= 1", ""]
     assert row.plain()["ours"] is None and row.plain()["ratio"] is None
+
+
+@pytest.mark.parametrize(("unit", "share"), [("ms", "40 %"), ("1/s", "250 %")])
+def test_a_time_is_above_its_floor_and_a_speed_below_it(unit: str, share: str) -> None:
+    row = Row("update", unit, 20.0, floor=8.0)
+    assert row.cells()[5] == share
+    assert row.plain()["floor"] == 8.0 and row.plain()["of_floor"] == row.of_floor
 
 
 def test_table_is_aligned_and_json_holds_every_repetition(tmp_path, capsys) -> None:
@@ -52,4 +59,5 @@ def test_table_is_aligned_and_json_holds_every_repetition(tmp_path, capsys) -> N
     write_json(tmp_path / "bench.json", rows, machine())
     content = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     assert content["rows"][0]["seconds"] == [1.0, 2.0, 4.0]
+    assert content["machine"]["device"] == "CPU" and content["machine"]["commit"]
     assert content["machine"]["torch"] and content["machine"]["cores"] >= 1

@@ -44,9 +44,8 @@ class Floor:
                 run()
 
     def subject(self, name: str, device: torch.device, work: float = 1.0) -> Subject:
-        """All of them, in turns with what stands beside them."""
-        run, wait = _replayed(self, device), waiting(device)
-        return Subject(name, work, lambda: (run(), wait()))
+        """All of them, to be timed in turns with what stands beside them."""
+        return Subject(name, work, _replayed(self, device))
 
 
 def update_floor(layers: list[Layer], batch: int, device: torch.device) -> Floor:
@@ -139,18 +138,3 @@ def _replayed(run: Run, device: torch.device) -> Run:
     with torch.cuda.graph(graph):
         run()
     return graph.replay
-
-
-def rate_subjects(device: torch.device, size: int, megabytes: int) -> list[Subject]:
-    """Square matrix products of `size` (work: FLOP) and a copy (work: bytes read and written)."""
-    wait = waiting(device)
-
-    def product(dtype: torch.dtype) -> Subject:
-        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-        name = f"matrix product, {str(dtype).removeprefix('torch.')}"
-        return Subject(name, 2.0 * size**3, lambda: (a @ b, wait()))
-
-    source = torch.zeros(megabytes << 20, dtype=torch.uint8, device=device)
-    goal = torch.empty_like(source)
-    copy = Subject("copy", 2.0 * source.numel(), lambda: (goal.copy_(source), wait()))
-    return [*(product(dtype) for dtype in DTYPES), copy]

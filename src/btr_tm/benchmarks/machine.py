@@ -10,11 +10,15 @@ from pathlib import Path
 import torch
 
 import btr_tm
+from btr_tm.benchmarks.timing import CPU
+from btr_tm.run.manifest import commit
 
 
-def machine() -> dict[str, str | int | float]:
+def machine(device: torch.device = CPU) -> dict[str, str | int | float]:
     """Names, counts and versions; `load` is the run queue of the last minute, nan where there is none."""
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return {
+        "device": place,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "cpu": cpu_name(),
         "cores": os.cpu_count() or 1,
@@ -24,6 +28,7 @@ def machine() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "btr_tm": btr_tm.__version__,
+        "commit": commit(),
     }
 
 

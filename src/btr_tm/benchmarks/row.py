@@ -24,11 +24,15 @@ class Target:
 
 
 NO_TARGET = Target(-math.inf)
+LESS_IS_BETTER = ("ms", "s", "bytes")
 
 
 @dataclass(frozen=True)
 class Row:
-    """`ours` and `theirs` are in `unit`; nan stands for a figure that could not be taken, `note` says why."""
+    """`ours`, `theirs` and `floor` are in `unit`; nan stands for what could not be taken, `note` says why.
+
+    `floor` is what this machine could not better: a time or size below it, a speed above it.
+    """
 
     what: str
     unit: str
@@ -38,23 +42,31 @@ class Row:
     target: Target = NO_TARGET
     note: str = ""
     times: tuple[float, ...] = ()  # seconds of each repetition of ours
+    floor: float = math.nan
 
     @property
     def ratio(self) -> float:
         return self.ours / self.theirs
+
+    @property
+    def of_floor(self) -> float:
+        """1 where nothing is left to gain."""
+        return self.floor / self.ours if self.unit in LESS_IS_BETTER else self.ours / self.floor
 
     def cells(self) -> list[str]:
         """As the table shows it."""
         ours = number(self.ours) if math.isfinite(self.ours) else self.note
         theirs = f"{number(self.theirs)} {self.beside}" if math.isfinite(self.theirs) else self.beside
         ratio = f"{self.ratio:.2f}" if math.isfinite(self.ratio) else ""
+        of_floor = f"{100 * self.of_floor:.0f} %" if math.isfinite(self.of_floor) else ""
         judged = math.isfinite(self.ours) and math.isfinite(self.target.bound)
         met = ("yes" if self.target.met(self.ours) else "no") if judged else ""
-        return [self.what, self.unit, ours, theirs, ratio, str(self.target), met]
+        return [self.what, self.unit, ours, theirs, ratio, of_floor, str(self.target), met]
 
     def plain(self) -> dict[str, Any]:
         """For JSON: what has no value is null."""
         figures = {"ours": self.ours, "theirs": self.theirs, "ratio": self.ratio, "target": self.target.bound}
+        figures |= {"floor": self.floor, "of_floor": self.of_floor}
         finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         words = {"what": self.what, "unit": self.unit, "beside": self.beside, "note": self.note}
         return words | finite | {"target_is_minimum": self.target.at_least, "seconds": list(self.times)}

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -22,6 +24,11 @@ class Effort:
     loop_frames: int  # whose shares of time are taken, after the warm-up
     workers: tuple[int, ...]  # numbers of collector processes
     collector_s: float  # for which they drive, three times each
+    batch: int = 64  # of an update at full size
+    updates: int = 1  # of that size, per repetition
+    cars: int = 256  # of a simulator
+    matrix: int = 2048  # rows and columns
+    copied_mib: int = 128
 
 
 FULL = Effort(
@@ -34,8 +41,13 @@ FULL = Effort(
     collector_s=4.0,
 )
 QUICK = Effort(
-    rounds=2, decisions=2, compile=False, replay_rows=2_048, loop_frames=1_024, workers=(1,), collector_s=1.0
-)
+    rounds=2, decisions=2, compile=False, replay_rows=2_048, loop_frames=1_024, workers=(1,), collector_s=1.0,
+    batch=4, matrix=512, copied_mib=16,
+)  # fmt: skip
+CUDA = Effort(
+    rounds=5, decisions=50, compile=True, replay_rows=65_536, loop_frames=131_072, workers=(),
+    collector_s=0.0, batch=256, updates=20, cars=8_192, matrix=8_192, copied_mib=2_048,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,10 +88,15 @@ def seconds_of(run: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def interleave(subjects: Sequence[Subject], rounds: int) -> dict[str, Times]:
-    """A B C A B C ...: `rounds` repetitions of each after one that does not count."""
+def interleave(subjects: Sequence[Subject], rounds: int, device: torch.device = CPU) -> dict[str, Times]:
+    """A B C A B C ...: `rounds` repetitions of each, after one that does not count, on `device`."""
+    wait = waiting(device)
+
+    def seconds(subject: Subject) -> float:
+        return seconds_of(lambda: (subject.run(), wait()))
+
     for subject in subjects:
-        subject.run()
-    taken = [[seconds_of(subject.run) for subject in subjects] for _ in range(rounds)]
+        seconds(subject)
+    taken = [[seconds(subject) for subject in subjects] for _ in range(rounds)]
     columns = zip(*taken, strict=True)
     return {s.name: Times(s.work, column) for s, column in zip(subjects, columns, strict=True)}
