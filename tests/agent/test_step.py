@@ -27,6 +27,7 @@ def backward(net: nn.Module, scale: float, seed: int) -> None:
     "optimizer",
     [
         partial(torch.optim.Adam, eps=1.95e-5),
+        partial(torch.optim.Adam, eps=1.95e-5, fused=True),
         partial(torch.optim.RAdam, eps=1e-4),
         partial(torch.optim.SGD, lr=0.1, momentum=0.9),
     ],
@@ -64,7 +65,9 @@ def test_clipping_gives_the_worked_numbers() -> None:
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.RAdam])
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.Adam, torch.optim.RAdam, partial(torch.optim.Adam, fused=True)]
+)
 def test_a_step_that_is_not_finite_changes_no_parameter_and_poisons_no_moment(poison, optimizer) -> None:
     net = small_net()
     step = GuardedStep(net, optimizer, weight_decay_ratio=0.1)

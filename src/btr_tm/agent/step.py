@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from btr_tm.agent.scaling import NoScaling, Scaling
+
+
+class Apply(Protocol):
+    """Lets the optimizer step on `parameters`, whose gradient is in place, or changes nothing."""
+
+    def __call__(self, norm: Tensor, finite: Tensor) -> None:
+        """`norm` () of the whole gradient before clipping, `finite` () bool: whether to step."""
+        ...
 
 
 class GuardedStep:
@@ -19,7 +28,7 @@ class GuardedStep:
     must stay on its device from then on. `clip_norm` bounds the global gradient norm, then `clip_value` the
     size of each number in it (Linesight: 1000); after the step all parameters shrink by the share
     `weight_decay_ratio` * learning rate (decoupled, biases and norms included). `scaling` knows by how much
-    the gradient is too large.
+    the gradient is too large. An optimizer built with fused=True does it all in one pass over memory.
     """
 
     def __init__(
@@ -33,8 +42,9 @@ class GuardedStep:
     ) -> None:
         self.parameters = flatten_parameters(network)
         self.optimizer = optimizer([self.parameters])
-        self.clip_norm, self.clip_value, self.weight_decay_ratio = clip_norm, clip_value, weight_decay_ratio
-        self.scaling = scaling
+        self.clip_norm, self.weight_decay_ratio, self.scaling = clip_norm, weight_decay_ratio, scaling
+        apply = ApplyFused if self.optimizer.defaults.get("fused") else ApplyOrRestore
+        self._apply: Apply = apply(self.optimizer, self.parameters, clip_norm, clip_value)
 
     @property
     def gradient(self) -> Tensor:
@@ -53,16 +63,54 @@ class GuardedStep:
         norm = torch.linalg.vector_norm(self.gradient)
         finite = torch.isfinite(norm)
         self.scaling.update(finite)
-        clipped = self.gradient * (self.clip_norm / (norm + 1e-6)).clamp_max(1.0)
-        clipped = clipped.clamp_(-self.clip_value, self.clip_value)
-        self.gradient.copy_(torch.where(finite, clipped, 0.0))  # moments would keep a NaN for ever
-        before = self.parameters.clone()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self.optimizer.step()
-        self.parameters.mul_(1.0 - self.weight_decay_ratio * learning_rate)
-        self.parameters.copy_(torch.where(finite, self.parameters, before))
+        self._apply(norm, finite)
+        if self.weight_decay_ratio:
+            kept = 1.0 - self.weight_decay_ratio * learning_rate
+            self.parameters.mul_(torch.where(finite, kept, 1.0))
         return norm
+
+
+class ApplyFused:
+    """For optimizers whose kernel divides the gradient and skips the step by itself, as under torch.amp."""
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, parameters: nn.Parameter, clip_norm: float, clip_value: float
+    ) -> None:
+        self._optimizer, self._parameters = optimizer, parameters
+        self._clip_norm, self._clip_value = clip_norm, clip_value
+
+    def __call__(self, norm: Tensor, finite: Tensor) -> None:
+        too_long = ((norm + 1e-6) / self._clip_norm).clamp_min(1.0)
+        if math.isfinite(self._clip_value):
+            gradient = self._parameters.grad
+            assert gradient is not None
+            gradient.div_(too_long).clamp_(-self._clip_value, self._clip_value)
+            too_long = torch.ones_like(too_long)
+        self._optimizer.grad_scale = too_long  # type: ignore[attr-defined]
+        self._optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self._optimizer.step()
+
+
+class ApplyOrRestore:
+    """For every other optimizer: it steps on a gradient of zeros, and what it did is undone."""
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, parameters: nn.Parameter, clip_norm: float, clip_value: float
+    ) -> None:
+        self._optimizer, self._parameters = optimizer, parameters
+        self._clip_norm, self._clip_value = clip_norm, clip_value
+
+    def __call__(self, norm: Tensor, finite: Tensor) -> None:
+        gradient = self._parameters.grad
+        assert gradient is not None
+        clipped = gradient * (self._clip_norm / (norm + 1e-6)).clamp_max(1.0)
+        clipped = clipped.clamp_(-self._clip_value, self._clip_value)
+        gradient.copy_(torch.where(finite, clipped, 0.0))  # moments would keep a NaN for ever
+        before = self._parameters.clone()
+        self._optimizer.step()
+        self._parameters.copy_(torch.where(finite, self._parameters, before))
 
 
 def flatten_parameters(network: nn.Module) -> nn.Parameter:

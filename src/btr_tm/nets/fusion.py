@@ -39,4 +39,4 @@ class CosineFusion(nn.Module):
 
     def forward(self, features: Tensor, taus: Tensor) -> Tensor:
         embedding = self.activation(self.embedding(cosine_features(taus, self.cosines, self.first_cosine)))
-        return features[:, None, :] * embedding
+        return features[:, None, :].to(embedding.dtype) * embedding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
@@ -18,6 +19,11 @@ BuildNorm = Callable[[int], nn.Module]
 
 class Head(nn.Module):
     """What every head says about itself."""
+
+    def values(self, layer: nn.Module, hidden: Tensor) -> Tensor:
+        """`layer(hidden)` with all digits, whatever format autocast has chosen for the layers before."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return layer(hidden.float())
 
     def last_layers(self) -> list[nn.Module]:
         """The layers whose outputs are values or their parts."""
@@ -50,8 +56,8 @@ class DuelingHead(Head):
         self.value_out = linear(hidden, 1, "value")
 
     def forward(self, x: Tensor) -> Tensor:
-        advantage = self.advantage_out(self.advantage(x)).unflatten(-1, self.shape)
-        value = self.value_out(self.value(x)).unflatten(-1, (1,) * len(self.shape))
+        advantage = self.values(self.advantage_out, self.advantage(x)).unflatten(-1, self.shape)
+        value = self.values(self.value_out, self.value(x)).unflatten(-1, (1,) * len(self.shape))
         return value + advantage - advantage.mean(-1, keepdim=True)
 
     def last_layers(self) -> list[nn.Module]:

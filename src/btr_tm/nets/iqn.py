@@ -23,7 +23,7 @@ from btr_tm.nets.linear import NoisyLinear
 from btr_tm.nets.norm import NoNorm
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class IQN(nn.Module):
@@ -32,8 +32,10 @@ class IQN(nn.Module):
     `encoder(image_shape)`, `head(features, actions, block=)` and `float_norm(features)` are builders. All
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head know their own. `precision="bf16"`
-    or "fp16" runs the image encoder, and only it, in that format. With `block` (K,) a decision is a block of
-    K actions. Raises UserError if there is neither an image encoder nor a float.
+    runs convolutions and the large matrix products in that format: image encoder, embedding and the hidden
+    layers of the head; "fp16" the image encoder alone. Parameters, norms, values and gradients of parameters
+    are float32 always. With `block` (K,) a decision is a block of K actions. Raises UserError if there is
+    neither an image encoder nor a float.
     """
 
     def __init__(
@@ -74,15 +76,20 @@ class IQN(nn.Module):
 
     def features(self, obs: Obs) -> Tensor:
         """What the network sees before it knows a fraction: (B, D)."""
-        half = _AUTOCAST[self.precision]
-        with torch.autocast(obs.image.device.type, half, enabled=half != torch.float32):
+        with self._autocast(obs.image, "bf16", "fp16"):
             image = self.encoder(obs.image)
         return torch.cat([image.float(), self.float_head(obs.floats)], dim=1)
 
+    def _autocast(self, like: Tensor, *formats: Precision) -> torch.autocast:
+        """The network's own format, if it is one of `formats`."""
+        enabled = self.precision in formats
+        return torch.autocast(like.device.type, _HALF.get(self.precision), enabled=enabled)
+
     def quantiles(self, features: Tensor, taus: Tensor) -> Tensor:
         """As `forward`, from what `features` returned."""
-        fused = self.fusion(features, taus)  # (B, N, D)
-        return self.head(fused.flatten(0, 1)).unflatten(0, taus.shape)
+        with self._autocast(features, "bf16"):
+            fused = self.fusion(features, taus)  # (B, N, D)
+            return self.head(fused.flatten(0, 1)).unflatten(0, taus.shape)
 
     def forward(self, obs: Obs, taus: Tensor) -> Tensor:
         """Quantiles (B, N, A), or (B, N, K, A), of the return at the fractions `taus` (B, N)."""

@@ -39,7 +39,7 @@ class MeanExpansionHead(Head):
         self.values_out = linear(hidden, math.prod(self.shape), "advantage")
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.values_out(self.hidden(x)).unflatten(-1, self.shape)
+        z = self.values(self.values_out, self.hidden(x)).unflatten(-1, self.shape)
         return z + self.k * z.mean(-1, keepdim=True)
 
     def last_layers(self) -> list[nn.Module]:
