@@ -10,11 +10,13 @@ from torch import nn
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Obs
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import SpectralNorm
 from btr_tm.nets.encoder.pool import AdaptiveMaxPool
 from btr_tm.nets.fusion import cosine_features
 from btr_tm.nets.heads import DuelingHead
+from btr_tm.nets.iqn import IQN
 from btr_tm.nets.linear import Noisy
 from btr_tm.nets.norm import LayerNorm
 
@@ -155,11 +157,41 @@ def test_equal_seeds_give_equal_networks(parts) -> None:
     assert all(torch.equal(state[key], again[key]) for key in state)
 
 
-def test_bf16_changes_the_features_little_and_the_head_not_at_all() -> None:
-    exact, reduced = network(**ALL_ON), network(**ALL_ON, precision="bf16")
-    obs, taus = observations(4), torch.rand(4, 8, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
+def test_bf16_changes_values_and_gradients_little(parts) -> None:
+    exact, reduced = network(**parts), network(**parts, precision="bf16")
+    obs, taus = observations(16), torch.rand(16, 8, generator=torch.Generator().manual_seed(0))
     assert reduced(obs, taus).dtype == torch.float32
-    torch.testing.assert_close(reduced(obs, taus), exact(obs, taus), atol=0.05, rtol=0.05)
+    torch.testing.assert_close(reduced(obs, taus), exact(obs, taus), atol=0.02, rtol=0.02)
+    gradients = [gradient_of(net, obs, taus) for net in (exact, reduced)]
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.995
+
+
+def test_bf16_keeps_every_digit_of_the_last_layers() -> None:
+    net = network(**ALL_ON, precision="bf16")
+    seen = []
+    for layer in net.last_layers():
+        layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0].dtype, output.dtype)))
+    net(observations(2), torch.rand(2, 4))
+    assert seen == [(torch.float32, torch.float32)] * 2
+
+
+def gradient_of(net: IQN, obs: Obs, taus: torch.Tensor) -> torch.Tensor:
+    """Of the sum of squares of all quantiles, flat."""
+    net(obs, taus).square().sum().backward()
+    return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+
+def test_auto_is_bf16_only_where_it_is_native(monkeypatch) -> None:
+    from btr_tm.nets import precision
+
+    for known, expected in (({"avx512_bf16": True}, "bf16"), ({"avx512_bf16": False}, "fp32"), ({}, "fp32")):
+        precision._multiplies_bf16.cache_clear()
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
+        assert precision.resolved("auto", "cpu") == expected
+        assert precision.resolved("fp32", "cpu") == "fp32"
+    assert precision.resolved("auto", "mps") == "fp32"
+    precision._multiplies_bf16.cache_clear()
 
 
 def test_noise_can_be_drawn_and_disabled() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from btr_tm.nets.precision import Precision
 
 
 class Scaling(Protocol):
@@ -105,6 +107,6 @@ class DynamicScaling:
         self.norm.copy_(state["norm"])
 
 
-def for_precision(device: torch.device, precision: Literal["fp32", "bf16", "fp16"]) -> Scaling:
+def for_precision(device: torch.device, precision: Precision) -> Scaling:
     """What the number format of the convolutions asks for."""
     return DynamicScaling(device) if precision == "fp16" else NoScaling()

@@ -14,6 +14,7 @@ from btr_tm.cli.gauges import gauges, pace
 from btr_tm.cli.parts import Parts, checked, device_of
 from btr_tm.cli.worker import BuildDriver
 from btr_tm.core.seeding import seed_globals
+from btr_tm.nets.precision import resolved
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
 from btr_tm.run.run import Report, Run
@@ -80,10 +81,11 @@ def set_threads(threads: int | str) -> None:
 def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
     """What the banner says about size and place."""
     place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
+    precision = resolved(parts.profile["precision"], parts.device.type)
     memory = replay.bytes_per_transition * replay.capacity
     height, width = parts.image_size
     return {
-        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads)",
+        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads, {precision})",
         "track": parts.track_name,
         "image": f"{height} x {width}" if height else "none",
         "parameters": f"{sum(p.numel() for p in net.parameters()):,}",

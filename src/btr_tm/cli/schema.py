@@ -34,7 +34,7 @@ class Profile:
     taus: int  # quantiles of the prediction, and of the target
     taus_act: int
     threads: int | Literal["auto"]
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: Literal["eager", "compiled"]
     # Younger than the shipped driver, whose stored configuration lacks them:
     memory: list[Any] | None = None  # [frame, transitions held, transitions with which learning starts] steps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,8 @@ from btr_tm.nets.heads import BuildNorm, Head
 from btr_tm.nets.init import DrawWeights, Orthogonal, initialise
 from btr_tm.nets.linear import NoisyLinear
 from btr_tm.nets.norm import NoNorm
+from btr_tm.nets.precision import Precision, resolved
 
-Precision = Literal["fp32", "bf16", "fp16"]
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -31,11 +30,11 @@ class IQN(nn.Module):
 
     `encoder(image_shape)`, `head(features, actions, block=)` and `float_norm(features)` are builders. All
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
-    float head's layers and the embedding of fractions; encoder and head know their own. `precision="bf16"`
+    float head's layers and the embedding of fractions; encoder and head know their own. `precision` "bf16"
     runs convolutions and the large matrix products in that format: image encoder, embedding and the hidden
-    layers of the head; "fp16" the image encoder alone. Parameters, norms, values and gradients of parameters
-    are float32 always. With `block` (K,) a decision is a block of K actions. Raises UserError if there is
-    neither an image encoder nor a float.
+    layers of the head; "fp16" the image encoder alone; "auto" is bf16 on devices that multiply it natively.
+    Parameters, norms, values and gradients of parameters are float32 always. With `block` (K,) a decision is
+    a block of K actions. Raises UserError if there is neither an image encoder nor a float.
     """
 
     def __init__(
@@ -82,8 +81,9 @@ class IQN(nn.Module):
 
     def _autocast(self, like: Tensor, *formats: Precision) -> torch.autocast:
         """The network's own format, if it is one of `formats`."""
-        enabled = self.precision in formats
-        return torch.autocast(like.device.type, _HALF.get(self.precision), enabled=enabled)
+        device = like.device.type
+        own = resolved(self.precision, device)
+        return torch.autocast(device, _HALF.get(own), enabled=own in formats)
 
     def quantiles(self, features: Tensor, taus: Tensor) -> Tensor:
         """As `forward`, from what `features` returned."""

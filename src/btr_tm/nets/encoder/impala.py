@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from btr_tm.nets.encoder.conv import Conv, HalvingPool, Residual, Stem
+from btr_tm.nets.encoder.conv import HalvingPool, Residual, Stem
 
 
 @dataclass(frozen=True)
