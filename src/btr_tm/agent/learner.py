@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from btr_tm.agent.batch_loss import BatchLoss, Errors, Target
 from btr_tm.agent.noise import RedrawBoth
+from btr_tm.agent.parallel import Alone, Team
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.priority import summed_error
 from btr_tm.agent.reset import NoReset, Reset
@@ -39,7 +40,8 @@ class Learner:
 
     Raises UserError for an odd number of mirrored (`symmetric_taus`) fractions. `optimizer` builds a torch
     optimizer from parameters; `self_loss` and `scaling` are built for the device. A batch is worked off in
-    parts of `micro_batch` samples, with the same gradient as the whole up to rounding.
+    parts of `micro_batch` samples, with the same gradient as the whole up to rounding; `team` says which of
+    them are this process's.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Learner:
         weight_decay_ratio: float = 0.0,
         loss_reduction: Literal["mean", "sum"] = "mean",
         micro_batch: int = 4096,
+        team: Callable[[IQN], Team] = Alone,
     ) -> None:
         refuse_odd("taus", taus, symmetric_taus)
         self.policy, self.online, self.target_net = policy, policy.net, target_copy(policy.net)
@@ -73,7 +76,7 @@ class Learner:
         )
         self.batch_loss = BatchLoss(
             self.online, self.target_net, target, generator, self.self_loss, taus, symmetric_taus, kappa,
-            loss_reduction, micro_batch,
+            loss_reduction, micro_batch, team(self.online),
         )  # fmt: skip
         self.learning_rate, self.target, self.priority = learning_rate, target, priority
         self.target_sync, self.noise, self.reset = target_sync, noise, reset
@@ -130,6 +133,9 @@ class Learner:
             "learning_rate": torch.full((), rate, device=grad_norm.device),
             **self.target.measure(errors.q, batch.action),
         }
+
+    def close(self) -> None:
+        """Nothing to release."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next update depends on, loadable with `weights_only=True`."""
