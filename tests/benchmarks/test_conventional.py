@@ -13,7 +13,7 @@ from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
 from btr_tm.benchmarks.full_size import FullSize, batch_of
-from btr_tm.cli.bench import _parts
+from btr_tm.cli.bench_parts import FULL_BTR, parts_of
 from btr_tm.core.types import Batch
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.nets.iqn import IQN
@@ -34,7 +34,7 @@ def pair() -> Pair:
     """Learners of equal weights whose targets differ from their online networks."""
     torch.manual_seed(0)
     sizes = {f"profile.{name}": value for name, value in (SMALL | BATCH).items()}
-    parts = _parts("+experiment=atari_btr", profile="atari", **sizes)
+    parts = parts_of(FULL_BTR, {"profile": "atari"} | sizes)
     ours = parts.learner(parts.policy(SIZE))
     ours.online.reset_noise(ours.generator)
     with torch.no_grad():

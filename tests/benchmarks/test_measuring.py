@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import pytest
 
+from btr_tm.benchmarks.acting import acting_rows
+from btr_tm.benchmarks.emulator import emulator_rows
+from btr_tm.benchmarks.flat import flat_rows
+from btr_tm.benchmarks.full_size import FullSize
+from btr_tm.benchmarks.full_step import Aims
 from btr_tm.benchmarks.loop import SHARES, loop_rows
 from btr_tm.benchmarks.replay import replay_rows
+from btr_tm.benchmarks.row import Row
 from btr_tm.benchmarks.simulator import simulator_rows
-from btr_tm.benchmarks.timing import Effort, Subject
-from btr_tm.cli import bench
+from btr_tm.benchmarks.timing import CPU, Effort, Subject
+from btr_tm.cli import bench_parts, bench_sections
 
 TINY = Effort(
-    rounds=1, decisions=1, compile=False, replay_rows=128, loop_frames=128, workers=(1,), collector_s=0.2
-)
+    rounds=1, decisions=1, compile=False, replay_rows=128, loop_frames=128, workers=(1,), collector_s=0.2,
+    batch=2, cars=2, matrix=32, copied_mib=1,
+)  # fmt: skip
 
 
 def test_simulator_stands_beside_car_racing_and_compiled_rows_say_left_out() -> None:
@@ -31,31 +40,77 @@ def test_without_box2d_the_car_racing_row_says_so() -> None:
 
 
 def test_replay_keeps_within_its_memory_bound_at_the_size_of_quickstart() -> None:
-    parts = bench._parts(bench.BTR, **{"profile.start_pool": 8, "profile.cars": 8})
-    env, transitions = bench._record(parts)
+    parts = bench_parts.parts_of(bench_parts.BTR, {"profile.start_pool": 8, "profile.cars": 8})
+    env, transitions = bench_parts.record(parts)
     rows = replay_rows(TINY, {"uniform": parts.replay(env)}, transitions[:4], batch_size=8)
     memory = rows[-1]
     assert memory.unit == "bytes" and memory.target.met(memory.ours), memory
     assert memory.theirs == 40 * 40 + 4 * 184
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every small part at profile=smoke."""
+    monkeypatch.setattr(bench_parts, "OTHERS", bench_parts.OTHERS | {"profile": "smoke"})
+    monkeypatch.setattr(bench_sections, "WARM_UP", 128)
+
+
 @pytest.mark.slow
-def test_shares_of_the_real_loop_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "OTHERS", bench.OTHERS | {"profile": "smoke"})
-    monkeypatch.setattr(bench, "WARM_UP", 128)
-    loop = bench._loop()
-    rows = loop_rows(TINY, "quickstart", loop)
+@pytest.mark.usefixtures("tiny")
+def test_shares_of_the_real_loop_add_up() -> None:
+    loop, work = bench_parts.loop_of(bench_parts.BTR, {}, warm_up=128)
+    rows = loop_rows(TINY, "quickstart", loop, work)
     shares = [row.ours for row in rows if row.unit == "%"]
     assert len(shares) == len(SHARES)
-    assert sum(shares) == pytest.approx(100, abs=1e-3)
+    assert sum(shares) == pytest.approx(100, abs=1)
     assert loop.clock.frames == 256 and loop.clock.updates > 0
+    assert rows[2].unit == "GFLOP/s" and rows[2].ours > 0
 
 
 @pytest.mark.slow
-def test_collectors_stand_beside_themselves_without_a_learner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "OTHERS", bench.OTHERS | {"profile": "smoke"})
-    monkeypatch.setattr(bench, "WARM_UP", 128)
-    rows = bench._collectors(TINY)
+@pytest.mark.usefixtures("tiny")
+def test_collectors_stand_beside_themselves_without_a_learner() -> None:
+    rows = bench_sections.collectors(TINY)
     assert rows[0].unit == "frames/s" and rows[0].ours > 0 and rows[0].theirs > 0
     shares = [row.ours for row in rows if row.unit == "%"]
     assert len(shares) == 3 and sum(shares) == pytest.approx(100, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    "measure",
+    [
+        bench_sections.quickstart_step,
+        partial(bench_sections.replay, device=CPU),
+        partial(bench_sections.full_step, device=CPU, size=FullSize((1, 12, 12), 3), aims=Aims()),
+        partial(flat_rows, device=CPU),
+    ],
+)
+def test_a_section_builds_its_parts_from_configurations(measure: Callable[[Effort], Iterable[Row]]) -> None:
+    rows = list(measure(TINY))
+    assert rows and all(row.ours > 0 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_the_loop_for_cuda_runs_on_a_cpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"profile": "smoke", "profile.cars": 8, "profile.compile": "eager"}
+    small |= {"profile.batch_size": 8, "profile.micro_batch": 8, "profile.replay_capacity": 1024}
+    monkeypatch.setattr(bench_sections, "CUDA_LOOP", bench_sections.CUDA_LOOP | small)
+    monkeypatch.setattr(bench_sections, "CUDA_WARM_UP", 128)
+    rows = bench_sections.published_loop(TINY, CPU)
+    assert rows[0].target.bound == 15_000 and rows[0].ours > 0
+
+
+@pytest.mark.slow
+def test_atari_stands_beside_its_emulators_or_says_what_is_missing() -> None:
+    (row,) = emulator_rows(TINY)
+    assert row.note == "ale-py is not installed" or (row.ours > 0 and row.of_floor == row.ratio)
+
+
+@pytest.mark.slow
+def test_acting_has_a_floor_for_every_number_of_cars() -> None:
+    words = {"profile": "smoke", "profile.start_pool": 1}
+    rows = acting_rows(TINY, [bench_parts.driver("quickstart", bench_parts.BTR, words, CPU)])
+    assert len(rows) == 3 and all(row.of_floor > 0 for row in rows)

@@ -7,28 +7,32 @@ from typing import Any
 
 import torch
 
-from btr_tm.benchmarks.row import Row
-from btr_tm.benchmarks.timing import Effort, Subject, interleave
+from btr_tm.benchmarks.arithmetic import Layer
+from btr_tm.benchmarks.floor import forward_floor
+from btr_tm.benchmarks.row import Row, rate_row
+from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
 from btr_tm.core.types import Obs
 
 CARS = (1, 8, 64)
 
 
-def acting_rows(effort: Effort, policies: Iterable[tuple[str, Any, Obs]]) -> list[Row]:
+def acting_rows(
+    effort: Effort, policies: Iterable[tuple[str, Any, Obs, list[Layer]]], device: torch.device = CPU
+) -> list[Row]:
     """Decisions per second of one network for 1, 8 and 64 cars at once, beside as many looks one by one.
 
-    `policies` are name, policy and the observation of one car. Where the ratio stays below the number of
-    processes that could act at the same time, a server that answers them all is slower than they are.
+    `policies` are name, policy, the observation of one car and the layers a greedy choice needs, whose
+    products are the floor. Where the ratio stays below the number of processes that could act at the same
+    time, a server that answers them all is slower than they are.
     """
     rows = []
-    for name, policy, obs in policies:
-        subjects = [_subject(policy, obs, cars) for cars in CARS]
-        times = interleave(subjects, effort.rounds)
-        alone = times[str(CARS[0])].rate
-        rows += [
-            Row(f"acting, {name}, {cars} at once", "decisions/s", times[str(cars)].rate, "one by one", alone)
-            for cars in CARS
-        ]
+    for name, policy, obs, layers in policies:
+        floors = [forward_floor(layers, cars, device).subject(f"floor {cars}", device, cars) for cars in CARS]
+        times = interleave([*(_subject(policy, obs, cars) for cars in CARS), *floors], effort.rounds, device)
+        for cars in CARS:
+            more = {"theirs": times[str(CARS[0])].rate, "floor": times[f"floor {cars}"].rate}
+            what = f"acting, {name}, {cars} at once"
+            rows.append(rate_row(what, "decisions/s", times[str(cars)], beside="one by one", **more))
     return rows
 
 
@@ -39,5 +43,5 @@ def _subject(policy: Any, obs: Obs, cars: int) -> Subject:
 
 def example(env: Any) -> Obs:
     """An observation of one car, without driving there."""
-    image = torch.randint(0, 256, (1, *env.image_shape), dtype=torch.uint8)
-    return Obs(image, torch.zeros(1, env.layout.size))
+    image = torch.randint(0, 256, (1, *env.image_shape), dtype=torch.uint8, device=env.device)
+    return Obs(image, torch.zeros(1, env.layout.size, device=env.device))

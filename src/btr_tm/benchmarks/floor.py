@@ -127,6 +127,7 @@ def _fastest(jobs: Iterable[Job], device: torch.device) -> list[tuple[int, Run]]
     return chosen
 
 
+@torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True)
 def _replayed(run: Run, device: torch.device) -> Run:
     """`run` itself, or on CUDA a graph of it, whose launches cost next to nothing."""
     for _ in range(2):

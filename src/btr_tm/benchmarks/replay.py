@@ -8,25 +8,36 @@ from typing import Any
 
 import torch
 
+from btr_tm.benchmarks.rates import COPY, GIGA, copy_subject
 from btr_tm.benchmarks.row import Row, Target, duration_row
-from btr_tm.benchmarks.timing import Effort, Subject, Times, interleave
+from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave
 from btr_tm.core.types import Transition
 
 CALLS = 10  # per repetition
 
 
 def replay_rows(
-    effort: Effort, replays: dict[str, Any], transitions: Sequence[Transition], batch_size: int
+    effort: Effort,
+    replays: dict[str, Any],
+    transitions: Sequence[Transition],
+    batch_size: int,
+    device: torch.device = CPU,
 ) -> list[Row]:
-    """`replays` by the name of their sampler, the base of the comparison last; filled with `transitions`."""
+    """`replays` by the name of their sampler, the base of the comparison last; filled with `transitions`.
+
+    The floor of a sample is the copy of its bytes, of an addition that of its own, at the best rate.
+    """
     for replay in replays.values():
         fill(replay, transitions, effort.replay_rows)
     subjects = [_adding(name, replay, transitions) for name, replay in replays.items()]
     subjects += [_sampling(name, replay, batch_size) for name, replay in replays.items()]
-    times = interleave(subjects, effort.rounds)
+    times = interleave([*subjects, copy_subject(effort, device)], effort.rounds, device)
     cars = len(transitions[0].action)
-    rows = [*_beside(f"replay add of {cars}", "add", list(replays), times)]
-    rows += _beside(f"replay sample and priorities of {batch_size}", "sample", list(replays), times)
+    copy_ms = 2 * _observed(transitions[0]) / cars / GIGA / times[COPY].rate * 1000  # of one observation
+    names = list(replays)
+    rows = [*_beside(f"replay add of {cars}", "add", names, times, cars * copy_ms)]
+    what = f"replay sample and priorities of {batch_size}"
+    rows += _beside(what, "sample", names, times, 2 * batch_size * copy_ms)  # both ends of a return
     return [*rows, *(_memory_row(name, replay, transitions[0]) for name, replay in replays.items())]
 
 
@@ -54,18 +65,22 @@ def _sampling(name: str, replay: Any, batch_size: int) -> Subject:
     return Subject(f"sample {name}", CALLS, sample)
 
 
-def _beside(what: str, deed: str, names: list[str], times: dict[str, Times]) -> list[Row]:
+def _beside(what: str, deed: str, names: list[str], times: dict[str, Times], floor: float) -> list[Row]:
     base = times[f"{deed} {names[-1]}"].unit_ms
     others = [{"beside": names[-1], "theirs": base}] * (len(names) - 1)
     return [
-        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside)
+        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside, floor=floor)
         for name, beside in zip(names, [*others, {}], strict=True)
     ]
 
 
 def _memory_row(name: str, replay: Any, transition: Transition) -> Row:
     """The bound: 2 % more than one observation, and 64 bytes."""
-    cars = len(transition.action)
-    observed = sum(part.numel() * part.element_size() for part in transition.obs) / cars
+    observed = _observed(transition) / len(transition.action)
     what, target = f"replay memory per transition, {name}", Target(1.02 * observed + 64, at_least=False)
     return Row(what, "bytes", replay.bytes_per_transition, "observation", observed, target)
+
+
+def _observed(transition: Transition) -> int:
+    """Bytes of the observations of all cars."""
+    return sum(part.numel() * part.element_size() for part in transition.obs)

@@ -11,7 +11,7 @@ from torch._inductor.utils import fresh_cache
 
 from btr_tm.benchmarks.car_racing import CAR_RACING
 from btr_tm.benchmarks.row import NO_TARGET, Row, Target, rate_row
-from btr_tm.benchmarks.timing import Effort, Subject, Times, interleave, seconds_of
+from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave, seconds_of
 from btr_tm.envs.sim import SimVectorEnv, compiled
 from btr_tm.race.features import Features
 from btr_tm.race.reward.progress import ProgressReward
@@ -35,13 +35,27 @@ COMPILE_TARGET = Target(60, at_least=False)  # seconds, on an idle machine
 class Drives:
     """One simulator and its camera, driven by random actions; building compiles what is to be compiled."""
 
-    def __init__(self, track: str, compile: Compile, effort: Effort, cars: int = CARS) -> None:
+    def __init__(
+        self,
+        track: str,
+        compile: Compile,
+        effort: Effort,
+        cars: int = CARS,
+        device: torch.device = CPU,
+    ) -> None:
         self.track, self.compile, self.cars, self.decisions = track, compile, cars, effort.decisions
         self.env = SimVectorEnv(
-            load_track(track), Features(), ProgressReward(), cars, IMAGE, start_pool=cars, compile=compile
+            load_track(track),
+            Features(),
+            ProgressReward(),
+            cars,
+            IMAGE,
+            start_pool=cars,
+            device=device,
+            compile=compile,
         )
         self.env.reset()
-        self.actions = torch.randint(self.env.actions, (effort.decisions, cars))
+        self.actions = torch.randint(self.env.actions, (effort.decisions, cars), device=device)
         camera = self.env.race.camera
         self.camera = compiled(camera) if compile == "compiled" else camera
         self.pose = self.env.race.world.pose(self.env.drive.sim)
