@@ -80,6 +80,15 @@ def starts(replay: Replay) -> dict[int, set[int]]:
     return found
 
 
+def assert_counted(replay: Replay) -> None:
+    """What may be drawn are the starts within the window, each once."""
+    ring = replay.ring
+    for name, found in starts(replay).items():
+        alive = torch.arange(int(ring.low[name]), int(ring.cursor[name]) + 1) % ring.slots_per_car
+        held = int(ring.rows["start"][name * ring.slots_per_car + alive].sum())
+        assert len(found) == held == int(ring.train.count[name] + ring.test.count[name])
+
+
 @pytest.mark.parametrize("sampler", [Uniform, Prioritized])
 @pytest.mark.parametrize("split", [NoSplit, Contiguous])
 @pytest.mark.parametrize("capacity", [60, 4000])
@@ -104,6 +113,7 @@ def test_parts_that_drive_fail_and_lose_chunks_hold_what_a_naive_list_holds(
             replay.prune(tmp_path, [manifest])
     other.load(tmp_path, manifest)
     for each in (replay, other):
+        assert_counted(each)
         for name, found in starts(each).items():
             wanted = cars[name].held
             assert found == set(wanted[len(wanted) - len(found) :]), "the newest, without a gap"
@@ -134,9 +144,6 @@ def test_a_memory_below_its_storage_stays_exact_when_parts_fail_before_they_driv
                 replay.cut(part)
                 [car.cut() for car in cars[part]]
             drive(replay, cars, part, dice)
-    ring = replay.ring
+    assert_counted(replay)
     for name, found in starts(replay).items():
-        alive = torch.arange(int(ring.low[name]), int(ring.cursor[name])) % ring.slots_per_car
-        held = ring.rows["start"][name * ring.slots_per_car + alive].sum()
-        assert len(found) == held == int(ring.train.count[name]), "what may be drawn lies within the window"
         assert found == set(cars[name].held[len(cars[name].held) - len(found) :])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from btr_tm.cli.composition import compose_job
 from btr_tm.cli.parts import Parts, checked
 from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.run.collector import InlineCollector
 
 from .test_resume import VARIANTS, make_run, rows, same, states, stop_at
 
@@ -34,6 +37,28 @@ def test_its_network_has_the_size_of_the_paper(action_set: str, parameters: int)
     parts = Parts(checked(compose_job([*ATARI, f"env.action_set={action_set}"]).values), torch.device("cpu"))
     net = parts.net(parts.env(1))
     assert sum(weights.numel() for weights in net.parameters()) == parameters
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_its_replay_keeps_single_frames_and_gives_the_stacks_that_were_seen(frames: int) -> None:
+    """Around the ring and through truncated games, beside whole stacks."""
+    pytest.importorskip("ale_py")
+    small = ["profile=smoke", "profile.cars=2", "profile.replay_capacity=24", "replay=uniform"]
+    small += ["env.max_frames=28", f"env.frame_stack={frames}", "profile.warmup_frames=8"]
+    parts = Parts(checked(compose_job([*ATARI, *small]).values), torch.device("cpu"))
+    env = parts.env(2)
+    plain = copy.copy(env)
+    plain.stacked_frames = 1
+    planes, whole = parts.replay(env), parts.replay(plain)
+    assert planes.ring.rows["image"].shape[1] == 40 * 40 == whole.ring.rows["image"].shape[1] / frames
+    collector, policy = InlineCollector(env), parts.policy(env)
+    for _ in range(60):
+        (transition,) = collector.collect(policy).transitions
+        planes.add(transition)
+        whole.add(transition)
+        one, other = planes.sample(16), whole.sample(16)
+        for seen, held in ((one.obs, other.obs), (one.next_obs, other.next_obs)):
+            assert torch.equal(seen.image, held.image)
 
 
 @pytest.mark.slow

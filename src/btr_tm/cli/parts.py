@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from btr_tm.agent.parallel import Alone
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.probe import Probe, ProbedLearner
 from btr_tm.cli import contradictions, validate
@@ -18,6 +19,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import generator
 from btr_tm.nets.iqn import IQN
+from btr_tm.replay.images import images_of
 from btr_tm.run.canonical import Canonical, RollingMean
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
@@ -117,10 +119,12 @@ class Parts:
         taus = self.profile["taus_act"]
         return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
 
-    def learner(self, policy: IqnPolicy) -> Any:
+    def learner(self, policy: IqnPolicy, team: Any = Alone) -> Any:
+        """Trains `policy` with the processes of `team`."""
         return make(
             self.values["learner"],
             policy=policy,
+            team=team,
             optimizer=partial(self.values["optimizer"]),
             target=make(self.values["target"]),
             clock=self.clock,
@@ -149,6 +153,7 @@ class Parts:
             horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
             device=self.device,
             generator=self.stream("replay"),
+            images=images_of(getattr(env, "stacked_frames", 1)),
         )
 
     def evaluator(self, starts: int | None = None) -> Evaluator:

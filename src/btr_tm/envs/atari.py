@@ -57,7 +57,7 @@ class AtariVectorEnv(VectorEnv):
         self.num_envs, self.device, self.seed = cars, torch.device(device), seed
         self.decision_ms = round(1000 * frame_skip / FRAMES_PER_SECOND)
         self.actions, self.layout = self._games.actions, FloatLayout.generic(0)
-        self.image_shape = (frame_stack, *image_size)
+        self.image_shape, self.stacked_frames = (frame_stack, *image_size), frame_stack
         self._longest = -(-max_frames // frame_skip)
         self._reward_clip, self._reseed_every = reward_clip, reseed_every
         self._restarts = True

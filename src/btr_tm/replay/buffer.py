@@ -17,6 +17,7 @@ from btr_tm.replay.archive import Archive, Manifest, prune
 from btr_tm.replay.finish import Finish, StoreFinish
 from btr_tm.replay.gamma_at import AtSampling, GammaAt
 from btr_tm.replay.horizon.segment import Horizon, Return, Segment
+from btr_tm.replay.images import Images, WholeImages
 from btr_tm.replay.nstep import Exponent, Reach, reach, steps_summed
 from btr_tm.replay.ring import Note, Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
@@ -53,6 +54,7 @@ class Replay:
         finish: Finish = StoreFinish(),  # noqa: B008 (no state)
         gamma_at: GammaAt = AtSampling(),  # noqa: B008 (no state)
         exponent: Exponent = steps_summed,
+        images: Images = WholeImages(),  # noqa: B008 (no state)
     ) -> None:
         assert n_step >= 1, n_step
         self._memory = Memory([[0, capacity, 0]]) if isinstance(capacity, int) else capacity
@@ -60,13 +62,14 @@ class Replay:
         self._clock = clock or Clock()
         self._split = split(cars, generator)
         shapes = (self.capacity, cars, image_shape, floats, device, block)
-        self.ring = Ring(*shapes, columns=gamma_at.columns, test_queue=self._split.queue)
+        self.ring = Ring(*shapes, columns=gamma_at.columns, test_queue=self._split.queue, images=images)
         self._parts: dict[tuple[int, int], tuple[Ring, Split]] = {}
         self._n_step, self._inner = n_step, range(1, n_step) if states == "all" else range(0)
         self._sampler = sampler(self.ring, generator, self._clock)
         self._horizon, self._gamma_at, self._exponent = horizon, gamma_at, exponent
         self._generator, self._cut_at_non_greedy, self._finish = generator, cut_at_non_greedy, finish
-        self._archive = Archive(self.ring, self._sampler, self._split, finish.unsettled, generator)
+        unsettled = max(finish.unsettled, images.history)
+        self._archive = Archive(self.ring, self._sampler, self._split, unsettled, generator)
 
     def __len__(self) -> int:
         return len(self.ring)

@@ -23,6 +23,7 @@ from torch import Tensor
 from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
+from btr_tm.replay.images import Images, WholeImages
 from btr_tm.replay.queue import NoQueue, Queue, StartQueue
 
 
@@ -53,8 +54,9 @@ class Tally:
 class Ring:
     """Columns of `cars * slots_per_car` rows, addressed by flat slot = car * slots_per_car + position.
 
-    At most `window` slots of each car are alive: a setting, up to `slots_per_car`. `columns` are columns of
-    one number besides the usual ones, by dtype; `test_queue` holds what is set aside for tests.
+    At most `window` slots of each car are alive: a setting, up to `slots_per_car` less the history that
+    `images` look back on. `columns` are columns of one number besides the usual ones, by dtype; `test_queue`
+    holds what is set aside for tests.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Ring:
         block: Block = (),
         columns: Mapping[str, torch.dtype] = {},  # noqa: B006 (never changed)
         test_queue: type[StartQueue] | type[NoQueue] = NoQueue,
+        images: Images = WholeImages(),  # noqa: B008 (no state)
     ) -> None:
         if capacity < 4 * cars:
             raise UserError(
@@ -76,10 +79,13 @@ class Ring:
         self.device = torch.device(device)
         self.cars = cars
         self.image_shape = tuple(image_shape)
-        self.slots_per_car = self.window = self.window_for(capacity)
+        self.images = images
+        self.window = self.window_for(capacity)
+        self.slots_per_car = self.window + images.history
         self.slots = cars * self.slots_per_car
         self.tally = Tally()
-        self._allocate(math.prod(self.image_shape), floats, block, columns)
+        self._allocate(floats, block, columns)
+        images.begin_anywhere(self)
         self.train: Queue = StartQueue(cars, self.slots_per_car, self.device)
         self.test: Queue = test_queue(cars, self.slots_per_car, self.device, "test_")
 
@@ -87,12 +93,12 @@ class Ring:
         """Slots of each car that hold `capacity` transitions."""
         return math.ceil(capacity / self.cars) + 1  # + 1: the newest frame is no transition
 
-    def _allocate(self, pixels: int, floats: int, block: Block, columns: Mapping[str, torch.dtype]) -> None:
+    def _allocate(self, floats: int, block: Block, columns: Mapping[str, torch.dtype]) -> None:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
-        self.rows = {
-            "image": zeros(self.slots, pixels, dtype=torch.uint8),
+        seen = self.images.columns(self.image_shape)
+        self.rows = {name: zeros(self.slots, *row, dtype=dtype) for name, (dtype, row) in seen.items()} | {
             "floats": zeros(self.slots, floats, dtype=torch.float32),
             "action": zeros(self.slots, *block, dtype=torch.int32),
             "reward": zeros(self.slots, dtype=torch.float32),
@@ -103,8 +109,8 @@ class Ring:
             "test": zeros(self.slots, dtype=torch.bool),
         } | {name: zeros(self.slots, dtype=dtype) for name, dtype in columns.items()}
         # Positions count the slots of a car without wrapping: those from `low` to `cursor` are alive.
-        self.cursor = zeros(self.cars, dtype=torch.int64)
-        self.low = zeros(self.cars, dtype=torch.int64)
+        self.cursor = zeros(self.cars, dtype=torch.int64) + self.images.history
+        self.low = self.cursor.clone()
         self._first_slot = torch.arange(self.cars, device=self.device) * self.slots_per_car
         self._two = torch.arange(2, device=self.device)[:, None]
 
@@ -140,15 +146,17 @@ class Ring:
         retired = self._retire(there)
         self.train.push(here, note.kept & ~note.test)
         self.test.push(here, note.kept & note.test)
+        self.images.put(self, here, there, transition.obs.image, transition.next_obs.image)
         self._put_frame(there, transition.next_obs, transition.next_potential)
         self._put_frame(here, transition.obs, transition.potential)
         self.rows["start"].index_fill_(0, there, False)
         told = {"start": note.kept, "through": note.through, "test": note.test, **note.columns}
         drove = {"action": transition.action, "reward": transition.reward}
         for name, value in (told | drove | {"terminated": transition.terminated}).items():
-            self._put(name, here, value)
+            self.put(name, here, value)
         ended = (transition.terminated | transition.truncated).to(self.device)
         self.cursor += 1 + (ended & note.kept).long()  # the final frame of a race keeps its own slot
+        self.images.begin_race(self, ended)
         self.tally.writes += 1
         return Written(here, there, retired)
 
@@ -163,12 +171,20 @@ class Ring:
 
     def cut(self) -> Written:
         """What is written next does not follow the newest frames: each car's becomes a final frame."""
+        here = self.slot(self.cursor)
+        there, retired = zip(*(self._skip() for _ in range(1 + self.images.history)), strict=True)
+        self.rows["start"].index_fill_(0, here, False)  # after the end of a race it is what it was a lap ago
+        self.images.begin_anywhere(self)
+        self.tally.writes += 1
+        return Written(here[:0], torch.cat([here, *there]), torch.cat(retired))
+
+    def _skip(self) -> tuple[Tensor, Tensor]:
+        """Go on by a slot of each car, for a frame that is no start (yet); it and what had to go for it."""
         there = self.slot(self.cursor + 1)
         retired = self._retire(there)
         self.rows["start"].index_fill_(0, there, False)
         self.cursor += 1
-        self.tally.writes += 1
-        return Written(there[:0], there, retired)
+        return there, retired
 
     def open(self, car: int) -> Tensor:
         """Slots of the transitions of the race that a car is in, newest first; a host sync."""
@@ -202,11 +218,11 @@ class Ring:
         return torch.where(gone, slot, end).view(-1)
 
     def _put_frame(self, slot: Tensor, obs: Obs, potential: Tensor) -> None:
-        self._put("image", slot, obs.image)
-        self._put("floats", slot, obs.floats)
-        self._put("potential", slot, potential)
+        self.put("floats", slot, obs.floats)
+        self.put("potential", slot, potential)
 
-    def _put(self, name: str, slot: Tensor, value: Tensor) -> None:
+    def put(self, name: str, slot: Tensor, value: Tensor) -> None:
+        """Overwrite a row of each car, `slot` (E,), in the column `name` with `value` (E, ...)."""
         column = self.rows[name]
         row = column.shape[1:].numel() if column.ndim > 1 else 1
         assert value.numel() == self.cars * row, (name, tuple(value.shape), self.cars, row)
@@ -215,5 +231,4 @@ class Ring:
 
     def observe(self, slot: Tensor) -> Obs:
         """A copy of the observations in `slot` (B,)."""
-        image = self.rows["image"].index_select(0, slot).view(len(slot), *self.image_shape)
-        return Obs(image, self.rows["floats"].index_select(0, slot))
+        return Obs(self.images.at(self, slot), self.rows["floats"].index_select(0, slot))
