@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,19 @@ class Row:
         finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         words = {"what": self.what, "unit": self.unit, "beside": self.beside, "note": self.note}
         return words | finite | {"target_is_minimum": self.target.at_least, "seconds": list(self.times)}
+
+
+def row_of(plain: Mapping[str, Any]) -> Row:
+    """The row that `plain()` wrote, of this version or of one before floors were measured."""
+    known: dict[str, Any] = {name: plain[name] for name in ("what", "unit", "beside", "note")}
+    known |= {name: _figure(plain.get(name)) for name in ("ours", "theirs", "floor")}
+    bound = plain["target"]
+    target = NO_TARGET if bound is None else Target(bound, plain["target_is_minimum"])
+    return Row(**known, target=target, times=tuple(plain["seconds"]))
+
+
+def _figure(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def rate_row(what: str, unit: str, times: Times, **more: Any) -> Row:

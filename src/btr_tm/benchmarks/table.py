@@ -15,7 +15,7 @@ from btr_tm.benchmarks.row import Row
 
 HEADINGS = ("what", "unit", "ours", "beside it", "ratio", "of floor", "target", "met")
 LEFT = ("what", "unit", "target")
-WIDTH = 150  # where the output is no terminal
+WIDTH = 190  # where the output is no terminal
 
 
 def show(rows: Sequence[Row], machine: dict[str, Any]) -> None:

@@ -71,11 +71,11 @@ CUDA_WARM_UP = 65_536
 
 def cpu_sections(effort: Effort) -> list[Section]:
     """Ten minutes on two idle cores; a section may take long where others compete."""
-    minutes = 60
+    minutes, aims = 60, _aims(effort, CPU_AIMS)
     return [
         Section("rates", 5 * minutes, rates, (effort, CPU)),
-        Section("learner", 10 * minutes, full_step, (effort, CPU, SMALL_IMAGE, CPU_AIMS[SMALL_IMAGE])),
-        Section("atari_learner", 10 * minutes, full_step, (effort, CPU, ATARI, CPU_AIMS[ATARI])),
+        Section("learner", 10 * minutes, full_step, (effort, CPU, SMALL_IMAGE, aims[SMALL_IMAGE])),
+        Section("atari_learner", 10 * minutes, full_step, (effort, CPU, ATARI, aims[ATARI])),
         Section("quickstart_learner", 5 * minutes, quickstart_step, (effort,)),
         Section("acting", 5 * minutes, acting, (effort, CPU)),
         Section("simulator", 10 * minutes, simulator, (effort,)),
@@ -88,7 +88,7 @@ def cpu_sections(effort: Effort) -> list[Section]:
 
 def cuda_sections(effort: Effort, device: torch.device) -> list[Section]:
     """Less than eight minutes in all, what matters most first."""
-    aims = CUDA_AIMS
+    aims = _aims(effort, CUDA_AIMS)
     return [
         Section("atari_learner", 110, full_step, (effort, device, ATARI, aims[ATARI])),
         Section("learner", 80, full_step, (effort, device, SMALL_IMAGE, aims[SMALL_IMAGE])),
@@ -98,6 +98,11 @@ def cuda_sections(effort: Effort, device: torch.device) -> list[Section]:
         Section("acting", 30, acting, (effort, device)),
         Section("replay", 30, replay, (effort, device)),
     ]
+
+
+def _aims(effort: Effort, aims: dict[FullSize, Aims]) -> dict[FullSize, Aims]:
+    """None for a quick look, which is neither compiled nor of the batch they are meant for."""
+    return aims if effort.compile else dict.fromkeys(aims, Aims())
 
 
 def rates(effort: Effort, device: torch.device) -> list[Row]:
