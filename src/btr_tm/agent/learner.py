@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.agent.batch_loss import BatchLoss, Errors, Target
+from btr_tm.agent.launch import Launch, OneByOne
 from btr_tm.agent.noise import RedrawBoth
 from btr_tm.agent.parallel import Alone, Team
 from btr_tm.agent.policy import IqnPolicy
@@ -41,7 +42,7 @@ class Learner:
     Raises UserError for an odd number of mirrored (`symmetric_taus`) fractions. `optimizer` builds a torch
     optimizer from parameters; `self_loss` and `scaling` are built for the device. A batch is worked off in
     parts of `micro_batch` samples, with the same gradient as the whole up to rounding; `team` says which of
-    them are this process's.
+    them are this process's. `launch` says how the kernels get to the device.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Learner:
         loss_reduction: Literal["mean", "sum"] = "mean",
         micro_batch: int = 4096,
         team: Callable[[IQN], Team] = Alone,
+        launch: Callable[[torch.Generator], Launch] = lambda generator: OneByOne(),
     ) -> None:
         refuse_odd("taus", taus, symmetric_taus)
         self.policy, self.online, self.target_net = policy, policy.net, target_copy(policy.net)
@@ -80,7 +82,7 @@ class Learner:
         )  # fmt: skip
         self.learning_rate, self.target, self.priority = learning_rate, target, priority
         self.target_sync, self.noise, self.reset = target_sync, noise, reset
-        self.taus, self.clock, self.generator = taus, clock, generator
+        self.taus, self.clock, self.generator, self.launch = taus, clock, generator, launch(generator)
         self.updates = 0
         self.extra_uses = 0  # of transitions, granted by resets beyond what driving pays for
 
@@ -92,16 +94,22 @@ class Learner:
         """One gradient step on `batch`; if it is not finite it is not applied, and the metrics show it."""
         self.noise(self.online, self.target_net, self.generator, len(batch.weight))
         self._sync("before")
-        self.online.power_iteration()
-        self.step.clear()
-        errors = self.batch_loss.backward(batch, self.scaling.scaled)
         rate = self.learning_rate(self.clock.frames)
-        grad_norm = self.scaling.shown(self.step(rate))
+        metrics, priority = self.launch(self._learn, batch, rate)
         self.updates += 1
         self._sync("after")
         self.extra_uses += self.reset(self.online, self.clock.frames)
-        metrics = self._metrics(batch, errors, grad_norm, rate)
+        shown = torch.full((), rate, device=priority.device)
+        return Update({**metrics, "learning_rate": shown}, priority)
+
+    def _learn(self, batch: Batch, rate: float | Tensor) -> Update:
+        """What the device does alone, the same kernels every time."""
+        self.online.power_iteration()
+        self.step.clear()
+        errors = self.batch_loss.backward(batch, self.scaling.scaled)
+        grad_norm = self.scaling.shown(self.step(rate))
         priority = self.priority(errors, batch.action)
+        metrics = self._metrics(batch, errors, grad_norm)
         return Update(metrics, torch.nan_to_num(priority, nan=0.0, posinf=0.0))
 
     def _sync(self, moment: Moment) -> None:
@@ -119,7 +127,7 @@ class Learner:
         self.generator.set_state(state)
         return {"loss": self.batch_loss.reduce(batch, errors)}
 
-    def _metrics(self, batch: Batch, errors: Errors, grad_norm: Tensor, rate: float) -> dict[str, Tensor]:
+    def _metrics(self, batch: Batch, errors: Errors, grad_norm: Tensor) -> dict[str, Tensor]:
         best_two = by_slot(errors.q).topk(2, dim=2).values  # (B, K, 2)
         return {
             "loss": self.batch_loss.reduce(batch, errors),
@@ -130,7 +138,6 @@ class Learner:
             "action_gap": (best_two[..., 0] - best_two[..., 1]).mean(),
             "target_mean": errors.target.mean(),
             "td_abs": errors.td_abs.mean() / self.taus,
-            "learning_rate": torch.full((), rate, device=grad_norm.device),
             **self.target.measure(errors.q, batch.action),
         }
 
@@ -153,6 +160,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.launch.forget()
         self.online.load_state_dict(state["online"])
         self.target_net.load_state_dict(state["target"])
         self.step.optimizer.load_state_dict(state["optimizer"])

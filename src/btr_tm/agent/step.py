@@ -57,14 +57,19 @@ class GuardedStep:
         self.gradient.zero_()
 
     @torch.no_grad()
-    def __call__(self, learning_rate: float) -> Tensor:
-        """Returns the gradient norm before clipping, not finite if the update was refused."""
+    def __call__(self, learning_rate: float | Tensor) -> Tensor:
+        """Returns the gradient norm before clipping, not finite if the update was refused.
+
+        A rate in a tensor () on the device may change inside a CUDA graph; only fused optimizers take it.
+        """
         self.scaling.unscale(self.gradient)
         norm = torch.linalg.vector_norm(self.gradient)
         finite = torch.isfinite(norm)
         self.scaling.update(finite)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
+            if isinstance(learning_rate, Tensor):
+                group["capturable"] = True  # counts its steps on the device
         self._apply(norm, finite)
         if self.weight_decay_ratio:
             kept = 1.0 - self.weight_decay_ratio * learning_rate

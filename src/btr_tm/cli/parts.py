@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from btr_tm.agent.launch import Recorded
 from btr_tm.agent.parallel import Alone
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.probe import Probe, ProbedLearner
@@ -120,11 +121,18 @@ class Parts:
         return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
 
     def learner(self, policy: IqnPolicy, team: Any = Alone) -> Any:
-        """Trains `policy` with the processes of `team`."""
-        return make(
+        """Trains `policy` with the processes of `team`.
+
+        On a GPU, profile.compile=compiled fuses its networks and replays an update as one CUDA graph; on a
+        CPU it leaves both alone, which is faster there (docs/performance.md).
+        """
+        on_gpu = self.profile["compile"] == "compiled" and self.device.type == "cuda"
+        how = {"launch": Recorded} if on_gpu and team is Alone else {}
+        learner = make(
             self.values["learner"],
             policy=policy,
             team=team,
+            **how,
             optimizer=partial(self.values["optimizer"]),
             target=make(self.values["target"]),
             clock=self.clock,
@@ -133,6 +141,9 @@ class Parts:
                 self.values["learner"]["reset"], net=policy.net, generator=generator(self.seed, "resets")
             ),
         )
+        for net in learner.nets if on_gpu else ():
+            net.compile(dynamic=False)
+        return learner
 
     def probed(self, learner: Any, replay: Any) -> ProbedLearner:
         """`learner`, looked at now and then on states of `replay`."""
