@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import pytest
+import torch
 
 from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.emulator import emulator_rows
@@ -17,8 +18,9 @@ from btr_tm.benchmarks.loop import SHARES, loop_rows
 from btr_tm.benchmarks.replay import replay_rows
 from btr_tm.benchmarks.row import Row
 from btr_tm.benchmarks.simulator import simulator_rows
-from btr_tm.benchmarks.timing import CPU, Effort, Subject
-from btr_tm.cli import bench_parts, bench_sections
+from btr_tm.benchmarks.timing import CPU, CUDA, Effort, Subject
+from btr_tm.cli import bench, bench_parts, bench_sections
+from btr_tm.core.errors import UserError
 
 TINY = Effort(
     rounds=1, decisions=1, compile=False, replay_rows=128, loop_frames=128, workers=(1,), collector_s=0.2,
@@ -95,12 +97,32 @@ def test_a_section_builds_its_parts_from_configurations(measure: Callable[[Effor
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_the_loop_for_cuda_runs_on_a_cpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"profile": "smoke", "profile.cars": 8, "profile.compile": "eager"}
+    small = {"profile": "smoke", "profile.cars": 8}
     small |= {"profile.batch_size": 8, "profile.micro_batch": 8, "profile.replay_capacity": 1024}
     monkeypatch.setattr(bench_sections, "CUDA_LOOP", bench_sections.CUDA_LOOP | small)
     monkeypatch.setattr(bench_sections, "CUDA_WARM_UP", 128)
-    rows = bench_sections.published_loop(TINY, CPU)
+    rows = list(bench_sections.published_loop(TINY, CPU))
     assert rows[0].target.bound == 15_000 and rows[0].ours > 0
+
+
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+def test_what_is_measured_on_cuda_can_be_composed(mode: str) -> None:
+    parts = bench_parts.parts_of(
+        bench_parts.PUBLISHED, bench_sections.CUDA_LOOP | {"profile.compile": mode}
+    )
+    frames, batch = parts.profile["frames_per_update"], parts.profile["batch_size"]
+    assert (frames, batch) == (64, 256)
+
+
+def test_on_cuda_all_sections_together_take_less_than_eight_minutes() -> None:
+    sections = bench_sections.cuda_sections(CUDA, torch.device("cuda"))
+    assert 60 * bench.MINUTES["cuda"] < 480
+    assert sum(section.seconds for section in sections[:4]) <= 60 * bench.MINUTES["cuda"]
+    names = "atari_learner learner simulator loop rates acting replay".split()
+    assert [section.name for section in bench.chosen(sections, None)] == names
+    assert [section.name for section in bench.chosen(sections, "loop,rates")] == ["loop", "rates"]
+    with pytest.raises(UserError, match="expected sections out of .*, got 'lop'"):
+        bench.chosen(sections, "lop")
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ QUICK = Effort(
     batch=4, matrix=512, copied_mib=16,
 )  # fmt: skip
 CUDA = Effort(
-    rounds=5, decisions=50, compile=True, replay_rows=65_536, loop_frames=131_072, workers=(),
+    rounds=5, decisions=50, compile=True, replay_rows=65_536, loop_frames=65_536, workers=(),
     collector_s=0.0, batch=256, updates=20, cars=8_192, matrix=8_192, copied_mib=2_048,
 )  # fmt: skip
 
