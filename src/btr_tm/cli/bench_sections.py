@@ -115,7 +115,8 @@ def full_step(effort: Effort, device: torch.device, size: FullSize, aims: Aims) 
         make = bench_parts.full_learner
         return {name: partial(make, size, effort.batch, words, device) for name, words in variants.items()}
 
-    stages = [makers(EAGER), makers(COMPILED)] if effort.compile else [makers(EAGER)]
+    compiled = effort.compile and device.type == "cuda"  # on a CPU it leaves a learner alone
+    stages = [makers(EAGER), makers(COMPILED)] if compiled else [makers(EAGER)]
     return FullStep(effort, size, device, aims).rows(stages)
 
 
