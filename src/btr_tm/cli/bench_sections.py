@@ -89,9 +89,9 @@ def cuda_sections(effort: Effort, device: torch.device) -> list[Section]:
     """Less than eight minutes in all, what matters most first."""
     aims = _aims(effort, CUDA_AIMS)
     return [
-        Section("atari_learner", 110, full_step, (effort, device, ATARI, aims[ATARI])),
-        Section("learner", 80, full_step, (effort, device, SMALL_IMAGE, aims[SMALL_IMAGE])),
-        Section("simulator", 90, flat_rows, (effort, device, CUDA_DECISIONS)),
+        Section("atari_learner", 120, full_step, (effort, device, ATARI, aims[ATARI])),
+        Section("learner", 90, full_step, (effort, device, SMALL_IMAGE, aims[SMALL_IMAGE])),
+        Section("simulator", 80, flat_rows, (effort, device, CUDA_DECISIONS)),
         Section("loop", 150, published_loop, (effort, device)),
         Section("rates", 20, rates, (effort, device)),
         Section("acting", 30, acting, (effort, device)),
