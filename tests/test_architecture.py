@@ -44,6 +44,7 @@ GROUPS = {
     "optimizer": ("torch.optim.",),
     "schedule": ("btr_tm.core.",),
     "collector": ("btr_tm.run.",),
+    "parallel": ("btr_tm.run.",),
     "logger": ("btr_tm.metrics.",),
     "preset": (),
     "profile": (),

@@ -157,6 +157,9 @@ class FakeLearner:
     def evaluate(self, batch) -> dict:
         return {"loss": (self.weight.detach() - batch.reward).pow(2).mean()}
 
+    def close(self) -> None:
+        pass
+
     def state_dict(self):
         generator = self.policy.generator.get_state()
         weight = self.weight.detach().clone()

@@ -70,7 +70,7 @@ class BatchLoss:
     def backward(self, batch: Batch, scaled: Callable[[Tensor], Tensor]) -> Errors:
         """Add the gradient of `scaled` of the loss to the parameters of the online network."""
         size = len(batch.weight)
-        share = 1.0 / size if self.reduction == "mean" else 1.0
+        share = self.team.processes * (1.0 / size if self.reduction == "mean" else 1.0)
         parts = self._parts(batch, self.team.rows(size))
         ahead = self._targets_ahead(parts, size)
         done = []

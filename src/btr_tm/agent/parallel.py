@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -14,6 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from btr_tm.core.types import Obs
 from btr_tm.nets.iqn import IQN
 
+# Older torch knows only the second name, newer torch warns of it.
+_NAMES = inspect.signature(DistributedDataParallel).parameters
+_SENDS_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
+_KEEP_BUFFERS: dict[str, Any] = {_SENDS_BUFFERS: False}
+
 
 class Team(Protocol):
     """The processes that share each batch; every one of them draws the same random numbers for all of it."""
@@ -23,12 +29,17 @@ class Team(Protocol):
         """The online network, for passes whose gradient counts."""
         ...
 
+    @property
+    def processes(self) -> int:
+        """How often each process's loss counts: gradients are averaged, and meant to be summed."""
+        ...
+
     def rows(self, size: int) -> slice:
         """Which of `size` samples are this process's."""
         ...
 
     def part(self, last: bool) -> AbstractContextManager[Any]:
-        """Surrounds forward and backward of some of these rows; after the `last` the gradients are summed."""
+        """Surrounds forward and backward of some of these rows; after the `last` the gradients meet."""
         ...
 
     def whole(self, own: Tensor, size: int) -> Tensor:
@@ -38,6 +49,8 @@ class Team(Protocol):
 
 class Alone:
     """This process does it all."""
+
+    processes = 1
 
     def __init__(self, online: IQN) -> None:
         self.forward = online
@@ -61,8 +74,7 @@ class Together:
 
     def __init__(self, online: IQN) -> None:
         self.rank, self.processes = dist.get_rank(), dist.get_world_size()
-        self.forward = DistributedDataParallel(online, broadcast_buffers=False)
-        self.forward.register_comm_hook(None, _summed)
+        self.forward = DistributedDataParallel(online, **_KEEP_BUFFERS)
 
     def rows(self, size: int) -> slice:
         return rows_of(self.rank, self.processes, size)
@@ -81,10 +93,3 @@ class Together:
 def rows_of(rank: int, processes: int, size: int) -> slice:
     """Consecutive shares that differ by at most one row."""
     return slice(rank * size // processes, (rank + 1) * size // processes)
-
-
-def _summed(state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """The sum over processes where DistributedDataParallel would take the mean: shares may differ in size."""
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    assert work is not None
-    return work.get_future().then(lambda done: done.value()[0])

@@ -12,7 +12,7 @@ from btr_tm.cli.build import make_with_known
 from btr_tm.cli.composition import Composition
 from btr_tm.cli.gauges import gauges, pace
 from btr_tm.cli.parts import Parts, checked, device_of
-from btr_tm.cli.worker import BuildDriver
+from btr_tm.cli.worker import BuildDriver, BuildLearner, Looks
 from btr_tm.core.seeding import seed_globals
 from btr_tm.nets.precision import resolved
 from btr_tm.report.summary import CurveReport, RaceReport
@@ -36,11 +36,13 @@ def build(job: Composition) -> Run:
     parts = Parts(values, device)
     env = parts.env(parts.profile["cars"])
     policy, replay = parts.policy(env), parts.replay(env)
-    learner = parts.probed(parts.learner(policy), replay)
     evaluator, plan = parts.evaluator(), parts.plan()
-    collector = collector_of(parts, env, policy.net)
-    with ExitStack() as undo:
-        undo.callback(collector.close)  # whatever is refused from here on, no collector stays behind
+    with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
+        crew = helpers_of(parts, env)
+        undo.callback(crew.close)
+        learner = parts.probed(crew.lead(parts.learner(policy, crew.team)), replay)
+        collector = collector_of(parts, env, policy.net)
+        undo.callback(collector.close)
         recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
         manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
         look = "watch" if parts.simulated else "evaluate"
@@ -70,6 +72,14 @@ def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
     node = parts.values["collector"]
     build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))
     return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
+
+
+def helpers_of(parts: Parts, env: Any) -> Any:
+    """Who learns besides this process; stored configurations may lack the node."""
+    looks = Looks(env.image_shape, env.layout, env.actions, env.block)
+    known = {"build": BuildLearner(parts.values, looks), "device": parts.device}
+    node = parts.values.get("parallel") or {"_target_": "btr_tm.run.parallel.OneProcess"}
+    return make_with_known(node, **known, batch_size=parts.profile["batch_size"])
 
 
 def set_threads(threads: int | str) -> None:

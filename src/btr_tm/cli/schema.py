@@ -140,4 +140,6 @@ class Settings:
     collector: dict[str, Any]
     logger: dict[str, Any]
     alternatives: dict[str, Any]
-    credit: dict[str, Any] | None = None  # the shipped driver's configuration lacks it
+    # Younger than the shipped driver, whose stored configuration lacks them:
+    credit: dict[str, Any] | None = None
+    parallel: dict[str, Any] | None = None

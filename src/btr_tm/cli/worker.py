@@ -1,14 +1,18 @@
-"""Builds what a collector drives with, in a process or on a machine of its own."""
+"""Builds what collectors drive with and helpers learn with, in processes or on machines of their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from btr_tm.agent.learner import Learner
 from btr_tm.cli.parts import Parts
+from btr_tm.core.block import Block
+from btr_tm.core.floats import FloatLayout
 from btr_tm.core.seeding import seed_globals, stream_seed
+from btr_tm.run.helper import MakeTeam
 from btr_tm.run.remote.worker import Driver
 
 
@@ -28,3 +32,25 @@ class BuildDriver:
         parts = Parts(self.values | {"seed": seed}, torch.device("cpu"))
         env = parts.env(parts.profile["cars"] // self.workers)
         return Driver(env, parts.policy(env), parts.clock)
+
+
+class Looks(NamedTuple):
+    """What a network has to know of an environment."""
+
+    image_shape: tuple[int, int, int]
+    layout: FloatLayout
+    actions: int
+    block: Block
+
+
+@dataclass(frozen=True)
+class BuildLearner:
+    """The learner of a run from its checked `values`, without an environment; picklable."""
+
+    values: dict[str, Any]
+    looks: Looks
+
+    def __call__(self, device: torch.device, team: MakeTeam) -> Learner:
+        seed_globals(self.values["seed"])
+        parts = Parts(self.values, device)
+        return parts.learner(parts.policy(self.looks), team)

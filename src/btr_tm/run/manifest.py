@@ -20,7 +20,7 @@ from btr_tm.run.checkpoint import write_atomic
 
 # May differ between two sittings of one run: budget, cadences, and what does not touch the mathematics.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
-MAY_CHANGE_BELOW = ("logger", "hydra") + tuple(
+MAY_CHANGE_BELOW = ("logger", "hydra", "parallel") + tuple(
     f"collector.{name}" for name in ("address", "resources", "stall_s", "start_s")
 )
 PACKAGES = ("torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "wandb", "matplotlib", "av", "rich")

@@ -224,5 +224,5 @@ class Run:
     def close(self) -> None:
         """Release environments and sinks, each whatever the others do; safe to call twice."""
         with ExitStack() as stack:
-            for part in (self.evaluator, self.collector, self.meter):  # the last one first
+            for part in (self.evaluator, self.learner, self.collector, self.meter):  # the last one first
                 stack.callback(part.close)

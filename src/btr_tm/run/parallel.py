@@ -1,0 +1,231 @@
+"""Learning with several processes of one machine; the head alone drives, remembers, tests and saves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import torch
+import torch.distributed as dist
+
+from btr_tm.agent.learner import Learner, Update
+from btr_tm.agent.parallel import Alone, Together
+from btr_tm.core.errors import UserError
+from btr_tm.core.tree import tree_map
+from btr_tm.core.types import Batch
+from btr_tm.nets.iqn import IQN
+from btr_tm.run.helper import (
+    BuildLearner,
+    Ready,
+    State,
+    Task,
+    Told,
+    hand_out,
+    hear,
+    help_learning,
+    meet,
+    say,
+    store_at,
+)
+from btr_tm.run.remote.guard import spawning
+from btr_tm.run.remote.worker import Failed
+
+HELPER_BYTES = 600 * 2**20  # of a process with torch, two networks and the moments of an optimizer
+LAST_WORDS_S = 2.0  # in which a helper that fails says why
+
+
+class OneProcess:
+    """The head learns by itself."""
+
+    team = Alone
+
+    def lead(self, learner: Learner) -> Learner:
+        return learner
+
+    def close(self) -> None:
+        """Nobody to send home."""
+
+
+class Helpers:
+    """`processes` - 1 processes beside the head, each with a whole learner, one per GPU on CUDA.
+
+    `build(device, team)` makes that learner inside a helper; it must be picklable. A helper must be ready
+    within `start_s` and never silent for `stall_s` within an update. Raises UserError for numbers that the
+    machine or the batch cannot serve.
+    """
+
+    def __init__(
+        self,
+        build: BuildLearner,
+        device: torch.device,
+        batch_size: int,
+        processes: int = 2,
+        start_s: float = 300.0,
+        stall_s: float = 300.0,
+    ) -> None:
+        refuse_impossible(processes, device, batch_size)
+        self.build, self.device, self.processes = build, device, processes
+        self.start_s, self.stall_s = start_s, stall_s
+        self._helpers: list[tuple[Any, Any]] = []  # process and line of ranks 1, 2, ...
+
+    def team(self, online: IQN) -> Together:
+        """Start the helpers, and meet them once they are ready."""
+        store = store_at(0, self.processes, head=True)
+        threads = max(1, torch.get_num_threads() // self.processes)
+        if self.device.type == "cpu":
+            torch.set_num_threads(threads)  # the cores are shared
+        try:
+            for rank in range(1, self.processes):
+                self._helpers.append(self._start(rank, threads, store.port))
+            for rank, (_, line) in enumerate(self._helpers, start=1):
+                self._await_ready(rank, line)
+            with self.watched():
+                meet(store, 0, self.processes, self._place(0), self.stall_s)
+                return Together(online)
+        except BaseException:
+            self.close()
+            raise
+
+    def lead(self, learner: Learner) -> ParallelLearner:
+        return ParallelLearner(learner, self)
+
+    def _place(self, rank: int) -> str:
+        return f"cuda:{rank}" if self.device.type == "cuda" else self.device.type
+
+    def _start(self, rank: int, threads: int, port: int) -> tuple[Any, Any]:
+        told = Told(rank, self.processes, self.build, self._place(rank), threads, port, self.stall_s)
+        context = spawning()
+        line, theirs = context.Pipe()
+        name = f"btr_tm learner {rank}"
+        process = context.Process(target=help_learning, args=(told, theirs), name=name, daemon=True)
+        process.start()
+        theirs.close()
+        return process, line
+
+    def _await_ready(self, rank: int, line: Any) -> None:
+        try:
+            if not line.poll(self.start_s):
+                raise self._missing(rank, f"not ready within {self.start_s:.0f} s")
+            answer = hear(line)
+        except (EOFError, ConnectionResetError) as error:
+            raise self._missing(rank, "died") from error
+        if not isinstance(answer, Ready):
+            raise self._missing(rank, answer.reason)
+
+    def update(self, learner: Learner, batch: Batch, state: bytes) -> Update:
+        """One update of all; they become `state` before, unless it is empty."""
+        task = Task(learner.clock.frames, len(batch.weight), tree_map(_without_rows, batch))
+        with self.watched():
+            for rank, (_, line) in enumerate(self._helpers, start=1):
+                if state:
+                    say(line, State(state))
+                say(line, task)
+                hand_out(batch, learner.online, rank, self.processes)
+            return learner.update(batch)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Where something fails because a helper did, that is what the error says."""
+        try:
+            yield
+        except (RuntimeError, OSError) as error:
+            for rank, (process, line) in enumerate(self._helpers, start=1):
+                reason = _last_words(process, line)
+                if reason:
+                    raise self._missing(rank, reason) from error
+            if "timed out" in str(error).lower():
+                raise self._missing(0, f"an update that took more than {self.stall_s} s") from error
+            raise
+
+    def _missing(self, rank: int, reason: str) -> UserError:
+        who = f"process {rank} is missing" if rank else "one does not answer"
+        return UserError(
+            f"expected {self.processes} processes that learn together, got a group in which {who} "
+            f"({' '.join(reason.split())[-300:]}); the same command goes on from the last checkpoint, and "
+            "parallel=none learns in one process"
+        )
+
+    def close(self) -> None:
+        """End every helper and leave the group; safe to call twice."""
+        for process, line in self._helpers:
+            process.kill()
+            process.join()
+            process.close()
+            line.close()
+        self._helpers = []
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+class ParallelLearner:
+    """A learner whose updates are also its helpers'; else the learner itself."""
+
+    def __init__(self, learner: Learner, helpers: Helpers) -> None:
+        self.learner, self.helpers = learner, helpers
+        self._alike = False
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not about helpers is the learner's."""
+        return getattr(self.learner, name)
+
+    def update(self, batch: Batch) -> Update:
+        """One update; raises UserError if a helper is missing."""
+        state = b"" if self._alike else _saved(self.learner)
+        self._alike = True
+        return self.helpers.update(self.learner, batch, state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state)
+        self._alike = False
+
+    def close(self) -> None:
+        self.helpers.close()
+        self.learner.close()
+
+
+def _saved(learner: Learner) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(learner.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def _without_rows(leaf: torch.Tensor) -> torch.Tensor:
+    return torch.empty(0, *leaf.shape[1:], dtype=leaf.dtype)
+
+
+def _last_words(process: Any, line: Any) -> str:
+    """Why a helper is gone; nothing if it is there."""
+    try:
+        if line.poll(0 if process.is_alive() else LAST_WORDS_S):
+            message = hear(line)
+            if isinstance(message, Failed):
+                return message.reason
+    except (EOFError, OSError):
+        return "died"
+    process.join(LAST_WORDS_S)
+    return "" if process.is_alive() else "died"
+
+
+def refuse_impossible(processes: int, device: torch.device, batch_size: int) -> None:
+    """Raise UserError for a number of processes that makes no sense here."""
+    if not 1 <= processes <= batch_size:
+        raise UserError(
+            f"expected from 1 process to one per sample of the batch of {batch_size}, got {processes}; "
+            "change parallel.processes"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"expected device=cpu or cuda for parallel=ddp, got {device}; use parallel=none")
+    if device.type == "cuda" and processes > torch.cuda.device_count():
+        raise UserError(
+            f"expected a GPU for each process that learns, got {processes} processes and "
+            f"{torch.cuda.device_count()} GPUs; set parallel.processes={torch.cuda.device_count()}"
+        )
+    needed, free = (processes - 1) * HELPER_BYTES, psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"expected processes that fit into the free memory of {free / 2**30:.1f} GiB, got {processes} "
+            f"that need about {needed / 2**30:.1f} GiB; set parallel.processes={1 + free // HELPER_BYTES}"
+        )
