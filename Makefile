@@ -7,7 +7,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast faults lint docs bench bench-gpu
+.PHONY: help venv train test test-fast faults lint docs bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,3 +44,9 @@ bench: venv ## print speeds and memory (JSON=path writes them there too)
 
 bench-gpu: venv ## the same on CUDA, in less than eight minutes
 	$(BIN)/python -m btr_tm.bench --device cuda $(if $(JSON),--json $(JSON))
+
+memory: venv ## check that 10 million frames do not grow the process
+	OMP_NUM_THREADS=1 $(BIN)/python -m btr_tm.cli.memory --folder experiments/memory
+
+scaling: venv ## measure speed over cars, batch, image size and processes
+	$(BIN)/python -m btr_tm.cli.scaling --folder experiments/scaling

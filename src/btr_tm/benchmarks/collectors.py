@@ -69,12 +69,12 @@ def idle_rows(
 ) -> list[Row]:
     """Frames/s into a replay whose learner is idle, in turns with the same workers alone."""
     ours, theirs = [], []
-    _drain(collector, replay, policy, 0.5)
+    drain(collector, replay, policy, 0.5)
     for _ in range(3):
         collector.wait_until_full()  # from here on those workers rest
         theirs.append(alone.rate(seconds))
-        _drain(collector, replay, policy, 0.5)  # what had been waiting is not counted
-        ours.append(_drain(collector, replay, policy, seconds))
+        drain(collector, replay, policy, 0.5)  # what had been waiting is not counted
+        ours.append(drain(collector, replay, policy, seconds))
     ours_rate, theirs_rate = sorted(ours)[1], sorted(theirs)[1]
     target = Target(IDLE_TARGET * theirs_rate)
     what = f"collector=processes, {counted(workers)}, idle learner"
@@ -85,7 +85,8 @@ def idle_rows(
     ]
 
 
-def _drain(collector: ProcessCollector, replay: Any, policy: Any, seconds: float) -> float:
+def drain(collector: ProcessCollector, replay: Any, policy: Any, seconds: float) -> float:
+    """Frames per second into `replay`, and nothing learnt."""
     begin, frames = time.perf_counter(), 0
     while frames == 0 or time.perf_counter() < begin + seconds:
         chunk = collector.collect(policy)

@@ -1,0 +1,33 @@
+"""The scaling study."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from btr_tm.benchmarks.scaling import Point, memory_points
+from btr_tm.benchmarks.scaling_plots import PANELS, plot
+
+
+def test_memory_is_that_of_a_million_transitions() -> None:
+    class Replay:
+        bytes_per_transition = 2**30 / 1e6
+
+    (point,) = memory_points({("s", 64): Replay()})
+    assert point == Point("memory", "s", 64, pytest.approx(1.0), "GiB")
+
+
+def test_every_study_has_a_panel_with_labelled_axes(tmp_path) -> None:
+    points = [Point(study, name, x, 10.0 * x, "u") for study in PANELS for name in "ab" for x in (1, 2)]
+    assert plot(points, tmp_path / "all.png", "title").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_little_of_everything_is_measured(tmp_path) -> None:
+    from btr_tm.cli.scaling import main
+
+    main(["--quick", "--folder", str(tmp_path)])
+    points = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))["points"]
+    assert {point["study"] for point in points} == set(PANELS)
+    assert all(point["value"] > 0 for point in points)
