@@ -48,9 +48,12 @@ def full_learner(size: FullSize, batch: int, overrides: Mapping[str, Any], devic
     return learner
 
 
-def small_learner(name: str, experiment: str) -> tuple[str, Any, Any]:
+def small_learner(
+    name: str, experiment: str, overrides: Mapping[str, Any] | None = None
+) -> tuple[str, Any, Any]:
     """A learner with a batch from its own replay."""
-    parts = parts_of(experiment, {"profile.replay_capacity": 8192, "profile.warmup_frames": 0})
+    little = {"profile.replay_capacity": 8192, "profile.warmup_frames": 0}
+    parts = parts_of(experiment, little | dict(overrides or {}))
     env, transitions = record(parts)
     replay = parts.replay(env)
     for transition in transitions:

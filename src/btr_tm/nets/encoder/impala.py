@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from btr_tm.nets.encoder.conv import HalvingPool, Residual, Stem
+from btr_tm.nets.encoder.conv import Conv, Residual
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class ImpalaBody:
         layers: list[nn.Module] = []
         for outputs in (round(width * self.model_size) for width in (16, 32, 32)):
             layers += [
-                Stem(channels, outputs),
-                HalvingPool(),
+                Conv(channels, outputs, 3, padding=1),
+                nn.MaxPool2d(3, stride=2, padding=1),
                 Residual(outputs),
                 Residual(outputs),
             ]
