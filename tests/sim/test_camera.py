@@ -7,11 +7,11 @@ import torch
 from torch.utils._pytree import tree_map
 
 from btr_tm.sim import scene
-from btr_tm.sim.camera import Camera
-from btr_tm.sim.columns import SeenByComparing
+from btr_tm.sim.camera import Camera, top_of_ground
 from btr_tm.sim.compile import load_track
 from btr_tm.sim.flat import oval_track, straight_track
 from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE
+from btr_tm.sim.ways import Joined, Stepwise
 
 FLAT = (400, 0.0, 0.0, 0, 1)
 HORIZON_ROW = int(64 * scene.HORIZON)
@@ -276,4 +276,20 @@ def test_both_ways_to_find_what_is_seen_paint_the_same_picture(park):
     track = load_track("hills")
     poses = park(track, torch.linspace(0, 900, 24), torch.linspace(-15, 15, 24), torch.linspace(-3, 3, 24))
     for size in ((64, 64), (17, 23)):
-        assert torch.equal(Camera(track, *size)(poses), Camera(track, *size, SeenByComparing())(poses))
+        assert torch.equal(Camera(track, *size)(poses), Camera(track, *size, Joined())(poses))
+
+
+@pytest.mark.parametrize("way", [Stepwise(), Joined()])
+def test_no_ground_is_looked_for_above_the_horizon_of_a_flat_track_and_none_is_there(way, park):
+    track = load_track("s_bends")
+    poses = park(track, torch.linspace(0, 900, 24), torch.linspace(-15, 15, 24), torch.linspace(-3, 3, 24))
+    for size in ((64, 64), (17, 23)):
+        camera, whole = Camera(track, *size, way), Camera(track, *size, way)
+        assert camera.top == max(row for row in range(size[0]) if row + 0.5 <= size[0] * scene.HORIZON) + 1
+        whole.top = 0
+        assert torch.equal(camera(poses), whole(poses))
+
+
+@pytest.mark.parametrize("name", ["a01", "oval", "hills", "dirt_and_turbo"])
+def test_ground_may_be_anywhere_on_a_track_with_banks_or_slopes(name):
+    assert top_of_ground(load_track(name), scene.Framing(64, 64)) == 0

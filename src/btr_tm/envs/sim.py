@@ -26,15 +26,15 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reading import Named, Reading
 from btr_tm.sim.camera import Camera
 from btr_tm.sim.car import CarConstants
-from btr_tm.sim.columns import SeenByComparing, SeenByFilling
 from btr_tm.sim.dynamics import as_region, in_line
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
+from btr_tm.sim.ways import Joined, Stepwise
 from btr_tm.sim.world import World
 
 Compile = Literal["eager", "compiled"]
-SEEN = {"eager": SeenByFilling, "compiled": SeenByComparing}  # equal; each is the faster one
+WAYS = {"eager": Stepwise, "compiled": Joined}  # equal; each is the faster one
 TICKING = {"eager": in_line, "compiled": as_region}  # likewise; a region is compiled once for all ticks
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
@@ -85,7 +85,7 @@ class SimVectorEnv(VectorEnv):
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
         ticking = TICKING[compile]
         world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, ticking)
-        camera = Camera(self.track, *image_size, SEEN[compile]()) if image_size[0] else NoCamera()
+        camera = Camera(self.track, *image_size, WAYS[compile]()) if image_size[0] else NoCamera()
         line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing, View
+from btr_tm.sim.ways import Stepwise
 
 SHADOW, BODY, REAR = 0, 3, 6
 STEER_M = (
@@ -53,14 +54,14 @@ BRAKE_LIGHT = 180.0
 class OwnCar:
     """Paints each driver's own car over the grey picture."""
 
-    def __init__(self, framing: Framing, device: torch.device | str = "cpu"):
+    def __init__(self, framing: Framing, way: Stepwise, device: torch.device | str = "cpu"):
         height, width = framing.height, framing.width
         top, left, right = WINDOW
         self.rows = slice(int(top * height), height)
         self.columns = slice(int(left * width), int(right * width) + 1)
         self.x = torch.arange(width, device=device)[self.columns] + 0.5
         self.y = torch.arange(height, device=device)[self.rows] + 0.5
-        self.framing = framing
+        self.framing, self.way = framing, way
         corners = torch.tensor(QUADS, device=device)  # (Q, 4, 3)
         self.corner_x, self.corner_y, self.corner_z = corners.reshape(-1, 3).unbind(1)
         self.steered = _steered(corners).flatten()
@@ -74,16 +75,14 @@ class OwnCar:
         self.brake[REAR] = BRAKE_LIGHT
 
     def paint(self, grey: Tensor, pose: Pose, view: View, horizon: Tensor) -> Tensor:
-        """The pictures (E, H, W) with the cars of `pose` in front."""
-        x, y = self._project(pose, view, horizon)
-        cover = self._cover(x, y).unbind(1)
+        """The pictures (E, H, W) with the cars of `pose` in front: painted over, in place."""
+        edges = self._edges(*self._project(pose, view, horizon))
         shade = (self.grey + pose.brake[:, None] * self.brake)[..., None, None].unbind(1)
-        lower, columns = grey[:, self.rows], self.columns
-        part = lower[:, :, columns].clone()
-        for share, colour in zip(cover, shade, strict=True):
+        part = grey[:, self.rows, self.columns].clone()
+        for share, colour in zip(self.way.covers(*edges, self.x), shade, strict=True):
             part.add_((colour - part).mul_(share))
-        lower = torch.cat([lower[:, :, : columns.start], part, lower[:, :, columns.stop :]], 2)
-        return torch.cat([grey[:, : self.rows.start], lower], 1)
+        grey[:, self.rows, self.columns] = part
+        return grey
 
     def _project(self, pose: Pose, view: View, horizon: Tensor) -> tuple[Tensor, Tensor]:
         """Image column and row of all corners, each (E, 4, Q)."""
@@ -109,8 +108,8 @@ class OwnCar:
         y = horizon[:, 0] - self.framing.focal_y * above * near
         return x.unflatten(1, (-1, 4)).transpose(1, 2), y.unflatten(1, (-1, 4)).transpose(1, 2)
 
-    def _cover(self, x: Tensor, y: Tensor) -> Tensor:
-        """Share (E, Q, h, w) of each pixel inside each convex quadrilateral, whose outline is cut by rows."""
+    def _edges(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ends of each convex quadrilateral in each row, and the share of the row inside, (E, Q, h) each."""
         dx, dy = x.roll(-1, 1) - x, y.roll(-1, 1) - y  # (E, 4, Q)
         top, bottom = y.amin(1)[..., None], y.amax(1)[..., None]
         row = torch.minimum(torch.maximum(self.y, top), bottom)  # rows just outside take the outline's end
@@ -122,8 +121,7 @@ class OwnCar:
         high = (
             torch.minimum(self.y + 0.5 - top, bottom + 0.5 - self.y).clamp_(0, 1) * self.opacity
         )  # (E, Q, h)
-        wide = torch.minimum(self.x + 0.5 - left[..., None], right[..., None] + 0.5 - self.x)
-        return wide.clamp_(0, 1).mul_(high[..., None])
+        return left, right, high
 
 
 def _steered(corners: Tensor) -> Tensor:

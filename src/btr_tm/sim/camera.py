@@ -7,16 +7,19 @@ Letters in shapes: E cars, K samples, H rows, W columns.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from btr_tm.sim import scene
 from btr_tm.sim.body import OwnCar
-from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, SeenByFilling, Stations
+from btr_tm.sim.columns import NOWHERE, Chain, Columns, Fence, Stations
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 from btr_tm.sim.scene import Framing, Look, View
 from btr_tm.sim.strips import EXTENT, FOG, PLACES, Strips, fogged, patch
+from btr_tm.sim.ways import Stepwise
 
 SKY, LAND = 105.0, 135.0  # grey levels overhead and just beyond the fence
 FENCE_GREYS = (95.0, 225.0)  # panels of 4 m alternate
@@ -26,13 +29,15 @@ GATE_NEAREST_M, GATE_FARTHEST_M = 1.0, 300.0  # depth; along the road
 class Camera:
     """Renders what the drivers see, each car by itself, on the track's device."""
 
-    def __init__(self, track: Track, height: int = 64, width: int = 64, seen: SeenByFilling | None = None):
+    def __init__(self, track: Track, height: int = 64, width: int = 64, way: Stepwise | None = None):
         device = track.ribbon.centre.device
-        self.framing, self.seen = Framing(height, width), seen or SeenByFilling()
+        self.framing, self.way = Framing(height, width), way or Stepwise()
         self.strips = Strips(track)
         self.columns = Columns(self.framing, self.strips, device)
-        self.car = OwnCar(self.framing, device)
+        self.car = OwnCar(self.framing, self.way, device)
         self.row = (torch.arange(height, device=device) + 0.5)[None, :, None]  # (1, H, 1)
+        self.top = top_of_ground(track, self.framing)
+        self.column = torch.arange(width, device=device, dtype=torch.int32)
 
     def __call__(self, pose: Pose, look: Look = scene.NEUTRAL) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
@@ -40,14 +45,16 @@ class Camera:
         view, eye_s = self._stand(pose, look)
         horizon = (self.framing.horizon + self.framing.focal_y * view.slope)[:, None, None]
         stations = columns.stations(view, eye_s)
-        chain = columns.cut(stations, horizon)
+        chain = Chain(*self.way.kept(*columns.cut(stations, horizon)))
         gate = self._gate(chain, view, horizon, eye_s)
         fence = columns.meet_fence(chain, stations, horizon)
-        # Kept in memory: a compiler would work out what holds for a column anew at each of its pixels.
-        top, panel, *span = torch.stack([fence.top, _panel(fence), *gate]).unbind(0)
-        sample = self.seen(chain, fence, columns.number, self.framing.height)
-        grey = self._ground(chain, stations, sample, look)
-        grey = torch.where(sample < chain.row.shape[1], grey, self._beyond(top, panel, horizon))
+        top, panel, *span = self.way.kept(fence.top, _panel(fence), *gate)
+        back = self._beyond(top, panel, horizon)
+        lower = self.row[:, self.top :]
+        sample, chain = self.way.seen(chain, fence, columns.number, lower)
+        ground = self._ground(chain, stations, sample, lower, look)
+        ground = torch.where(sample < chain.row.shape[1], ground, back[:, self.top :])
+        grey = torch.cat([back[:, : self.top], ground], 1)
         grey = self._blend(grey, *span)
         grey = self.car.paint(grey, pose, view, horizon)
         return look.tint(grey).to(torch.uint8).unsqueeze(1)
@@ -55,14 +62,14 @@ class Camera:
     def _stand(self, pose: Pose, look: Look) -> tuple[View, Tensor]:
         """The views, and the arc lengths (E,) of their eyes."""
         view = scene.view(pose, self.strips.slope(pose.s_m), look)
-        # Kept in memory: a compiler would work these out anew wherever they are read.
-        x, y, z, *level, eye_s = torch.stack(
-            [*view.eye.unbind(1), *view[1:], self.strips.eye_s(pose, view.eye)]
-        ).unbind(0)
+        eye_s = self.strips.eye_s(pose, view.eye)
+        x, y, z, *level, eye_s = self.way.kept(*view.eye.unbind(1), *view[1:], eye_s)
         return View(torch.stack([x, y, z], 1), *level), eye_s
 
-    def _ground(self, chain: Chain, stations: Stations, sample: Tensor, look: Look) -> Tensor:
-        """Grey (E, H, W) of the ground where `sample` is seen (anything where none is)."""
+    def _ground(
+        self, chain: Chain, stations: Stations, sample: Tensor, middle: Tensor, look: Look
+    ) -> Tensor:
+        """Grey (E, h, W) of the ground where `sample` is seen (anything where none is), in rows `middle`."""
         cars, count, width = chain.row.shape
         # Nearness and place * nearness are linear in the row along a strip; the place is kept in texels.
         texel = (chain.place * (PLACES / 2 / EXTENT) + PLACES / 2) * chain.nearness
@@ -70,23 +77,27 @@ class Camera:
         tilt = (chain.nearness[:, 1:] - chain.nearness[:, :-1]) / rows
         drift = (texel[:, 1:] - texel[:, :-1]) / rows
         at_top = (chain.nearness[:, 1:] - tilt * chain.row[:, 1:], texel[:, 1:] - drift * chain.row[:, 1:])
-        texture_row = self.strips.texture_row(stations.station, stations.s_m).expand_as(tilt)
-        # Kept in memory: a compiler would work the lines out anew at every pixel.
-        lines = torch.stack([at_top[0], tilt, at_top[1], drift, texture_row]).flatten(1)
-        base = torch.arange(cars, device=sample.device, dtype=torch.int32)[:, None, None] * (count - 1) - 1
-        base = base * width + torch.arange(width, device=sample.device, dtype=torch.int32)
+        lines = [values.flatten() for values in self.way.kept(at_top[0], tilt, at_top[1], drift)]
+        # Each car's own part of the texture is small enough to stay in a processor's cache.
+        texture_row = self.way.table(self.strips.texture_row(stations.station, stations.s_m).flatten())
+        texture = self.way.table(self.strips.texture.index_select(0, texture_row)).flatten()
         # Sample 0 ends no strip; a car fallen below the road sees it.
-        strip = (sample.clamp(1, count - 1).int() * width + base).flatten()
+        strip = sample.clamp(1, count - 1) + self._strips_before(cars, count)
+        pixel = (strip * width + self.column).flatten()
 
         def at_pixel(values: Tensor) -> Tensor:
-            return values.index_select(0, strip).view(sample.shape)
+            return values.index_select(0, pixel).view(sample.shape)
 
-        nearness = (at_pixel(lines[0]) + at_pixel(lines[1]) * self.row).clamp_(min=1e-6)
-        texel = at_pixel(lines[2]) + at_pixel(lines[3]) * self.row
+        nearness = (at_pixel(lines[0]) + at_pixel(lines[1]) * middle).clamp_(min=1e-6)
+        texel = at_pixel(lines[2]) + at_pixel(lines[3]) * middle
         texel = texel.div_(nearness).clamp_(0, PLACES - 1).int()
-        texel += at_pixel(lines[4]).int().mul_(PLACES)
-        grey = self.strips.texture.index_select(0, texel.flatten()).view(sample.shape).float()
-        return look.textured(grey, nearness, texel, patch)
+        grey = texture.index_select(0, (texel + strip * PLACES).flatten()).view(sample.shape).float()
+        return look.textured(grey, nearness, lambda: patch(texture_row[strip], texel))
+
+    def _strips_before(self, cars: int, samples: int) -> Tensor:
+        """Number (E, 1, 1) of a car's first strip, less the number of the sample that ends it."""
+        first = torch.arange(cars, device=self.column.device, dtype=torch.int32) * (samples - 1)
+        return first[:, None, None] - 1
 
     def _beyond(self, top: Tensor, panel: Tensor, horizon: Tensor) -> Tensor:
         """Grey (E, H, W) where no ground is seen: fence, sky, far land."""
@@ -133,6 +144,13 @@ class Camera:
         """Paints `colour` between the rows `high` and `low` of every column, (E, 1, W) each."""
         cover = torch.minimum(self.row + 0.5 - high, low + 0.5 - self.row).clamp_(0, 1)
         return grey + cover.mul_(colour - grey)
+
+
+def top_of_ground(track: Track, framing: Framing) -> int:
+    """First row in which ground can be seen: below the horizon where a track is flat and without a gap."""
+    ribbon = track.ribbon
+    level = (ribbon.up[:, 1] == 1) & (ribbon.centre[:, 1] == 0) & (ribbon.road > 0)
+    return math.ceil(framing.horizon - 0.5) if bool(level.all()) else 0
 
 
 def _panel(fence: Fence) -> Tensor:

@@ -49,7 +49,9 @@ class Chain(NamedTuple):
 class Fence(NamedTuple):
     """Where each column meets the fence, (E, 1, W)."""
 
-    sample: Tensor  # int64, the sample moved to the fence's foot; K where the column meets none
+    sample: Tensor  # int64, the first sample beyond the fence; K where the column meets none
+    at: Tensor  # int64, the sample whose place the fence's foot takes: the same, or the last
+    foot: Chain  # what it takes that place with
     top: Tensor  # row of the upper edge, NOWHERE without a fence
     nearness: Tensor
     s_m: Tensor  # arc length
@@ -112,7 +114,7 @@ class Columns:
         )
 
     def meet_fence(self, chain: Chain, stations: Stations, horizon: Tensor) -> Fence:
-        """Finds the fence, and moves the first sample of the chain beyond it to its foot, in place."""
+        """Finds the fence, and the foot of it that takes the place of the first sample beyond it."""
         count = self.number.shape[1]
         aside = chain.place.abs()
         outward = aside[:, 1:] > torch.maximum(stations.wall[:, 1:], aside[:, :-1])
@@ -128,44 +130,8 @@ class Columns:
         drop0, drop1 = (row0 - horizon) / near0, (row1 - horizon) / near1
         foot = horizon + (drop0 + part * (drop1 - drop0)) / depth
         moved = Chain(foot, 1 / depth, place0 + part * (place1 - place0))
-        for values, new in zip(chain, moved, strict=True):
-            values.scatter_(1, at, new)
         top = torch.where(met, foot - self.framing.focal_y * scene.FENCE_M / depth, NOWHERE)
-        return Fence(sample, top, 1 / depth, begin + part * (end - begin))
-
-
-class SeenByFilling:
-    """Enters each sample at its row, then fills downward: few operations, for eager execution."""
-
-    def __call__(self, chain: Chain, fence: Fence, number: Tensor, height: int) -> Tensor:
-        """First sample (E, H, W) uint8 not below the middle of each pixel, K where there is none.
-
-        `number` (1, K, 1) counts the samples.
-        """
-        cars, count, width = chain.row.shape
-        first_row = torch.ceil(chain.row - 0.5).clamp_(0, height)
-        first_row = first_row.masked_fill_(number > fence.sample, height).long()
-        first = torch.full((cars, height + 1, width), count, dtype=torch.uint8, device=first_row.device)
-        number = number.to(torch.uint8).expand_as(first_row)
-        first = first.scatter_reduce(1, first_row, number, "amin")[:, :-1]
-        step = 1
-        while step < height:  # running minimum down each column
-            first = torch.cat([first[:, :step], torch.minimum(first[:, step:], first[:, :-step])], 1)
-            step *= 2
-        return first
-
-
-class SeenByComparing(SeenByFilling):
-    """The same, from every sample and every row: a single loop once compiled, far too large eagerly."""
-
-    def __call__(self, chain: Chain, fence: Fence, number: Tensor, height: int) -> Tensor:
-        """As above."""
-        count = number.shape[1]
-        height_rows = torch.arange(height, device=number.device, dtype=torch.int32)[None, None, :, None]
-        below = torch.ceil(chain.row - 0.5).clamp(-1, height).int()[:, :, None] > height_rows
-        # Whole numbers of 32 bits: the least of them is found at twice the speed of floats.
-        first = number.int()[..., None].masked_fill(below, count).amin(1)  # (E, H, W)
-        return first.masked_fill(first > fence.sample, count).to(torch.uint8)
+        return Fence(sample, at, moved, top, 1 / depth, begin + part * (end - begin))
 
 
 def _pick(values: Tensor, at: Tensor) -> Tensor:

@@ -89,13 +89,11 @@ class Look(NamedTuple):
         # In this form a gain of 1 and an offset of 0 leave every grey level exactly as it is.
         return (grey * self.gain + (128 * (1 - self.gain) + self.offset)).clamp(0, 255)
 
-    def textured(
-        self, grey: Tensor, nearness: Tensor, texel: Tensor, patch_of: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def textured(self, grey: Tensor, nearness: Tensor, patch: Callable[[], Tensor]) -> Tensor:
         """Ground (E, H, W) with this race's grain on each patch of it, fading where patches get small."""
         square = nearness * nearness
         fade = square / (square + 1 / GRAIN_M**2)
-        return (grey + self.grain * fade * _noise(patch_of(texel) + self.pattern)).clamp(0, 255)
+        return (grey + self.grain * fade * _noise(patch() + self.pattern)).clamp(0, 255)
 
 
 class NeutralLook(Look):
@@ -105,9 +103,7 @@ class NeutralLook(Look):
         """The same grey levels."""
         return grey
 
-    def textured(
-        self, grey: Tensor, nearness: Tensor, texel: Tensor, patch_of: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def textured(self, grey: Tensor, nearness: Tensor, patch: Callable[[], Tensor]) -> Tensor:
         """The same ground."""
         return grey
 

@@ -32,11 +32,11 @@ def ladder() -> tuple[Tensor, Tensor]:
     return grid.cumsum(0), grid
 
 
-def patch(texel: Tensor) -> Tensor:
-    """Number of the patch of ground, one cell long, of a texel (any shape), from whatever distance."""
+def patch(texture_row: Tensor, texel: Tensor) -> Tensor:
+    """Number of the patch of ground, one cell long, at a texel (any shape) of a row, however far."""
     strips = sum(count for _, count in SECTIONS)
-    cell = torch.div(texel, strips * PLACES, rounding_mode="floor")
-    across = torch.div(texel % PLACES, PATCH_PLACES, rounding_mode="floor")
+    cell = torch.div(texture_row, strips, rounding_mode="floor")
+    across = torch.div(texel, PATCH_PLACES, rounding_mode="floor")
     return cell * (PLACES // PATCH_PLACES) + across
 
 
@@ -61,7 +61,7 @@ class Strips:
         self.gate = ribbon.gate
         self.next_gate = next_gate(ribbon.gate)
         self.reach, self.grid = (values.to(ribbon.gate.device) for values in ladder())
-        self.texture = in_fog(paint(ribbon), self.reach - self.grid / 2).flatten()
+        self.texture = in_fog(paint(ribbon), self.reach - self.grid / 2).flatten(0, 1)  # (C x (K - 1), U)
 
     def index(self, s_m: Tensor) -> Tensor:
         """Station of the tables at arc length `s_m` (any shape), int64."""
@@ -70,13 +70,13 @@ class Strips:
         return (s_m / SPACING_M + (PAD + 0.5)).long().clamp(0, self.gate.shape[0] - 1)
 
     def texture_row(self, station: Tensor, s_m: Tensor) -> Tensor:
-        """Row of `texture` (E, K - 1, 1) float32, exact, of the strips that end at samples 1 to K - 1."""
+        """Row of `texture` (E, K - 1, 1) int64 of the strips that end at samples 1 to K - 1."""
         back = (self.grid[:, None] / SPACING_M).long() * (
             s_m[:, 1:] > s_m[:, :1]
         )  # the strip lies before its end
         cell = torch.div((station[:, 1:] - back).clamp(min=0), PER_CELL, rounding_mode="floor")
         strips = self.grid.shape[0]
-        return (cell * strips + torch.arange(strips, device=cell.device)[:, None]).float()
+        return cell * strips + torch.arange(strips, device=cell.device)[:, None]
 
     def around(self, s_m: Tensor, reference_m: Tensor) -> Tensor:
         """Station at `s_m` (E, N), in the lap of `reference_m` (E, 1) or the padding around it."""
