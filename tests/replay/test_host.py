@@ -1,0 +1,90 @@
+"""The replay in main memory against the one beside the learner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from btr_tm.core.tree import flatten
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.host import HostReplay
+from btr_tm.replay.sampler.prioritized import Prioritized
+from btr_tm.replay.sampler.uniform import Uniform
+
+from .helpers import FLOATS, IMAGE, drive
+from .test_buffer import discounted
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def build(kind: type[Replay], sampler, seed: int = 0, device: str = "cpu") -> Replay:
+    generator = torch.Generator(device).manual_seed(seed)
+    return kind(
+        capacity=40, cars=3, image_shape=IMAGE, floats=FLOATS, n_step=3, sampler=sampler,
+        horizon=discounted(), device=device, generator=generator,
+    )  # fmt: skip
+
+
+def fill(buffer: Replay, decisions: int = 60) -> None:
+    for t in drive(decisions, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+
+
+def equal(one, other) -> bool:
+    pairs = zip(flatten(one), flatten(other), strict=True)
+    return all(torch.equal(a.cpu(), b.cpu()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"))])  # fmt: skip
+def test_batches_equal_those_of_a_replay_whose_priorities_come_one_update_late(device: str) -> None:
+    fast, slow = build(HostReplay, Prioritized, device=device), build(Replay, Prioritized)
+    fill(fast)
+    fill(slow)
+    late = None
+    for update in range(12):
+        batch, expected = fast.sample(8), slow.sample(8)
+        assert equal(batch, expected) and batch.reward.device.type == device
+        error = torch.rand(8, generator=torch.Generator().manual_seed(update))
+        fast.update_priorities(batch.index, error.to(device))
+        if late is not None:
+            slow.update_priorities(*late)
+        late = expected.index, error
+
+
+def test_a_restored_one_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> None:
+    saved = build(HostReplay, Prioritized)
+    fill(saved)
+    for _ in range(5):
+        saved.update_priorities(saved.sample(8).index, torch.rand(8))
+    manifest = saved.save(tmp_path)
+    restored = build(HostReplay, Prioritized, seed=9)
+    restored.load(tmp_path, manifest)
+    for t in drive(5, 3, torch.Generator().manual_seed(1)):
+        batches = []
+        for buffer in (saved, restored):
+            buffer.add(t)
+            batches.append(buffer.sample(8))
+            buffer.update_priorities(batches[-1].index, batches[-1].reward.abs())
+        assert equal(*batches)
+
+
+def test_another_batch_size_is_drawn_anew() -> None:
+    buffer = build(HostReplay, Uniform)
+    fill(buffer)
+    buffer.update_priorities(buffer.sample(8).index, torch.rand(8))
+    assert len(buffer.sample(5).reward) == 5
+    assert len(buffer.draw_states(6, torch.Generator())[1]) == 6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_waits_for_the_learner_but_its_late_priorities() -> None:
+    buffer = build(HostReplay, Prioritized, device="cuda")
+    fill(buffer)
+    torch.cuda.set_sync_debug_mode("error")
+    for _ in range(3):
+        batch = buffer.sample(8)
+        buffer.update_priorities(batch.index, batch.reward.abs())
+    torch.cuda.set_sync_debug_mode("default")
