@@ -22,6 +22,7 @@ from btr_tm.cli.parts import Parts, checked
 from btr_tm.cli.worker import BuildLearner
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Batch, Obs
+from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.parallel import Helpers, OneProcess, refuse_impossible
 
 SMALL = ["profile=smoke", "logger=none", "profile.cars=2", "profile.batch_size=25", "profile.micro_batch=5"]
@@ -94,13 +95,16 @@ def test_two_processes_learn_what_one_does(words: list[str], tmp_path: Path) -> 
     alone, env = parts_of(*words)
     given = batches(env, alone.profile["batch_size"])
     single = alone.learner(alone.policy(env))
+    begin = copy.deepcopy(single.state_dict())
     expected = train(single, alone.clock, env, given)
 
-    parts, env = parts_of(*words, "parallel=ddp")
-    helpers = helpers_of(parts, env)
+    parts, env = parts_of(*words, "parallel=ddp", "seed=1")
+    helpers, watch = helpers_of(parts, env), Stopwatch()
+    helpers.charge_to(watch)
     helpers.build = Telling(helpers.build, tmp_path)
     try:
         learner = helpers.lead(parts.learner(parts.policy(env), helpers.team))
+        learner.load_state_dict(begin)  # a checkpoint is the helpers' too
         found = train(learner, parts.clock, env, given)
         state = copy.deepcopy(learner.state_dict())
         test, expected_test = (each.evaluate(given[0])["loss"] for each in (learner, single))
@@ -111,6 +115,7 @@ def test_two_processes_learn_what_one_does(words: list[str], tmp_path: Path) -> 
     torch.testing.assert_close(state, single.state_dict(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close([tuple(u) for u in found], [tuple(u) for u in expected], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(test, expected_test, rtol=1e-4, atol=1e-5)
+    assert watch._charged > 0.0
     del state["policy"], helper["policy"]  # a helper does not act
     torch.testing.assert_close(helper, state, rtol=0, atol=0)
 

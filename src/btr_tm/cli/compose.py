@@ -43,6 +43,7 @@ def build(job: Composition) -> Run:
         learner = parts.probed(crew.lead(parts.learner(policy, crew.team)), replay)
         collector = collector_of(parts, env, policy.net)
         undo.callback(collector.close)
+        crew.charge_to(collector.watch)
         recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
         manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
         look = "watch" if parts.simulated else "evaluate"

@@ -16,6 +16,7 @@ from btr_tm.agent.parallel import Alone, Together
 from btr_tm.core.errors import UserError
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
+from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.nets.iqn import IQN
 from btr_tm.run.helper import (
     BuildLearner,
@@ -45,6 +46,9 @@ class OneProcess:
     def lead(self, learner: Learner) -> Learner:
         return learner
 
+    def charge_to(self, watch: Stopwatch) -> None:
+        """Its own time is on the watch anyway."""
+
     def close(self) -> None:
         """Nobody to send home."""
 
@@ -70,6 +74,7 @@ class Helpers:
         self.build, self.device, self.processes = build, device, processes
         self.start_s, self.stall_s = start_s, stall_s
         self._helpers: list[tuple[Any, Any]] = []  # process and line of ranks 1, 2, ...
+        self._watch, self._charged = Stopwatch(), 0.0
 
     def team(self, online: IQN) -> Together:
         """Start the helpers, and meet them once they are ready."""
@@ -91,6 +96,10 @@ class Helpers:
 
     def lead(self, learner: Learner) -> ParallelLearner:
         return ParallelLearner(learner, self)
+
+    def charge_to(self, watch: Stopwatch) -> None:
+        """The CPU seconds of helpers are the run's."""
+        self._watch = watch
 
     def _place(self, rank: int) -> str:
         return f"cuda:{rank}" if self.device.type == "cuda" else self.device.type
@@ -124,7 +133,11 @@ class Helpers:
                     say(line, State(state))
                 say(line, task)
                 hand_out(batch, learner.online, rank, self.processes)
-            return learner.update(batch)
+            done = learner.update(batch)
+            spent = sum(_cpu_s(process.pid) for process, _ in self._helpers)
+        self._watch.charge(spent - self._charged)
+        self._charged = spent
+        return done
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -184,6 +197,14 @@ class ParallelLearner:
     def close(self) -> None:
         self.helpers.close()
         self.learner.close()
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error as error:
+        raise OSError(f"process {pid} is gone") from error
+    return times.user + times.system
 
 
 def _saved(learner: Learner) -> bytes:
