@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,10 +89,6 @@ def _parts(*words: str) -> Parts:
     return Parts(checked(compose_job(list(words)).values), torch.device("cpu"))
 
 
-def _image(size: int) -> list[str]:
-    return [f"profile.image_height={size}", f"profile.image_width={size}"]
-
-
 def _cars(sizes: Sizes) -> list[Point]:
     from btr_tm.benchmarks.scaling import car_points
     from btr_tm.run.collector import InlineCollector
@@ -105,14 +102,26 @@ def _cars(sizes: Sizes) -> list[Point]:
     return car_points(driving, sizes.rounds)
 
 
-def _learner(batch: int, *words: str) -> tuple[Parts, Any, Any]:
-    """Parts, environment and random batch of one size."""
+@cache
+def _blind() -> Any:
+    """An environment that renders nothing."""
+    return _parts("encoder=none").env(1, start_pool=1)
+
+
+def _looks(image: int, stack: int = 1) -> Any:
+    """What networks and replays ask an environment, for pictures of `image` x `image`."""
+    known = {name: getattr(_blind(), name) for name in ("layout", "actions", "block", "decision_ms")}
+    return SimpleNamespace(**known, image_shape=(stack, image, image), stacked_frames=stack, num_envs=64)
+
+
+def _learner(batch: int, image: int, *words: str) -> tuple[Parts, Any, Any]:
+    """Parts, what the network sees, and a random batch of one size."""
     from btr_tm.benchmarks.scaling import random_batch
     from btr_tm.core.seeding import generator
 
     parts = _parts(f"profile.batch_size={batch}", f"profile.micro_batch={batch}", *words)
-    env = parts.env(1, start_pool=1)
-    return parts, env, random_batch(env, batch, generator(0, "batch"))
+    looks = _looks(image)
+    return parts, looks, random_batch(looks, batch, generator(0, "batch"))
 
 
 def _batches(sizes: Sizes) -> list[Point]:
@@ -121,8 +130,8 @@ def _batches(sizes: Sizes) -> list[Point]:
     learners = {}
     for image in sizes.images:
         for size in sizes.batches:
-            parts, env, batch = _learner(size, *_image(image))
-            learners[f"{image} x {image}", size] = (parts.learner(parts.policy(env)), batch)
+            parts, looks, batch = _learner(size, image)
+            learners[f"{image} x {image}", size] = (parts.learner(parts.policy(looks)), batch)
     return batch_points(learners, sizes.rounds)
 
 
@@ -145,12 +154,12 @@ def _learners(sizes: Sizes) -> list[Point]:
     from btr_tm.benchmarks.scaling import learner_points
     from btr_tm.cli.compose import helpers_of
 
-    size, words = sizes.batches[-2], _image(sizes.images[-1])
-    parts, env, batch = _learner(size, *words, "parallel=ddp", "parallel.processes=2")
-    helpers = helpers_of(parts, env)
+    words = ("parallel=ddp", "parallel.processes=2")
+    parts, looks, batch = _learner(sizes.batches[-2], sizes.images[-1], *words)
+    helpers = helpers_of(parts, looks)
     try:
-        together = helpers.lead(parts.learner(parts.policy(env), helpers.team))
-        alone = parts.learner(parts.policy(env))
+        together = helpers.lead(parts.learner(parts.policy(looks), helpers.team))
+        alone = parts.learner(parts.policy(looks))
         ways = [
             ("one thread each", 1, 1, alone, batch),
             ("two threads", 1, 2, alone, batch),
@@ -166,12 +175,10 @@ def _memory(sizes: Sizes) -> list[Point]:
     from btr_tm.benchmarks.scaling import memory_points
 
     parts = _parts("profile.replay_capacity=8192", "profile.warmup_frames=0")
-    env, replays = parts.env(1, start_pool=1), {}
+    replays = {}
     for series, stack in (("single pictures", 1), ("stacks of 4, as newest", 4)):
         for size in sizes.images:
-            looks = {"image_shape": (stack, size, size), "stacked_frames": stack, "num_envs": 64}
-            known = {name: getattr(env, name) for name in ("layout", "actions", "block", "decision_ms")}
-            replays[series, size] = parts.replay(SimpleNamespace(**known, **looks))
+            replays[series, size] = parts.replay(_looks(size, stack))
     return memory_points(replays)
 
 
