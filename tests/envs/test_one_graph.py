@@ -1,0 +1,80 @@
+"""Ticks, features, picture, restart and policy of a decision: one graph, and a GPU is never waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Constant
+from btr_tm.core.tree import flatten, take_rows, where_rows
+from btr_tm.envs.sim import Compile, SimVectorEnv
+from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
+from btr_tm.race.features import CameraFeatures
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.sim.compile import load_track
+
+from ..nets.helpers import network
+
+CARS, SIZE = 4, (36, 36)
+SHORT = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a race
+
+
+def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
+    parts = (load_track("hills"), CameraFeatures(), ProgressReward(), CARS, SIZE)
+    env = SimVectorEnv(*parts, cut_offs=SHORT, start_pool=8, compile=compile, device=device)
+    env.reset()
+    return env
+
+
+def greedy(env: SimVectorEnv) -> IqnPolicy:
+    net = network((1, *SIZE), env.layout, env.actions).to(env.device)
+    return IqnPolicy(net, EpsilonBoltzmann(Constant(0.0)), Clock(), torch.Generator(env.device))
+
+
+@pytest.mark.slow
+def test_a_decision_with_its_policy_and_restarts_is_one_graph() -> None:
+    env = simulator()
+    policy, graphs = greedy(env), []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    def decision(pool: Any, drive: Any, seen: Any, start: Tensor) -> Any:
+        action = policy.act(seen.obs, explore=False).action
+        after, shown, outcome = env.race.decide(drive, action)
+        fresh = take_rows(pool, start)
+        return action, where_rows(outcome.races.done, fresh, (after, shown)), shown, outcome
+
+    whole = torch.compile(decision, fullgraph=True, dynamic=False, backend=backend)
+    state = env._drive, env._seen
+    with torch.no_grad():
+        for _ in range(4):
+            given = (env._pool, *state, torch.randint(8, (CARS,)))
+            expected = decision(*given)
+            for ours, theirs in zip(flatten(whole(*given)), flatten(expected), strict=True):
+                assert torch.equal(ours, theirs)
+            state = expected[1]
+    assert len(graphs) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compile", ["eager", "compiled"])
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_no_decision_waits_for_the_device(compile: Compile) -> None:
+    env = simulator(compile, "cuda")
+    policy, obs = greedy(env), env.reset()[0]
+    for explore in (True, False):  # the first of each may compile, choose kernels and so on
+        obs = env.step(policy.act(obs, explore).action)[0]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for explore in (True, False, True, False):
+            obs = env.step(policy.act(obs, explore).action)[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
