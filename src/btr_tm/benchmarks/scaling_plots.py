@@ -45,7 +45,7 @@ def _draw(axes: Axes, study: str, points: Sequence[Point]) -> None:
     places = sorted({point.x for point in points})
     if study in DOUBLING:
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log", base=10) if study == "batch" else axes.set_ylim(bottom=0)
+        axes.set_yscale("log", base=10)
     else:
         axes.set_ylim(bottom=0)
     axes.set_xticks(places)

@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
     seconds: float  # for which collector processes drive, three times
 
 
-FULL = Sizes((16, 32, 64, 128, 256, 512), (40, 64, 84), (32, 64, 128, 256, 512), (1, 2, 3, 4), 3, 4, 2.0)
+FULL = Sizes((16, 32, 64, 128, 256, 512), (40, 64, 84), (32, 64, 128, 256, 512), (1, 2, 3, 4), 5, 4, 2.0)
 QUICK = Sizes((2, 4), (40,), (4, 8), (1,), 1, 1, 0.2)
 
 
