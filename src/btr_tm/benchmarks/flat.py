@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import torch
 
 from btr_tm.benchmarks.row import NO_TARGET, Row, Target, rate_row
-from btr_tm.benchmarks.simulator import Drives
+from btr_tm.benchmarks.simulator import FLAT, Drives
 from btr_tm.benchmarks.timing import Effort, interleave
 
 
 def flat_rows(effort: Effort, device: torch.device, target: Target = NO_TARGET) -> Iterator[Row]:
     """Eager first, then the same compiled beside it; 64 x 64 pixels are rendered in every decision."""
-    what = f"simulator, flat (oval), {effort.cars:,} cars"
-    eager = Drives("oval", "eager", effort, effort.cars, device).subject()
+    what = f"simulator, flat ({FLAT}), {effort.cars:,} cars"
+    eager = Drives(FLAT, "eager", effort, effort.cars, device).subject()
     alone = interleave([eager], effort.rounds, device)[eager.name]
     yield rate_row(f"{what}, eager", "decisions/s", alone, target=NO_TARGET if effort.compile else target)
     if effort.compile:
-        compiled = Drives("oval", "compiled", effort, effort.cars, device)
-        yield Row("first compiled decision, flat (oval)", "s", compiled.first_s)
+        compiled = Drives(FLAT, "compiled", effort, effort.cars, device)
+        yield Row(f"first compiled decision, flat ({FLAT})", "s", compiled.first_s)
         times = interleave([eager, compiled.subject()], effort.rounds, device)
         more = {"beside": "eager", "theirs": times[eager.name].rate, "target": target}
         yield rate_row(f"{what}, compiled", "decisions/s", times[compiled.subject().name], **more)
