@@ -21,6 +21,7 @@ from btr_tm.cli.composition import compose_job
 from btr_tm.cli.parts import Parts, checked
 from btr_tm.cli.worker import BuildLearner
 from btr_tm.core.errors import UserError
+from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch, Obs
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.parallel import Helpers, OneProcess, refuse_impossible
@@ -56,8 +57,8 @@ class Telling:
         return learner
 
 
-def parts_of(*words: str) -> tuple[Parts, Any]:
-    parts = Parts(checked(compose_job([*SMALL, *words]).values), torch.device("cpu"))
+def parts_of(*words: str, device: str = "cpu") -> tuple[Parts, Any]:
+    parts = Parts(checked(compose_job([*SMALL, *words]).values), torch.device(device))
     return parts, parts.env(2, start_pool=1)
 
 
@@ -72,10 +73,11 @@ def batches(env: Any, size: int) -> list[Batch]:
         return torch.rand(size, generator=generator)
 
     action = torch.randint(0, env.actions, (size,), generator=generator)
-    return [
+    made = [
         Batch(obs(), action, number(), 0.9 * number().round(), obs(), 0.5 + number(), torch.arange(size))
         for _ in range(UPDATES)
     ]
+    return [tree_map(lambda leaf: leaf.to(env.device), batch) for batch in made]
 
 
 def train(learner: Any, clock: Any, env: Any, given: list[Batch]) -> list[Any]:
@@ -92,13 +94,23 @@ def train(learner: Any, clock: Any, env: Any, given: list[Batch]) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [BASE, INGREDIENTS, PER_SAMPLE], ids=["base", "ingredients", "per_sample"])
 def test_two_processes_learn_what_one_does(words: list[str], tmp_path: Path) -> None:
-    alone, env = parts_of(*words)
+    compare(words, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus_learn_what_one_does(tmp_path: Path) -> None:
+    compare(INGREDIENTS, tmp_path, "cuda")
+
+
+def compare(words: list[str], tmp_path: Path, device: str = "cpu") -> None:
+    alone, env = parts_of(*words, device=device)
     given = batches(env, alone.profile["batch_size"])
     single = alone.learner(alone.policy(env))
     begin = copy.deepcopy(single.state_dict())
     expected = train(single, alone.clock, env, given)
 
-    parts, env = parts_of(*words, "parallel=ddp", "seed=1")
+    parts, env = parts_of(*words, "parallel=ddp", "seed=1", device=device)
     helpers, watch = helpers_of(parts, env), Stopwatch()
     helpers.charge_to(watch)
     helpers.build = Telling(helpers.build, tmp_path)
@@ -117,7 +129,7 @@ def test_two_processes_learn_what_one_does(words: list[str], tmp_path: Path) -> 
     torch.testing.assert_close(test, expected_test, rtol=1e-4, atol=1e-5)
     assert watch._charged > 0.0
     del state["policy"], helper["policy"]  # a helper does not act
-    torch.testing.assert_close(helper, state, rtol=0, atol=0)
+    torch.testing.assert_close(helper, state, rtol=0, atol=0, check_device=False)
 
 
 def wait_for(path: Path, seconds: float = 60.0) -> Any:
