@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.chunk import Arrays, ChunkFormat
 from btr_tm.run.remote.crew import PATIENCE_S, Crew, Place
 from btr_tm.run.remote.processes import refuse_too_many
+from btr_tm.run.remote.scratch import Scratch
 from btr_tm.run.remote.weights import set_weights, weights_of
 from btr_tm.run.remote.worker import Build, Driver
 
@@ -101,7 +103,10 @@ class RayCollector:
     ) -> None:
         self.build, self.clock = build, clock
         self.format = ChunkFormat.of(env, num_workers, decisions)
-        self.ray = connect(address, num_workers, resources, ahead * self.format.layout.size)
+        self._scratch = Scratch("btr_ray_")  # of an instance of its own
+        self.ray = connect(
+            address, num_workers, resources, ahead * self.format.layout.size, self._scratch.folder
+        )
         self.start_s, self._room_by = start_s, math.inf
         self.resources, self.ahead = dict(resources), ahead
         self.stall_s, self.watch = stall_s, watch or Stopwatch()
@@ -200,13 +205,13 @@ class RayCollector:
 
     def close(self) -> None:
         """End the actors, and the connection; safe to call twice."""
-        if not self.ray.is_initialized():
-            return
-        for place in self.places:
-            if place.actor is not None:
-                self.ray.kill(place.actor)
-                place.actor = None
-        self.ray.shutdown()
+        if self.ray.is_initialized():
+            for place in self.places:
+                if place.actor is not None:
+                    self.ray.kill(place.actor)
+                    place.actor = None
+            self.ray.shutdown()
+        self._scratch.close()
 
 
 def connect(
@@ -214,8 +219,10 @@ def connect(
     workers: int,
     resources: Mapping[str, float] = {"CPU": 1},
     chunk_bytes: int = 0,  # noqa: B006
+    folder: Path | None = None,
 ) -> Any:
-    """The ray module, connected; "local" has room for `workers` with their `resources` and chunks.
+    """The ray module, connected; "local" has room for `workers` with their `resources` and chunks, and
+    writes its logs and sockets to `folder`.
 
     Raises UserError where that cannot be.
     """
@@ -230,7 +237,7 @@ def connect(
         refuse_too_many(workers, chunk_bytes, "num_workers")
         room = {name: workers * share for name, share in resources.items()}
         cpus, gpus = (math.ceil(room.pop(name, 0)) for name in ("CPU", "GPU"))
-        quiet |= {"include_dashboard": False}
+        quiet |= {"include_dashboard": False, "_temp_dir": str(folder) if folder else None}
         ray.init("local", num_cpus=cpus, num_gpus=gpus or None, resources=room, **quiet)
         return ray
     _refuse_unreachable(address)

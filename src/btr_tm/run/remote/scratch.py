@@ -1,0 +1,40 @@
+"""A temporary folder that goes with the process that made it, however that ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# Waits for the end of its input: the maker has closed it or is gone. Others may still be writing then.
+_KEEPER = """
+import shutil, signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.stdin.read()
+for _ in range(100):
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    time.sleep(0.1)
+    if not Path(sys.argv[1]).exists():
+        break
+"""
+
+
+class Scratch:
+    """Makes the folder and starts the small process that removes it after `close` or the maker's death.
+
+    The name is short, because a socket's path has to fit into some hundred characters.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        short = Path("/tmp")
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=short if short.is_dir() else None))
+        command = [sys.executable, "-c", _KEEPER, str(self.folder)]
+        self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    def close(self) -> None:
+        """Returns when the folder is gone, or after ten seconds of trying; safe to call twice."""
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        self._keeper.wait()
