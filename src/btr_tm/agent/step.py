@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,18 @@ from torch import Tensor, nn
 from btr_tm.agent.scaling import NoScaling, Scaling
 
 
-class Apply(Protocol):
-    """Lets the optimizer step on `parameters`, whose gradient is in place, or changes nothing."""
+@dataclass(frozen=True)
+class Apply:
+    """Lets the optimizer step on `parameters` (P,), whose gradient is in place, or changes nothing."""
+
+    optimizer: torch.optim.Optimizer
+    parameters: nn.Parameter
+    clip_norm: float
+    clip_value: float
 
     def __call__(self, norm: Tensor, finite: Tensor) -> None:
         """`norm` () of the whole gradient before clipping, `finite` () bool: whether to step."""
-        ...
+        raise NotImplementedError
 
 
 class GuardedStep:
@@ -44,7 +50,7 @@ class GuardedStep:
         self.optimizer = optimizer([self.parameters])
         self.clip_norm, self.weight_decay_ratio, self.scaling = clip_norm, weight_decay_ratio, scaling
         apply = ApplyFused if self.optimizer.defaults.get("fused") else ApplyOrRestore
-        self._apply: Apply = apply(self.optimizer, self.parameters, clip_norm, clip_value)
+        self._apply = apply(self.optimizer, self.parameters, clip_norm, clip_value)
 
     @property
     def gradient(self) -> Tensor:
@@ -77,45 +83,33 @@ class GuardedStep:
         return norm
 
 
-class ApplyFused:
+class ApplyFused(Apply):
     """For optimizers whose kernel divides the gradient and skips the step by itself, as under torch.amp."""
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, parameters: nn.Parameter, clip_norm: float, clip_value: float
-    ) -> None:
-        self._optimizer, self._parameters = optimizer, parameters
-        self._clip_norm, self._clip_value = clip_norm, clip_value
-
     def __call__(self, norm: Tensor, finite: Tensor) -> None:
-        too_long = ((norm + 1e-6) / self._clip_norm).clamp_min(1.0)
-        if math.isfinite(self._clip_value):
-            gradient = self._parameters.grad
+        too_long = ((norm + 1e-6) / self.clip_norm).clamp_min(1.0)
+        if math.isfinite(self.clip_value):
+            gradient = self.parameters.grad
             assert gradient is not None
-            gradient.div_(too_long).clamp_(-self._clip_value, self._clip_value)
+            gradient.div_(too_long).clamp_(-self.clip_value, self.clip_value)
             too_long = torch.ones_like(too_long)
-        self._optimizer.grad_scale = too_long  # type: ignore[attr-defined]
-        self._optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
-        self._optimizer.step()
+        self.optimizer.grad_scale = too_long  # type: ignore[attr-defined]
+        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.optimizer.step()
 
 
-class ApplyOrRestore:
+class ApplyOrRestore(Apply):
     """For every other optimizer: it steps on a gradient of zeros, and what it did is undone."""
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, parameters: nn.Parameter, clip_norm: float, clip_value: float
-    ) -> None:
-        self._optimizer, self._parameters = optimizer, parameters
-        self._clip_norm, self._clip_value = clip_norm, clip_value
-
     def __call__(self, norm: Tensor, finite: Tensor) -> None:
-        gradient = self._parameters.grad
+        gradient = self.parameters.grad
         assert gradient is not None
-        clipped = gradient * (self._clip_norm / (norm + 1e-6)).clamp_max(1.0)
-        clipped = clipped.clamp_(-self._clip_value, self._clip_value)
+        clipped = gradient * (self.clip_norm / (norm + 1e-6)).clamp_max(1.0)
+        clipped = clipped.clamp_(-self.clip_value, self.clip_value)
         gradient.copy_(torch.where(finite, clipped, 0.0))  # moments would keep a NaN for ever
-        before = self._parameters.clone()
-        self._optimizer.step()
-        self._parameters.copy_(torch.where(finite, self._parameters, before))
+        before = self.parameters.clone()
+        self.optimizer.step()
+        self.parameters.copy_(torch.where(finite, self.parameters, before))
 
 
 def flatten_parameters(network: nn.Module) -> nn.Parameter:
