@@ -48,7 +48,8 @@ class GuardedStep:
     ) -> None:
         self.parameters = flatten_parameters(network)
         self.optimizer = optimizer([self.parameters])
-        self.clip_norm, self.weight_decay_ratio, self.scaling = clip_norm, weight_decay_ratio, scaling
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.weight_decay_ratio, self.scaling = weight_decay_ratio, scaling
         apply = ApplyFused if self.optimizer.defaults.get("fused") else ApplyOrRestore
         self._apply = apply(self.optimizer, self.parameters, clip_norm, clip_value)
 

@@ -63,7 +63,7 @@ def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is
     clock, policy = Clock(), FirstWeight(net())
     collector = RayCollector(
         Game(trouble="hangs", after=1), Shape(2 * FORMAT.cars), policy.net, clock, 2, FORMAT.decisions,
-        cluster.address, start_s=4.0,
+        cluster.address, start_s=15.0,
     )  # fmt: skip
     book, until = Book(), time.monotonic() + 90
     while (0, 1, 0) not in book.next and time.monotonic() < until:

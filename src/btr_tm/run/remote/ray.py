@@ -6,6 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,15 @@ class RayCollector:
     ) -> None:
         self.build, self.clock = build, clock
         self.format = ChunkFormat.of(env, num_workers, decisions)
-        self._scratch = Scratch("btr_ray_")  # of an instance of its own
-        self.ray = connect(
-            address, num_workers, resources, ahead * self.format.layout.size, self._scratch.folder
-        )
+        chunk_bytes = ahead * self.format.layout.size
+        with ExitStack() as undo:
+            folder = None
+            if address == "local":
+                scratch = Scratch("btr_ray_")
+                undo.callback(scratch.close)
+                folder = scratch.folder
+            self.ray = connect(address, num_workers, resources, chunk_bytes, folder)
+            self._undo = undo.pop_all()
         self.start_s, self._room_by = start_s, math.inf
         self.resources, self.ahead = dict(resources), ahead
         self.stall_s, self.watch = stall_s, watch or Stopwatch()
@@ -211,7 +217,7 @@ class RayCollector:
                     self.ray.kill(place.actor)
                     place.actor = None
             self.ray.shutdown()
-        self._scratch.close()
+        self._undo.close()
 
 
 def connect(
