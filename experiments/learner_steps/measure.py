@@ -150,7 +150,8 @@ def table(times: dict[str, list[float]]) -> list[str]:
 def main() -> None:
     here, text = machine(), []
     results: dict[str, Any] = {"machine": here}
-    for title, build in (("64 at 64 x 64 x 1, full size", full), ("128 at 40 x 40 x 1, quickstart", quickstart)):
+    sizes = {"64 at 64 x 64 x 1, full size": full, "128 at 40 x 40 x 1, quickstart": quickstart}
+    for title, build in sizes.items():
         times = measure(build, "--compiled" in sys.argv)
         results[title] = times
         text += [f"## {title}", "", *table(times), ""]
