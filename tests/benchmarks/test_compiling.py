@@ -1,11 +1,11 @@
-"""The simulator's decision is one graph with fixed shapes, compiled once, whatever happens to the cars."""
+"""A decision and a restart are one graph each, with fixed shapes, compiled once, whatever happens."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from btr_tm.envs.sim import SimVectorEnv, compiled
+from btr_tm.envs.sim import HOW, SimVectorEnv, compiled
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
@@ -13,24 +13,27 @@ from btr_tm.sim.compile import load_track
 
 
 @pytest.mark.slow
-def test_one_graph_serves_training_restarts_and_evaluation() -> None:
-    graphs = []
+def test_one_graph_serves_training_restarts_and_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[torch.fx.GraphModule] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]):
         graphs.append(graph)
         return graph.forward
 
+    def recorded(function):
+        return torch.compile(function, backend=backend, fullgraph=True, dynamic=False)
+
+    monkeypatch.setitem(HOW, "compiled", recorded)
     cut_offs = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a race
     track, size = load_track("hills"), (16, 16)
     env = SimVectorEnv(
         track, Features(), ProgressReward(), 4, size, cut_offs=cut_offs, start_pool=8, compile="compiled"
     )
-    env._decide = torch.compile(env.race.decide, backend=backend, fullgraph=True, dynamic=False)
     for start in ("training", "canonical", "evaluation", "training"):
         env.reset(options={"start": start})
         for _ in range(4):
             env.step(torch.randint(env.actions, (4,)))
-    assert len(graphs) == 1
+    assert len(graphs) == 2
 
 
 def test_more_environments_than_torch_keeps_graphs_by_default_can_be_compiled(

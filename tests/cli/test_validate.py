@@ -38,7 +38,7 @@ def write_experiment(folder: Path, text: str) -> None:
             r"expected a whole number for 'env\.ticks_per_action', got 'many'",
         ),
         ("logger:\n  wandbb:\n    project: x\n", r"unknown key 'logger\.wandbb'; did you mean 'wandb'\?"),
-        ("env:\n  compile: fast\n", "expected eager or compiled for 'env.compile', got 'fast'"),
+        ("env:\n  compile: fast\n", "expected eager or traced or compiled for 'env.compile', got 'fast'"),
         ("head:\n  linear:\n    _target_: os.system\n", "expected a _target_ within btr_tm. or torch.optim."),
         ("target:\n  _target_: btr_tm.target.greedy.Mx\n", r"cannot load 'btr_tm\.target\.greedy\.Mx'"),
     ],

@@ -138,7 +138,7 @@ def test_a_decision_with_varied_looks_is_one_graph(varied: SimVectorEnv) -> None
         graphs.append(graph)
         return graph.forward
 
-    varied._decide = torch.compile(varied.race.decide, backend=backend, fullgraph=True, dynamic=False)
+    varied.decide = torch.compile(varied.race.decide, backend=backend, fullgraph=True, dynamic=False)
     varied.reset(), eager.reset()
     pairs = zip(straight_on(varied, 11), straight_on(eager, 11), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

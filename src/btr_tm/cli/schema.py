@@ -35,7 +35,7 @@ class Profile:
     taus_act: int
     threads: int | Literal["auto"]
     precision: Literal["auto", "fp32", "bf16", "fp16"]
-    compile: Literal["eager", "compiled"]
+    compile: Literal["eager", "traced", "compiled"]
     # Younger than the shipped driver, whose stored configuration lacks them:
     memory: list[Any] | None = None  # [frame, transitions held, transitions with which learning starts] steps
     probe_states: int = 256  # stored states on which the network is looked at

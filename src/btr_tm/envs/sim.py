@@ -19,6 +19,7 @@ from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
 from btr_tm.core.types import Obs
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
+from btr_tm.envs.traced import traced
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import Gates, no_gates
@@ -33,9 +34,10 @@ from btr_tm.sim.starts import Starts
 from btr_tm.sim.ways import Joined, Stepwise
 from btr_tm.sim.world import World
 
-Compile = Literal["eager", "compiled"]
-WAYS = {"eager": Stepwise, "compiled": Joined}  # equal; each is the faster one
-TICKING = {"eager": in_line, "compiled": as_region}  # likewise; a region is compiled once for all ticks
+Compile = Literal["eager", "traced", "compiled"]
+WAYS = {"eager": Stepwise, "traced": Stepwise, "compiled": Joined}  # equal; each is the faster one
+# Likewise; a region is compiled once for all ticks.
+TICKING = {"eager": in_line, "traced": in_line, "compiled": as_region}
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
@@ -50,6 +52,8 @@ class SimVectorEnv(VectorEnv):
     `clock` counts the frames that schedules of the reward look at.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
+    `compile`: "traced" repeats recorded operations without Python on a CPU (elsewhere it is "eager"), with
+    the same numbers; "compiled" fuses them by torch.compile.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -80,7 +84,7 @@ class SimVectorEnv(VectorEnv):
         if cars < 1 or start_pool < 1:
             raise UserError(f"expected positive cars and start_pool, got {cars} and {start_pool}; raise them")
         self.track, self.device = track.to(device), torch.device(device)
-        compile = compiler_or_eager(compile)
+        compile = within_reach(compile, self.device)
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
         ticking = TICKING[compile]
@@ -94,7 +98,7 @@ class SimVectorEnv(VectorEnv):
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
-        self._decide = compiled(self.race.decide) if compile == "compiled" else self.race.decide
+        self.decide, self._restart = HOW[compile](self.race.decide), HOW[compile](restart)
         self._set_spaces(cars)
 
     def _set_spaces(self, cars: int) -> None:
@@ -182,11 +186,11 @@ class SimVectorEnv(VectorEnv):
         assert not self.block or action.shape[1:] == self.block, (tuple(action.shape), self.block)
         if self.device.type == "cpu":
             actions.check_actions(action)
-        drive, seen, outcome = self._decide(self._drive, action, self.coefficients())
+        drive, seen, outcome = self.decide(self._drive, action, self.coefficients())
         self._drive, self._seen = drive, seen
         if self._restarts:
-            fresh = take_rows(self._pool, self._draw())
-            self._drive, self._seen = where_rows(outcome.races.done, fresh, (drive, seen))
+            present = drive, seen
+            self._drive, self._seen = self._restart(present, outcome.races.done, self._pool, self._draw())
         info = {
             "final_obs": seen.obs,
             "final_potential": torch.where(outcome.terminated, 0.0, seen.potential),
@@ -225,6 +229,14 @@ class SimVectorEnv(VectorEnv):
         self.generator.set_state(state["generator"].cpu())
 
 
+Stand = tuple[Drive, Seen]  # cars, and what they see
+
+
+def restart(present: Stand, done: Tensor, pool: Stand, rows: Tensor) -> Stand:
+    """`present`, where cars that are `done` (E,) stand at the rows (E,) int64 of `pool`."""
+    return where_rows(done, take_rows(pool, rows), present)
+
+
 def compiled(function: Any) -> Any:
     """`torch.compile` with fixed shapes."""
     # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
@@ -233,10 +245,20 @@ def compiled(function: Any) -> Any:
     return torch.compile(function, dynamic=False, fullgraph=True)
 
 
-def compiler_or_eager(wanted: Compile) -> Compile:
-    """What was `wanted`; eager, with one line saying so, where no C++ compiler is found."""
+def as_it_is(function: Any) -> Any:
+    """Step by step in Python."""
+    return function
+
+
+HOW: dict[Compile, Callable[[Any], Any]] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
+
+
+def within_reach(wanted: Compile, device: torch.device) -> Compile:
+    """What was `wanted`, or what comes nearest; one line says so where no C++ compiler is found."""
+    if wanted == "traced":
+        return "traced" if device.type == "cpu" else "eager"
     found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
     if wanted == "eager" or found:
         return wanted
-    warnings.warn("no C++ compiler found: the simulator runs eagerly, about 4 times slower", stacklevel=3)
-    return "eager"
+    warnings.warn("no C++ compiler found: the simulator is not compiled, about 2 times slower", stacklevel=3)
+    return within_reach("traced", device)

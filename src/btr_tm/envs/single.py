@@ -82,7 +82,7 @@ class SingleEnv(gymnasium.Env):
         check_actions(action)
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()
-        self._drive, seen, outcome = self._cars.race.decide(self._drive, chosen, coefficients)
+        self._drive, seen, outcome = self._cars.decide(self._drive, chosen, coefficients)
         races = outcome.races
         info = {
             "time_ms": int(races.time_ms),

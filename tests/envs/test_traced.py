@@ -1,0 +1,91 @@
+"""A recorded decision gives the numbers of the one it was recorded from, whatever happens to the cars."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from btr_tm.core.tree import flatten
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.envs.traced import Traced
+from btr_tm.race.features import Features
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.sim.compile import load_track
+from btr_tm.sim.scene import VariedAppearance
+
+OFTEN = CutOffs(race_ms=300, no_progress_ms=300)  # every race ends within 7 decisions
+
+
+class Pair(NamedTuple):
+    sum: Tensor
+    parts: tuple[Tensor, Tensor]
+
+
+def pair(a: Tensor, b: Tensor) -> Pair:
+    return Pair(a + b, (a, b * len(a)))
+
+
+def simulator(compile, offsets=(0,), cars=5) -> SimVectorEnv:
+    env = SimVectorEnv(
+        load_track("hills"), Features(), ProgressReward(), cars, (20, 20), cut_offs=OFTEN, start_pool=8,
+        appearance=VariedAppearance(), action_offsets_ms=offsets, compile=compile,
+    )  # fmt: skip
+    return env
+
+
+def driven(env: SimVectorEnv, start: str) -> list[Tensor]:
+    generator, seen = torch.Generator().manual_seed(1), []
+    env.reset(seed=3, options={"start": start})
+    for _ in range(12):
+        action = torch.randint(env.actions, (env.num_envs, *env.block), generator=generator)
+        obs, *rest, info = env.step(action)
+        seen += flatten((obs, rest, tuple(info.values())))
+    return seen
+
+
+def test_trees_go_in_and_come_out() -> None:
+    a, b = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+    recorded = Traced(pair)
+    for _ in range(3):
+        result = recorded(a, b)
+        assert type(result) is Pair and [x.tolist() for x in flatten(result)] == [[4, 6], [1, 2], [6, 8]]
+
+
+def test_every_shape_has_a_record_of_its_own() -> None:
+    recorded = Traced(pair)
+    for size in (2, 3, 2, 3):
+        assert recorded(torch.ones(size), torch.ones(size)).parts[1].tolist() == [size] * size
+
+
+def test_recording_warns_of_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Traced(pair)(torch.ones(2), torch.ones(2))
+
+
+@pytest.mark.parametrize("start", ["training", "evaluation"])
+@pytest.mark.parametrize("offsets", [(0,), (0, 10, 20, 30, 40)], ids=["one action", "a block"])
+def test_a_recorded_simulator_drives_like_any_other(start, offsets) -> None:
+    recorded, plain = simulator("traced", offsets), simulator("eager", offsets)
+    assert isinstance(recorded.decide, Traced)
+    pairs = list(zip(driven(recorded, start), driven(plain, start), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs) and len(pairs) > 100
+
+
+def test_no_step_changes_what_an_earlier_one_returned() -> None:
+    env = simulator("traced")
+    first = driven(env, "training")
+    kept = [x.clone() for x in first]
+    env.step(torch.zeros(env.num_envs, dtype=torch.int64))
+    assert all(torch.equal(a, b) for a, b in zip(first, kept, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_nothing_is_recorded() -> None:
+    env = SimVectorEnv(load_track("hills"), Features(), ProgressReward(), 2, device="cuda", compile="traced")
+    assert not isinstance(env.decide, Traced)
