@@ -26,7 +26,7 @@ from btr_tm.benchmarks.full_size import SMALL_IMAGE, batch_of
 from btr_tm.benchmarks.machine import machine
 from btr_tm.cli.bench_parts import BTR, full_learner, small_learner
 from btr_tm.core.tree import tree_map
-from btr_tm.nets.encoder.conv import Conv
+from btr_tm.nets.encoder.conv import Conv, MaxPool
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.pixels import Centred, Unit
 from btr_tm.target.greedy import bootstrap
@@ -68,19 +68,6 @@ def in_strips(self: Conv, x: Tensor) -> Tensor:
     return out.view(*x.shape[:1], *x.shape[2:], -1).permute(0, 3, 1, 2)
 
 
-def without_indices(self: nn.MaxPool2d, x: Tensor) -> Tensor:
-    """The maximum of three by three as that of rows and then of columns."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        return nn.functional.max_pool2d(x, 3, 2, 1)
-    for dim in (2, 3):
-        before = (slice(None),) * dim
-        best, odd = x[(*before, slice(0, None, 2))].clone(), x[(*before, slice(1, None, 2))]
-        for part in (best.narrow(dim, 0, odd.shape[dim]), best[(*before, slice(1, None))]):
-            torch.maximum(part, odd.narrow(dim, 0, part.shape[dim]), out=part)
-        x = best
-    return x
-
-
 def both_states_at_once(self: Munchausen, nets: Any, batch: Any, q_online: Tensor, taus: Tensor) -> Tensor:
     obs = tree_map(lambda *leaves: torch.cat(leaves), batch.obs, batch.next_obs)
     now, then = nets.target(obs, torch.cat([taus, taus])).chunk(2)
@@ -95,7 +82,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[tuple[type, str, Any]]]] = {
     "bf16 in the convolutions alone": ({}, [(IQN, "_autocast", trunk_only(IQN._autocast))]),
     "Adam without its fused kernel": ({"optimizer.fused": "false"}, []),
     "grey stem as a product of strips": ({}, [(Conv, "forward", in_strips)]),
-    "pool without indices where no gradient is wanted": ({}, [(nn.MaxPool2d, "forward", without_indices)]),
+    "torch's pool, channel by channel": ({}, [(MaxPool, "forward", nn.MaxPool2d.forward)]),
     "channels first": ({}, [(Unit, "__call__", channels_first), (Centred, "__call__", channels_first)]),
     "log pi from the target network": (PAPER, []),
     "the same, s and s' in one batch": (PAPER, [(Munchausen, "__call__", both_states_at_once)]),

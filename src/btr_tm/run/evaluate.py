@@ -84,7 +84,7 @@ class Evaluator:
         assert result is not None
         return result
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _race(self, policy: Policy, stop: Callable[[], bool]) -> Result | None:
         """The same, or None if `stop()` came first."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
@@ -106,7 +106,9 @@ class Evaluator:
                 break
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
-        return self._result(ends, *(torch.stack(column).cpu()[:n] for column in (actions, values, metres)))
+        columns = [torch.stack(column).cpu()[:n] for column in (actions, values, metres)]
+        with torch.inference_mode(False):  # tensors that anyone may use
+            return self._result(Races(*(leaf.clone() for leaf in ends)), *(c.clone() for c in columns))
 
     def _result(self, ends: Races, actions: Tensor, q: Tensor, metres: Tensor) -> Result:
         time_s = ends.time_ms.cpu().double() / 1000.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from btr_tm.nets.encoder.conv import Conv, Residual
+from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ImpalaBody:
         for outputs in (round(width * self.model_size) for width in (16, 32, 32)):
             layers += [
                 Conv(channels, outputs, 3, padding=1),
-                nn.MaxPool2d(3, stride=2, padding=1),
+                MaxPool(),
                 Residual(outputs),
                 Residual(outputs),
             ]
