@@ -52,12 +52,12 @@ def test_a_game_is_seen_scored_and_restarted_as_a_single_emulator_says() -> None
     np.testing.assert_allclose(obs.image[0].numpy(), np.stack(stack), atol=1)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_games_beyond_one_rack_play_as_each_does_alone(threads: int) -> None:
+@pytest.mark.parametrize("threads, rack_size", [(1, 4), (2, 4), (2, 6)])
+def test_games_play_in_any_racks_as_each_does_alone(threads: int, rack_size: int) -> None:
     need_atari()
     sizes = ((21, 16), "minimal", 0.25, 4, 0)
     seeds, everyone = np.arange(6), np.ones(6, dtype=bool)
-    together = Emulators("Phoenix", 6, *sizes, threads=threads)
+    together = Emulators("Phoenix", 6, *sizes, threads, rack_size)
     alone = [Emulators("Phoenix", 1, *sizes) for _ in seeds]
     together.begin(everyone, seeds)
     for game, seed in zip(alone, seeds, strict=True):
@@ -77,6 +77,26 @@ def test_racks_of_which_no_game_is_wanted_rest() -> None:
     for _ in range(10):
         after = games.step(np.ones(5, dtype=np.int64), np.array([True, False, False, False, False])).frame
     assert not np.array_equal(after[0], before[0]) and np.array_equal(after[4], before[4])
+
+
+def test_games_that_never_rest_play_in_one_rack_of_all_threads() -> None:
+    """None waits until others have played; in evaluations fours rest together; a reset provides for either."""
+    need_atari()
+    env = AtariVectorEnv("Phoenix", 5, image_size=(21, 16))
+    for start, racks in (("training", [5]), ("evaluation", [4, 1]), ("training", [5])):
+        env.reset(options={"start": start})
+        assert [rack.num_envs for _, rack in env._games._racks] == racks
+
+
+def test_an_observation_stays_as_it_was() -> None:
+    env = atari(cars=1)  # episodes of 9 decisions
+    seen, _ = env.reset()
+    held = []
+    for _ in range(12):
+        held.append((seen.image, seen.image.clone()))
+        seen, _, _, _, info = env.step(torch.tensor([0]))
+        held.append((info["final_obs"].image, info["final_obs"].image.clone()))
+    assert all(torch.equal(now, then) for now, then in held)
 
 
 def test_an_episode_that_takes_too_long_is_truncated() -> None:

@@ -14,7 +14,7 @@ from btr_tm.core.errors import UserError
 
 ActionSet = Literal["minimal", "full"]
 ENDLESS = 2**31 - 1  # frames; ale-py shows a wrong last frame where it cuts an episode short itself
-RACK = 4  # games that one thread plays by turns, and that rest together
+RACK = 4  # games that rest together, where any rest
 
 
 class Played(NamedTuple):
@@ -31,6 +31,8 @@ class Emulators:
     An action is held for `frame_skip` frames, in each of which the emulator goes on with the one before with
     probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames of doing nothing.
     Lost lives are not reported, and no button is pressed at the beginning. At most `threads` play at a time.
+    The games of a rack rest together. One rack of all plays fastest: its threads need not wait for each other
+    until all have played, while after each `threads` small racks they do.
     """
 
     def __init__(
@@ -43,14 +45,16 @@ class Emulators:
         frame_skip: int,
         no_ops: int,
         threads: int = 1,
+        rack_size: int = RACK,
     ) -> None:
         ale_py, vector = _ale()
         rom = _rom(game, ale_py.roms.get_all_rom_ids())
-        slices = [slice(first, min(first + RACK, cars)) for first in range(0, cars, RACK)]
+        slices = [slice(first, min(first + rack_size, cars)) for first in range(0, cars, rack_size)]
+        self._together = min(threads, len(slices))  # racks that play at the same time
         build = functools.partial(
             vector.AtariVectorEnv,
             rom,
-            num_threads=1,
+            num_threads=min(threads // self._together, rack_size),
             max_num_frames_per_episode=ENDLESS,
             repeat_action_probability=sticky,
             full_action_space=action_set == "full",
@@ -68,7 +72,6 @@ class Emulators:
         for _, rack in self._racks:
             rack.reset()  # only then may some of its games begin alone
         self.actions = int(self._racks[0][1].single_action_space.n)
-        self._threads = threads
         self._frame = np.zeros((cars, *image_size), dtype=np.uint8)
 
     def begin(self, cars: NDArray[np.bool_], seeds: NDArray[np.int64] | None) -> NDArray[np.uint8]:
@@ -86,7 +89,7 @@ class Emulators:
         if len(chosen) == 1:
             begin(*chosen[0])
         else:
-            with ThreadPoolExecutor(self._threads) as pool:
+            with ThreadPoolExecutor(self._together) as pool:
                 list(pool.map(begin, *zip(*chosen, strict=True)))
         return self._frame
 
@@ -97,8 +100,8 @@ class Emulators:
         """
         score, over = np.zeros(len(action), dtype=np.int32), np.zeros(len(action), dtype=bool)
         busy = [(part, rack) for part, rack in self._racks if wanted[part].any()]
-        for first in range(0, len(busy), self._threads):
-            wave = busy[first : first + self._threads]
+        for first in range(0, len(busy), self._together):
+            wave = busy[first : first + self._together]
             for part, rack in wave:
                 rack.send(action[part])
             for part, rack in wave:
