@@ -80,7 +80,7 @@ def test_racks_of_which_no_game_is_wanted_rest() -> None:
 
 
 def test_games_that_never_rest_play_in_one_rack_of_all_threads() -> None:
-    """None waits until others have played; in evaluations fours rest together; a reset provides for either."""
+    """None waits until others have played. In evaluations fours rest together; resets provide for either."""
     need_atari()
     env = AtariVectorEnv("Phoenix", 5, image_size=(21, 16))
     for start, racks in (("training", [5]), ("evaluation", [4, 1]), ("training", [5])):
