@@ -27,6 +27,7 @@ from btr_tm.benchmarks.timing import CPU, Effort
 from btr_tm.benchmarks.tree import tree_rows
 from btr_tm.cli import bench_parts
 from btr_tm.cli.bench_parts import BASE, BTR, PUBLISHED
+from btr_tm.cli.compose import set_threads
 from btr_tm.cli.worker import BuildDriver
 
 DRIVERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -120,7 +121,13 @@ def full_step(effort: Effort, device: torch.device, size: FullSize, aims: Aims) 
     return FullStep(effort, size, device, aims).rows(stages)
 
 
+def as_shipped() -> None:
+    """As many threads as `quickstart` has; a section's process is its own."""
+    set_threads(bench_parts.parts_of(BTR).profile["threads"])
+
+
 def quickstart_step(effort: Effort) -> list[Row]:
+    as_shipped()
     nets = [bench_parts.small_learner("BTR net", BTR), bench_parts.small_learner("IQN base", BASE)]
     parts = bench_parts.parts_of(BTR)
     return update_rows(effort, nets, sizes_of(parts.profile, parts.env(1, start_pool=1)).layers)
@@ -147,6 +154,7 @@ def replay(effort: Effort, device: torch.device) -> list[Row]:
 
 
 def quickstart_loop(effort: Effort) -> list[Row]:
+    as_shipped()
     return loop_rows(effort, "quickstart", *bench_parts.loop_of(BTR, {}, WARM_UP))
 
 

@@ -26,7 +26,7 @@ class Residual(nn.Module):
         self.second = Conv(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(torch.relu_(self.first(torch.relu(x))))
+        return self.second(torch.relu_(self.first(torch.relu(x)))).add_(x)
 
 
 class MaxPool(nn.MaxPool2d):
