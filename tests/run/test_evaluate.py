@@ -9,7 +9,12 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
+from btr_tm.envs.sim import HOW, SimVectorEnv
+from btr_tm.race.features import Features
+from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.run.evaluate import NOTHING, Evaluator, Race
+from btr_tm.sim.compile import load_track
 
 
 class Steady:
@@ -93,3 +98,52 @@ def stalled(step):
         return *rest, info | {"races": races}
 
     return unfinished
+
+
+class ByFeel:
+    """Acts on its car's own numbers; remembers how many cars it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def act(self, obs, explore):
+        self.asked.append(len(obs.floats))
+        action = (obs.floats[:, -40:].abs().sum(1) * 10).long() % 3 + 2  # mostly gas, some steering
+        q = obs.floats[:, :12]
+        return Decision(action, action == action, q)
+
+
+def simulator(compile="eager"):
+    cut_offs = CutOffs(race_ms=4_000, no_progress_ms=600)
+    parts = (load_track("hills"), Features(), ProgressReward())
+    return lambda cars: SimVectorEnv(*parts, cars, (16, 16), cut_offs=cut_offs, start_pool=2, compile=compile)
+
+
+@pytest.mark.parametrize("compile", ["eager", "traced"])
+def test_races_that_are_over_are_not_driven_on_and_nothing_else_changes(compile):
+    results, asked = [], []
+    for shrinks in (True, False):
+        evaluator, driver = Evaluator(simulator(compile), Clock(), starts=7), ByFeel()
+        evaluator.env.shrinks = shrinks
+        results.append(evaluator.race(driver))
+        asked.append(driver.asked)
+    fewer, all_of_them = results
+    assert min(asked[0]) <= 4 and set(asked[1]) == {8} and len(asked[0]) == len(asked[1])
+    assert len(set(fewer.time_s.tolist())) > 1  # some races ended before others
+    for ours, theirs in zip(fewer[:-1], all_of_them[:-1], strict=True):
+        assert torch.equal(ours, theirs)
+    assert all(
+        torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+        for a, b in zip(fewer.canonical, all_of_them.canonical, strict=True)
+    )
+
+
+def test_a_compiled_simulator_keeps_its_size(monkeypatch):
+    monkeypatch.setitem(HOW, "compiled", lambda function: function)
+    assert not simulator("compiled")(2).shrinks
+
+
+def test_the_next_evaluation_has_all_races_again():
+    evaluator, driver = Evaluator(simulator(), Clock(), starts=7), ByFeel()
+    first, second = evaluator.race(driver), evaluator.race(driver)
+    assert torch.equal(first.time_s, second.time_s) and driver.asked.count(8) >= 2

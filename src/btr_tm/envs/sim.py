@@ -95,6 +95,7 @@ class SimVectorEnv(VectorEnv):
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
         self.race = Race(world, *rules, reading or Named())
         self.coefficients = Coefficients(reward, clock or Clock(), self.device)
+        self.shrinks = compile != "compiled"  # fewer cars would be compiled anew
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
@@ -198,6 +199,12 @@ class SimVectorEnv(VectorEnv):
             "races": outcome.races,
         }
         return self._seen.obs, outcome.reward, outcome.terminated, outcome.truncated, info
+
+    def keep(self, rows: Tensor) -> Obs:
+        """Go on with the cars `rows` (K,) alone, until the next reset; only where nothing restarts."""
+        assert not self._restarts and self.shrinks
+        self._drive, self._seen = take_rows((self._drive, self._seen), rows)
+        return self._seen.obs
 
     @property
     def decision_ms(self) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 from btr_tm.core.block import by_slot
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Policy
-from btr_tm.core.types import Races
+from btr_tm.core.types import Obs, Races
 from btr_tm.run.canonical import Canonical
 
 CHECK_EVERY = 8  # decisions between two looks at whether every race is over, each a device sync point
@@ -89,13 +89,14 @@ class Evaluator:
         """The same, or None if `stop()` came first."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
+        rows = torch.arange(len(obs.floats), device=obs.floats.device)  # of the races that are driven
         actions, values, metres, over = [], [], [], []  # of the canonical race, decision by decision
         for step in itertools.count(1):
             decision = policy.act(obs, explore=False)
             actions.append(decision.action[0])
             values.append(decision.q[0])
             obs, _, _, _, info = self.env.step(decision.action)
-            ends = info["races"] if ends is None else first_end(ends, info["races"])
+            ends = info["races"] if ends is None else first_end(ends, info["races"], rows)
             metres.append(ends.progress_m[0])
             over.append(ends.done[0])
             if step % CHECK_EVERY:
@@ -104,11 +105,21 @@ class Evaluator:
                 return None
             if bool(ends.done.all()):
                 break
+            obs, rows = self._narrowed(obs, rows, ends.done)
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
         columns = [torch.stack(column).cpu()[:n] for column in (actions, values, metres)]
         with torch.inference_mode(False):  # tensors that anyone may use
             return self._result(Races(*(leaf.clone() for leaf in ends)), *(c.clone() for c in columns))
+
+    def _narrowed(self, obs: Obs, rows: Tensor, done: Tensor) -> tuple[Obs, Tensor]:
+        """Without races that are over, once they are half of those driven; the canonical one stays."""
+        going = ~done[rows]
+        going[0] = True
+        if not getattr(self.env, "shrinks", False) or 2 * int(going.sum()) > len(rows):
+            return obs, rows
+        places = going.nonzero().squeeze(1)
+        return self.env.keep(places), rows[places]
 
     def _result(self, ends: Races, actions: Tensor, q: Tensor, metres: Tensor) -> Result:
         time_s = ends.time_ms.cpu().double() / 1000.0
@@ -167,8 +178,9 @@ class Evaluator:
         self.env.close()
 
 
-def first_end(held: Races, now: Races) -> Races:
-    """Keep the rows of races that had ended before, take the others from `now`."""
-    over = held.done
-    kept = [torch.where(over, before, after) for before, after in zip(held, now, strict=True)]
-    return Races(*kept)._replace(done=over | now.done)
+def first_end(held: Races, now: Races, rows: Tensor) -> Races:
+    """`held`, with the `rows` (K,) of races that had not ended before as they are `now` (K rows)."""
+    before = Races(*(leaf[rows] for leaf in held))
+    news = [torch.where(before.done, old, new) for old, new in zip(before, now, strict=True)]
+    merged = Races(*news)._replace(done=before.done | now.done)
+    return Races(*(leaf.index_copy(0, rows, part) for leaf, part in zip(held, merged, strict=True)))
