@@ -26,7 +26,7 @@ from btr_tm.benchmarks.full_size import SMALL_IMAGE, batch_of
 from btr_tm.benchmarks.machine import machine
 from btr_tm.cli.bench_parts import BTR, full_learner, small_learner
 from btr_tm.core.tree import tree_map
-from btr_tm.nets.encoder.conv import Conv, MaxPool
+from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.pixels import Centred, Unit
 from btr_tm.target.greedy import bootstrap
@@ -68,6 +68,10 @@ def in_strips(self: Conv, x: Tensor) -> Tensor:
     return out.view(*x.shape[:1], *x.shape[2:], -1).permute(0, 3, 1, 2)
 
 
+def in_a_new_tensor(self: Residual, x: Tensor) -> Tensor:
+    return x + self.second(torch.relu_(self.first(torch.relu(x))))
+
+
 def both_states_at_once(self: Munchausen, nets: Any, batch: Any, q_online: Tensor, taus: Tensor) -> Tensor:
     obs = tree_map(lambda *leaves: torch.cat(leaves), batch.obs, batch.next_obs)
     now, then = nets.target(obs, torch.cat([taus, taus])).chunk(2)
@@ -83,6 +87,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[tuple[type, str, Any]]]] = {
     "Adam without its fused kernel": ({"optimizer.fused": "false"}, []),
     "grey stem as a product of strips": ({}, [(Conv, "forward", in_strips)]),
     "torch's pool, channel by channel": ({}, [(MaxPool, "forward", nn.MaxPool2d.forward)]),
+    "skip connection in a new tensor": ({}, [(Residual, "forward", in_a_new_tensor)]),
     "channels first": ({}, [(Unit, "__call__", channels_first), (Centred, "__call__", channels_first)]),
     "log pi from the target network": (PAPER, []),
     "the same, s and s' in one batch": (PAPER, [(Munchausen, "__call__", both_states_at_once)]),
