@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.envs.sim import HOW, SimVectorEnv, compiled
+from btr_tm.envs.execution import HOW, compiled
+from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward

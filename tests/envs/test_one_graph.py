@@ -12,7 +12,8 @@ from btr_tm.agent.policy import IqnPolicy
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant
 from btr_tm.core.tree import flatten, take_rows, where_rows
-from btr_tm.envs.sim import Compile, SimVectorEnv
+from btr_tm.envs.execution import Compile
+from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.race.features import CameraFeatures
 from btr_tm.race.progress import CutOffs

@@ -9,7 +9,8 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
-from btr_tm.envs.sim import HOW, SimVectorEnv
+from btr_tm.envs.execution import HOW
+from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -19,7 +17,7 @@ from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
 from btr_tm.core.types import Obs
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
-from btr_tm.envs.traced import traced
+from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, within_reach
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import Gates, no_gates
@@ -27,17 +25,11 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reading import Named, Reading
 from btr_tm.sim.camera import Camera
 from btr_tm.sim.car import CarConstants
-from btr_tm.sim.dynamics import as_region, in_line
 from btr_tm.sim.ribbon import Track
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
-from btr_tm.sim.ways import Joined, Stepwise
 from btr_tm.sim.world import World
 
-Compile = Literal["eager", "traced", "compiled"]
-WAYS = {"eager": Stepwise, "traced": Stepwise, "compiled": Joined}  # equal; each is the faster one
-# Likewise; a region is compiled once for all ticks.
-TICKING = {"eager": in_line, "traced": in_line, "compiled": as_region}
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
@@ -237,35 +229,3 @@ class SimVectorEnv(VectorEnv):
 
 
 Stand = tuple[Drive, Seen]  # cars, and what they see
-
-
-def restart(present: Stand, done: Tensor, pool: Stand, rows: Tensor) -> Stand:
-    """`present`, where cars that are `done` (E,) stand at the rows (E,) int64 of `pool`."""
-    return where_rows(done, take_rows(pool, rows), present)
-
-
-def compiled(function: Any) -> Any:
-    """`torch.compile` with fixed shapes."""
-    # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
-    dynamo = torch._dynamo.config
-    dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
-    return torch.compile(function, dynamic=False, fullgraph=True)
-
-
-def as_it_is(function: Any) -> Any:
-    """Step by step in Python."""
-    return function
-
-
-HOW: dict[Compile, Callable[[Any], Any]] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
-
-
-def within_reach(wanted: Compile, device: torch.device) -> Compile:
-    """What was `wanted`, or what comes nearest; one line says so where no C++ compiler is found."""
-    if wanted == "traced":
-        return "traced" if device.type == "cpu" else "eager"
-    found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
-    if wanted == "eager" or found:
-        return wanted
-    warnings.warn("no C++ compiler found: the simulator is not compiled, about 2 times slower", stacklevel=3)
-    return within_reach("traced", device)

@@ -1,0 +1,46 @@
+"""Three ways to run the simulator's functions: step by step, recorded and replayed, or compiled."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+
+from btr_tm.envs.traced import traced
+from btr_tm.sim.dynamics import as_region, in_line
+from btr_tm.sim.ways import Joined, Stepwise
+
+Compile = Literal["eager", "traced", "compiled"]
+WAYS = {"eager": Stepwise, "traced": Stepwise, "compiled": Joined}  # equal; each is the faster one
+# Likewise; a region is compiled once for all ticks.
+TICKING = {"eager": in_line, "traced": in_line, "compiled": as_region}
+
+
+def compiled(function: Any) -> Any:
+    """`torch.compile` with fixed shapes."""
+    # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
+    dynamo = torch._dynamo.config
+    dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
+    return torch.compile(function, dynamic=False, fullgraph=True)
+
+
+def as_it_is(function: Any) -> Any:
+    """Step by step in Python."""
+    return function
+
+
+HOW: dict[Compile, Callable[[Any], Any]] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
+
+
+def within_reach(wanted: Compile, device: torch.device) -> Compile:
+    """What was `wanted`, or what comes nearest; one line says so where no C++ compiler is found."""
+    if wanted == "traced":
+        return "traced" if device.type == "cpu" else "eager"
+    found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
+    if wanted == "eager" or found:
+        return wanted
+    warnings.warn("no C++ compiler found: the simulator is replayed, which is slower", stacklevel=3)
+    return within_reach("traced", device)
