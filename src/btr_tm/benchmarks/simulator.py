@@ -30,7 +30,7 @@ TARGETS = {  # decisions/s on two idle cores
     (FLAT, "compiled"): Target(20_000),
     ("hills", "compiled"): Target(8_000),
 }
-CAMERA_TARGETS = {"eager": NO_TARGET, "traced": NO_TARGET, "compiled": Target(14_000)}  # frames/s with elevation
+CAMERA_TARGETS = {"eager": NO_TARGET, "traced": NO_TARGET, "compiled": Target(14_000)}  # frames/s, hills
 COMPILE_TARGET = Target(60, at_least=False)  # seconds, on an idle machine
 
 

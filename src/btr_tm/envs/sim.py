@@ -229,3 +229,8 @@ class SimVectorEnv(VectorEnv):
 
 
 Stand = tuple[Drive, Seen]  # cars, and what they see
+
+
+def restart(present: Stand, done: Tensor, pool: Stand, rows: Tensor) -> Stand:
+    """`present`, where cars that are `done` (E,) stand at the rows (E,) int64 of `pool`."""
+    return where_rows(done, take_rows(pool, rows), present)
