@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from btr_tm.benchmarks.acting import acting_rows
+from btr_tm.benchmarks.collectors import Alone
 from btr_tm.benchmarks.emulator import emulator_rows
 from btr_tm.benchmarks.flat import flat_rows
 from btr_tm.benchmarks.full_size import FullSize
@@ -138,3 +139,13 @@ def test_acting_has_a_floor_for_every_number_of_cars() -> None:
     words = {"profile": "smoke", "profile.start_pool": 1}
     rows = acting_rows(TINY, [bench_parts.driver("quickstart", bench_parts.BTR, words, CPU)])
     assert len(rows) == 3 and all(row.of_floor > 0 for row in rows)
+
+
+def broken(worker: int, life: int) -> None:
+    raise RuntimeError("nothing to drive")
+
+
+def test_a_worker_that_dies_ends_the_measurement(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises((EOFError, OSError)):
+        Alone(broken, 1)
+    assert "nothing to drive" in capfd.readouterr().err

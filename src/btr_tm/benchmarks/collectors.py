@@ -30,6 +30,7 @@ class Alone:
             ours, theirs = context.Pipe()
             process = context.Process(target=_drive_alone, args=(build, worker, theirs), daemon=True)
             process.start()
+            theirs.close()  # so that its end is an end of file here
             self.lines.append(ours)
             self.processes.append(process)
         self.rate(0.5)  # builds the environments
