@@ -44,3 +44,8 @@ def within_reach(wanted: Compile, device: torch.device) -> Compile:
         return wanted
     warnings.warn("no C++ compiler found: the simulator is replayed, which is slower", stacklevel=3)
     return within_reach("traced", device)
+
+
+def for_moves(compile: Compile, device: torch.device) -> Compile:
+    """How to run what only moves rows of many tensors: on a CPU compiling it takes long and gains nothing."""
+    return "traced" if compile == "compiled" and device.type == "cpu" else compile

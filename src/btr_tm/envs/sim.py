@@ -17,7 +17,7 @@ from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
 from btr_tm.core.types import Obs
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
-from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, within_reach
+from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import Gates, no_gates
@@ -91,7 +91,8 @@ class SimVectorEnv(VectorEnv):
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
-        self.decide, self._restart = HOW[compile](self.race.decide), HOW[compile](restart)
+        self.decide = HOW[compile](self.race.decide)
+        self._restart = HOW[for_moves(compile, self.device)](restart)
         self._set_spaces(cars)
 
     def _set_spaces(self, cars: int) -> None:
