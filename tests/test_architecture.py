@@ -19,7 +19,7 @@ YAMLS = sorted(CONF.rglob("*.yaml"))
 # Imports point down this list; packages on one line do not know each other unless named in BESIDE.
 LAYERS = (
     {"core"},
-    {"race", "nets", "losses", "target", "exploration", "replay", "metrics"},
+    {"race", "nets", "losses", "targets", "exploration", "replay", "metrics"},
     {"sim", "agent"},
     {"envs"},
     {"run", "report"},
@@ -37,7 +37,7 @@ GROUPS = {
     "reward": ("btr_tm.race.",),
     "encoder": ("btr_tm.nets.",),
     "head": ("btr_tm.nets.",),
-    "target": ("btr_tm.target.",),
+    "target": ("btr_tm.targets.",),
     "exploration": ("btr_tm.exploration.",),
     "horizon": ("btr_tm.replay.",),
     "replay": ("btr_tm.replay.",),

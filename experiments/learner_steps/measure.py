@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from btr_tm.benchmarks.full_size import SMALL_IMAGE, batch_of
 from btr_tm.benchmarks.machine import machine
-from btr_tm.cli.bench_parts import BTR, full_learner, small_learner
+from btr_tm.cli.measuring.bench_parts import BTR, full_learner, small_learner
 from btr_tm.core.tree import tree_map
 from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.pixels import Centred, Unit
-from btr_tm.target.greedy import bootstrap
-from btr_tm.target.munchausen import Munchausen, soft_value
+from btr_tm.targets.greedy import bootstrap
+from btr_tm.targets.munchausen import Munchausen, soft_value
 
 ROUNDS = 11
 HERE = Path(__file__).parent

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from btr_tm.sim.camera import Camera
-from btr_tm.sim.colour import ColourView
-from btr_tm.sim.compile import load_track
+from btr_tm.sim.grey.camera import Camera
+from btr_tm.sim.colour.view import ColourView
+from btr_tm.sim.track.compile import load_track
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.world import World
 

@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
-from btr_tm.cli.compare import main  # noqa: E402
+from btr_tm.cli.commands.compare import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

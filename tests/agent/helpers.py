@@ -13,7 +13,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant
 from btr_tm.exploration.noise import Noisy
 from btr_tm.nets.iqn import IQN
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.munchausen import Munchausen
 
 ADAM = partial(torch.optim.Adam, eps=1e-5)
 

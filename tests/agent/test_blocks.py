@@ -7,8 +7,8 @@ import torch
 
 from btr_tm.core.types import Batch, Step
 from btr_tm.losses.quantile import draw_taus
-from btr_tm.target.greedy import DoubleDqn, Max
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.greedy import DoubleDqn, Max
+from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
 from .helpers import learner

@@ -12,7 +12,7 @@ from btr_tm.agent.launch import OneByOne, Recorded
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
 from .helpers import learner

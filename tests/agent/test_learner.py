@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
-from btr_tm.agent.scaling import DynamicScaling
 from btr_tm.agent.target_sync import HardSync
 from btr_tm.core.block import of_action
 from btr_tm.core.errors import UserError
@@ -19,8 +19,8 @@ from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
 from btr_tm.metrics.catalog import CATALOG
 from btr_tm.nets.linear import Noisy
-from btr_tm.target.greedy import DoubleDqn, Max
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.greedy import DoubleDqn, Max
+from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
 from .helpers import ADAM, learner

@@ -14,8 +14,8 @@ from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import fixed_taus
 from btr_tm.nets.linear import Noisy
 from btr_tm.nets.norm import LayerNorm
-from btr_tm.target.greedy import DoubleDqn, Max
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.greedy import DoubleDqn, Max
+from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import network
 from .helpers import learner

@@ -7,14 +7,14 @@ import copy
 import pytest
 import torch
 
-from btr_tm.agent.look import Activity, Values, dormancy, ranks, still, weights
+from btr_tm.agent.diagnostics import Activity, Values, dormancy, ranks, still, weights
 from btr_tm.agent.probe import FRACTIONS, Probe, ProbedLearner
 from btr_tm.core.types import Obs
 from btr_tm.metrics import catalog
 from btr_tm.nets.encoder.conv import Residual
 from btr_tm.nets.encoder.norm import SpectralNorm
 from btr_tm.nets.linear import Noisy
-from btr_tm.target.greedy import DoubleDqn
+from btr_tm.targets.greedy import DoubleDqn
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
 from .helpers import learner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.agent.scaling import DynamicScaling, NoScaling, for_precision
+from btr_tm.agent.loss_scaling import DynamicScaling, NoScaling, for_precision
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
 from .helpers import learner

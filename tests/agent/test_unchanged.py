@@ -9,8 +9,8 @@ import torch
 
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
 from btr_tm.agent.target_sync import HardSync, SoftSync
-from btr_tm.target.greedy import DoubleDqn
-from btr_tm.target.munchausen import Munchausen
+from btr_tm.targets.greedy import DoubleDqn
+from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
 from .helpers import learner

@@ -13,7 +13,7 @@ from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
 from btr_tm.benchmarks.full_size import FullSize, batch_of
-from btr_tm.cli.bench_parts import FULL_BTR, parts_of
+from btr_tm.cli.measuring.bench_parts import FULL_BTR, parts_of
 from btr_tm.core.types import Batch
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.nets.iqn import IQN

@@ -20,7 +20,7 @@ from btr_tm.benchmarks.replay import replay_rows
 from btr_tm.benchmarks.row import Row
 from btr_tm.benchmarks.simulator import simulator_rows
 from btr_tm.benchmarks.timing import CPU, CUDA, Effort, Subject
-from btr_tm.cli import bench, bench_parts, bench_sections
+from btr_tm.cli.measuring import bench, bench_parts, bench_sections
 from btr_tm.core.errors import UserError
 
 TINY = Effort(
@@ -110,9 +110,7 @@ def test_the_loop_for_cuda_runs_on_a_cpu_too(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("mode", ["eager", "compiled"])
 def test_what_is_measured_on_cuda_can_be_composed(mode: str) -> None:
-    parts = bench_parts.parts_of(
-        bench_parts.PUBLISHED, bench_sections.CUDA_LOOP | {"profile.compile": mode}
-    )
+    parts = bench_parts.parts_of(bench_parts.PUBLISHED, bench_sections.CUDA_LOOP | {"profile.compile": mode})
     frames, batch = parts.profile["frames_per_update"], parts.profile["batch_size"]
     assert (frames, batch) == (64, 256)
 

@@ -25,7 +25,7 @@ def test_every_study_has_a_panel_with_labelled_axes(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_a_little_of_everything_is_measured(tmp_path) -> None:
-    from btr_tm.cli.scaling import main
+    from btr_tm.cli.measuring.scaling import main
 
     main(["--quick", "--folder", str(tmp_path)])
     points = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))["points"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.cli.composition import compose_job, conf_dir
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job, conf_dir
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Obs
 from btr_tm.nets.encoder import pool

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from btr_tm.cli import compose
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.parts import Parts, checked, device_of
-from btr_tm.cli.worker import BuildDriver
+from btr_tm.cli.assembly import assemble as compose
+from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.cli.assembly.remote import BuildDriver
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.run.lock import hold
@@ -108,7 +108,7 @@ class FreeMemory:
 
 
 def test_workers_that_cannot_share_the_cars_equally_are_refused() -> None:
-    from btr_tm.cli.compose import collector_of
+    from btr_tm.cli.assembly.assemble import collector_of
 
     parts = Parts(checked(compose_job([*WORDS, "collector.workers=3"]).values), device_of("cpu"))
     env = parts.env(8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.cli.composition import compose_job
+from btr_tm.cli.configuration.composition import compose_job
 
 TINY = [
     "profile=smoke",
@@ -46,7 +46,7 @@ def test_what_is_only_shown_needs_no_torch(arguments: list[str], tmp_path: Path)
         "heavy = {'torch', 'wandb', 'gymnasium', 'matplotlib'}\n"
         "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
         f"sys.argv = ['btr_tm', *{arguments!r}]\n"
-        "from btr_tm.cli.train import main\n"
+        "from btr_tm.cli.commands.train import main\n"
         "main()\n"
     )
     done = python("-c", program, cwd=tmp_path)

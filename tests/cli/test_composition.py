@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.cli import composition
-from btr_tm.cli.composition import Composition, compose_jobs, conf_dir, refuse_twins
+from btr_tm.cli.configuration import composition
+from btr_tm.cli.configuration.composition import Composition, compose_jobs, conf_dir, refuse_twins
 from btr_tm.core.errors import UserError
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from btr_tm.cli.composition import compose_job
+from btr_tm.cli.configuration.composition import compose_job
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conventions.md"
 COLUMNS = ("btr_paper", "btr_code", "btr_seed", "default")
@@ -43,7 +43,7 @@ def test_the_page_says_what_the_preset_does(column: int, preset: str) -> None:
 
 
 def test_options_that_are_groups_exist() -> None:
-    from btr_tm.cli.composition import conf_dir
+    from btr_tm.cli.configuration.composition import conf_dir
 
     named = re.findall(r"`(preset|schedule|profile|obs|env)=(\w+)`", PAGE.read_text(encoding="utf-8"))
     assert named
@@ -52,7 +52,7 @@ def test_options_that_are_groups_exist() -> None:
 
 
 def test_commands_on_the_page_compose() -> None:
-    from btr_tm.cli.parts import checked
+    from btr_tm.cli.assembly.parts import checked
 
     text = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
     commands = [line.split() for line in re.findall(r"^    python -m btr_tm (.+)", text, re.MULTILINE)]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from btr_tm.cli.compose import build
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.driver import load_driver, read_driver
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.assembly.driver import load_driver, read_driver
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.run.checkpoint import FORMAT
 

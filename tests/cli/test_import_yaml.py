@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from btr_tm.cli.composition import Composition, compose_job
-from btr_tm.cli.import_yaml import main
+from btr_tm.cli.assembly.parts import checked
+from btr_tm.cli.commands.import_yaml import main
+from btr_tm.cli.configuration.composition import Composition, compose_job
 from btr_tm.cli.importing.source import leaves_of, read
 from btr_tm.cli.importing.translate import translate
-from btr_tm.cli.parts import checked
 from btr_tm.core.errors import UserError
 
 SAMPLES = Path(__file__).parent / "published"

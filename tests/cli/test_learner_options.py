@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from btr_tm.agent.loss_scaling import DynamicScaling, NoScaling
 from btr_tm.agent.reset import NoReset, PartialReset
-from btr_tm.agent.scaling import DynamicScaling, NoScaling
 from btr_tm.agent.target_sync import HardSync, SoftSync
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Batch, Obs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from btr_tm.cli.overrides import BUDGET, ablations, arm, jobs, refuse_early_ablation
+from btr_tm.cli.configuration.overrides import BUDGET, ablations, arm, jobs, refuse_early_ablation
 from btr_tm.core.errors import UserError
 from btr_tm.run.manifest import MAY_CHANGE
 

@@ -16,10 +16,10 @@ import psutil
 import pytest
 import torch
 
-from btr_tm.cli.compose import helpers_of
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.parts import Parts, checked
-from btr_tm.cli.worker import BuildLearner
+from btr_tm.cli.assembly.assemble import helpers_of
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.assembly.remote import BuildLearner
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch, Obs

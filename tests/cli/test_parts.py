@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from btr_tm.cli.build import make, partial
-from btr_tm.cli.composition import compose_job, conf_dir
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.build import make, partial
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job, conf_dir
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Batch, Obs
 

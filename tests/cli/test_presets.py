@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from btr_tm.cli.build import make
-from btr_tm.cli.composition import Composition, compose_job, conf_dir
-from btr_tm.cli.parts import checked
-from btr_tm.cli.schema import Convention
+from btr_tm.cli.assembly.build import make
+from btr_tm.cli.assembly.parts import checked
+from btr_tm.cli.configuration.composition import Composition, compose_job, conf_dir
+from btr_tm.cli.configuration.schema import Convention
 
 PRESETS = sorted(path.stem for path in (conf_dir() / "preset").glob("*.yaml"))
 PUBLISHED = ["a01_v2", "a01_v4_btr", "a01_v4_1_btr", "a01_v4_2_btr"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from btr_tm.cli.build import make
-from btr_tm.cli.composition import compose_job, conf_dir
-from btr_tm.cli.parts import checked
+from btr_tm.cli.assembly.build import make
+from btr_tm.cli.assembly.parts import checked
+from btr_tm.cli.configuration.composition import compose_job, conf_dir
 from btr_tm.core.clock import Credit, UseCredit
 from btr_tm.core.errors import UserError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.cli.composition import compose_job
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 
 
@@ -82,7 +82,7 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
 
 
 def test_whole_floats_are_integers() -> None:
-    from btr_tm.cli.validate import structure
+    from btr_tm.cli.configuration.validate import structure
 
     values = structure(compose_job(["profile.total_frames=1e6"]).values)
     assert values["profile"]["total_frames"] == 1_000_000

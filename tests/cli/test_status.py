@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from btr_tm.cli import train
+from btr_tm.cli.commands import train
 from btr_tm.core.errors import UserError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from btr_tm.core.memory import keep_freed_memory
+from btr_tm.core.malloc import keep_freed_memory
 
 
 def test_tensors_work_as_before() -> None:

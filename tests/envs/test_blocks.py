@@ -13,7 +13,7 @@ from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race import actions
 from btr_tm.race.features import Features
 from btr_tm.race.reward.linesight import LinesightReward
-from btr_tm.sim.flat import straight_track
+from btr_tm.sim.track.flat import straight_track
 
 FIVE = (0, 10, 20, 30, 40)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.clock import Clock
 from btr_tm.envs.drive import Coefficients
+from btr_tm.race.float_lookup import FixedForFive, Named
 from btr_tm.race.gates import CheckpointGates, NoGates
-from btr_tm.race.reading import FixedForFive, Named
 from btr_tm.race.reward.bonus import Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
 

@@ -12,7 +12,7 @@ import torch
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import CheckpointGates, NoGates, checkpoint_gates, no_gates
 from btr_tm.race.progress import walk
-from btr_tm.sim.compile import load_track
+from btr_tm.sim.track.compile import load_track
 
 OPEN_M = 9_999_999.0
 

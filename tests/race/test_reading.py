@@ -7,8 +7,8 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.race.features import CameraFeatures, Features
+from btr_tm.race.float_lookup import FixedForFive, Named
 from btr_tm.race.progress import start
-from btr_tm.race.reading import FixedForFive, Named
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Moment

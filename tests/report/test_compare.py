@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from btr_tm.cli.compare import METRICS, main
+from btr_tm.cli.commands.compare import METRICS, main
 from btr_tm.core.errors import UserError
 from btr_tm.report import compare as report
 from btr_tm.report.arms import read_arm, read_arms

@@ -12,8 +12,8 @@ from PIL import Image
 from btr_tm.core.errors import UserError
 from btr_tm.report.overlay import Overlay
 from btr_tm.report.video import race_video, write_film
-from btr_tm.sim.flat import straight_track
 from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.flat import straight_track
 
 TRACK = straight_track()
 COUNT = 6

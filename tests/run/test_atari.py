@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.parts import Parts, checked
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.collector import InlineCollector
 

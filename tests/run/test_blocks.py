@@ -7,15 +7,15 @@ import dataclasses
 import pytest
 import torch
 
-from btr_tm.cli.compose import build
-from btr_tm.cli.composition import compose_job
-from btr_tm.cli.driver import export, load_driver
-from btr_tm.cli.film import film_driver
+from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.assembly.driver import export, load_driver
+from btr_tm.cli.commands.film import film_driver
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.report import video
 from btr_tm.report.redrive import redrive
-from btr_tm.sim.compile import load_track
+from btr_tm.sim.track.compile import load_track
 
 from .test_resume import SMALL, same, states, stop_at
 
@@ -41,7 +41,9 @@ def films(monkeypatch):
     """Arguments of the film maker, which has its own tests and takes seconds."""
     calls = []
     monkeypatch.setattr(video, "race_video", lambda path, *call: calls.append(call) or path)
-    monkeypatch.setattr("btr_tm.cli.film.race_video", lambda path, *call, **_: calls.append(call) or path)
+    monkeypatch.setattr(
+        "btr_tm.cli.commands.film.race_video", lambda path, *call, **_: calls.append(call) or path
+    )
     return calls
 
 

@@ -15,7 +15,7 @@ from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.run.evaluate import NOTHING, Evaluator, Race
-from btr_tm.sim.compile import load_track
+from btr_tm.sim.track.compile import load_track
 
 
 class Steady:

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from btr_tm.cli.compose import build
-from btr_tm.cli.composition import compose_job
+from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.metrics.catalog import CATALOG, find, metric, published_tags
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.race.actions import FORWARD

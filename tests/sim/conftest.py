@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import SPACING_M, Profile, Track, assemble
+from btr_tm.sim.track.ribbon import SPACING_M, Profile, Track, assemble
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.sim.camera import Camera
-from btr_tm.sim.colour import ColourView
-from btr_tm.sim.flat import oval_track, straight_track
-from btr_tm.sim.map_view import MapView
-from btr_tm.sim.ribbon import CHECKPOINT_GATE, FINISH_GATE
+from btr_tm.sim.colour.view import ColourView
+from btr_tm.sim.grey.camera import Camera
+from btr_tm.sim.track.flat import oval_track, straight_track
+from btr_tm.sim.track.map_view import MapView
+from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
 
 
 @pytest.fixture(scope="module")

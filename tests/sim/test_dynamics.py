@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from btr_tm.sim.car import KMH, CarConstants, sample_curves
-from btr_tm.sim.flat import straight_track
-from btr_tm.sim.state import SimState
+from btr_tm.sim.physics.car import KMH, CarConstants, sample_curves
+from btr_tm.sim.physics.state import SimState
+from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.world import World
 
 GAS, GAS_LEFT, GAS_RIGHT, NOTHING, LEFT, BRAKE, BRAKE_RIGHT = 0, 1, 2, 3, 4, 6, 8

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from btr_tm.sim import shapes
-from btr_tm.sim.blocks import KINDS, Style, make_block
-from btr_tm.sim.shapes import AIR_GRAVITY
+from btr_tm.sim.track import shapes
+from btr_tm.sim.track.blocks import KINDS, Style, make_block
+from btr_tm.sim.track.shapes import AIR_GRAVITY
 
 
 def radii(plan: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from btr_tm.core.errors import UserError
-from btr_tm.sim.compile import load_track
-from btr_tm.sim.reference_line import from_line
+from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.reference_line import from_line
 
 REAL_LINE = Path(__file__).parents[3] / "shared" / "data" / "hockolicious_0.5m.npy"
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from btr_tm.sim.compile import load_track, shipped_tracks
-from btr_tm.sim.flat import oval_track, straight_track
-from btr_tm.sim.generator import random_track
-from btr_tm.sim.ribbon import Profile, Track, assemble
+from btr_tm.sim.track.compile import load_track, shipped_tracks
+from btr_tm.sim.track.flat import oval_track, straight_track
+from btr_tm.sim.track.generator import random_track
+from btr_tm.sim.track.ribbon import Profile, Track, assemble
 
 ALL = [*shipped_tracks(), "flat_oval", "random"]
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from btr_tm.agent.batch_loss import BatchLoss, Errors, Target
 from btr_tm.agent.launch import Launch, OneByOne
+from btr_tm.agent.loss_scaling import NoScaling, Scaling
 from btr_tm.agent.noise import RedrawBoth
 from btr_tm.agent.parallel import Alone, Team
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.priority import summed_error
 from btr_tm.agent.reset import NoReset, Reset
-from btr_tm.agent.scaling import NoScaling, Scaling
 from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import HardSync, Moment, TargetSync, target_copy
 from btr_tm.core.block import by_slot, of_action

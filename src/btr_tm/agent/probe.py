@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from btr_tm.agent import look
+from btr_tm.agent import diagnostics as look
+from btr_tm.agent.diagnostics import Activity, Values, still
 from btr_tm.agent.learner import Learner, Update
-from btr_tm.agent.look import Activity, Values, still
 from btr_tm.core.clock import Clock, Every
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import draw_taus

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from btr_tm.agent.scaling import NoScaling, Scaling
+from btr_tm.agent.loss_scaling import NoScaling, Scaling
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,7 @@ def _convolution(
     return lambda: F.conv2d(x, weight, padding=1), backward(of_input=False), backward(of_input=True)
 
 
-def _product(
-    product: Product, batch: int, device: torch.device, dtype: torch.dtype
-) -> tuple[Run, Run, Run]:
+def _product(product: Product, batch: int, device: torch.device, dtype: torch.dtype) -> tuple[Run, Run, Run]:
     def tensor(*shape: int) -> Tensor:
         return torch.randn(shape, device=device, dtype=dtype)
 

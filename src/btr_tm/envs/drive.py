@@ -14,11 +14,11 @@ from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet, Memory
+from btr_tm.race.float_lookup import Named, Reading
 from btr_tm.race.progress import CutOffs, Progress
-from btr_tm.race.reading import Named, Reading
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
+from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.scene import Appearance, Look
-from btr_tm.sim.state import SimState
 from btr_tm.sim.world import World
 
 TICK_MS = 10

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 
 from btr_tm.envs.traced import traced
-from btr_tm.sim.dynamics import as_region, in_line
-from btr_tm.sim.ways import Joined, Stepwise
+from btr_tm.sim.grey.visibility import Joined, Stepwise
+from btr_tm.sim.physics.dynamics import as_region, in_line
 
 Compile = Literal["eager", "traced", "compiled"]
 WAYS = {"eager": Stepwise, "traced": Stepwise, "compiled": Joined}  # equal; each is the faster one

@@ -20,14 +20,14 @@ from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
+from btr_tm.race.float_lookup import Named, Reading
 from btr_tm.race.gates import Gates, no_gates
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reading import Named, Reading
-from btr_tm.sim.camera import Camera
-from btr_tm.sim.car import CarConstants
-from btr_tm.sim.ribbon import Track
+from btr_tm.sim.grey.camera import Camera
+from btr_tm.sim.physics.car import CarConstants
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
+from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.world import World
 
 LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run

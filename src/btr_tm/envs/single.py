@@ -14,7 +14,7 @@ from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.actions import check_actions
 from btr_tm.race.features import Features
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.compile import load_track
+from btr_tm.sim.track.compile import load_track
 
 
 class SingleEnv(gymnasium.Env):
@@ -98,7 +98,9 @@ class SingleEnv(gymnasium.Env):
         if self.render_mode is None:
             return None
         if self._view is None:
-            from btr_tm.sim.colour import ColourView  # the scene in colour takes memory: only for who looks
+            from btr_tm.sim.colour.view import (
+                ColourView,  # the scene in colour takes memory: only for who looks
+            )
 
             self._view = ColourView(self._cars.track, *self._render_size)
         return self._view(self._cars.race.world.pose(self._drive.sim))[0].cpu().numpy()

@@ -98,16 +98,20 @@ class Ring:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
         seen = self.images.columns(self.image_shape)
-        self.rows = {name: zeros(self.slots, *row, dtype=dtype) for name, (dtype, row) in seen.items()} | {
-            "floats": zeros(self.slots, floats, dtype=torch.float32),
-            "action": zeros(self.slots, *block, dtype=torch.int32),
-            "reward": zeros(self.slots, dtype=torch.float32),
-            "potential": zeros(self.slots, dtype=torch.float32),
-            "start": zeros(self.slots, dtype=torch.bool),
-            "through": zeros(self.slots, dtype=torch.bool),
-            "terminated": zeros(self.slots, dtype=torch.bool),
-            "test": zeros(self.slots, dtype=torch.bool),
-        } | {name: zeros(self.slots, dtype=dtype) for name, dtype in columns.items()}
+        self.rows = (
+            {name: zeros(self.slots, *row, dtype=dtype) for name, (dtype, row) in seen.items()}
+            | {
+                "floats": zeros(self.slots, floats, dtype=torch.float32),
+                "action": zeros(self.slots, *block, dtype=torch.int32),
+                "reward": zeros(self.slots, dtype=torch.float32),
+                "potential": zeros(self.slots, dtype=torch.float32),
+                "start": zeros(self.slots, dtype=torch.bool),
+                "through": zeros(self.slots, dtype=torch.bool),
+                "terminated": zeros(self.slots, dtype=torch.bool),
+                "test": zeros(self.slots, dtype=torch.bool),
+            }
+            | {name: zeros(self.slots, dtype=dtype) for name, dtype in columns.items()}
+        )
         # Positions count the slots of a car without wrapping: those from `low` to `cursor` are alive.
         self.cursor = zeros(self.cars, dtype=torch.int64) + self.images.history
         self.low = self.cursor.clone()

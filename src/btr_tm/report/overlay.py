@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from btr_tm.race import actions
-from btr_tm.sim.map_view import MapView
-from btr_tm.sim.ribbon import Track
+from btr_tm.sim.track.map_view import MapView
+from btr_tm.sim.track.ribbon import Track
 
 PANEL, IDLE, HELD, TEXT = (12, 16, 24, 130), (255, 255, 255, 46), (80, 220, 120, 235), (255, 255, 255, 255)
 BRAKING, CHOSEN, OTHER = (240, 80, 60, 235), (80, 220, 120, 235), (190, 205, 225, 190)

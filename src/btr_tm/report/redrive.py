@@ -9,8 +9,8 @@ from torch import Tensor
 
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import Track
 from btr_tm.sim.starts import Starts
+from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.world import NO_KEYS, PHYSICS_VERSION, World
 
 TICK_MS = 10

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from btr_tm.core.errors import UserError
 from btr_tm.report.overlay import Overlay
-from btr_tm.sim.colour import ColourView
+from btr_tm.sim.colour.view import ColourView
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import Track
+from btr_tm.sim.track.ribbon import Track
 
 PICTURES_AT_ONCE = 8
 # A third of the time of "veryfast" at its usual quality, for files twice as large: 4 MB for a race on A01.

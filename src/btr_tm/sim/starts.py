@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.sim.car import KMH
-from btr_tm.sim.state import SimState
+from btr_tm.sim.physics.car import KMH
+from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.world import World
 
 EVALUATION_ASIDE_M = 1.0

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
-from btr_tm.sim.car import CarConstants, Figures, figures
-from btr_tm.sim.dynamics import Body, Keys, Ticking, in_line
+from btr_tm.sim.physics.car import CarConstants, Figures, figures
+from btr_tm.sim.physics.dynamics import Body, Keys, Ticking, in_line
+from btr_tm.sim.physics.road import REACH_M, Road, pack_road
+from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
+from btr_tm.sim.physics.wheels import axes, car_state
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.ribbon import Track
-from btr_tm.sim.road import REACH_M, Road, pack_road
-from btr_tm.sim.state import HOLD, TICK, SimState, pack
-from btr_tm.sim.wheels import axes, car_state
+from btr_tm.sim.track.ribbon import Track
 
 # Belongs into every .inputs file. Raise it with any change of figures or formulas: the same keys then drive
 # another race, and author times have to be found again.

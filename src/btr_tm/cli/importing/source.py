@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from btr_tm.cli.sentences import suggest
+from btr_tm.cli.configuration.sentences import suggest
 from btr_tm.core.errors import UserError
 
 SECTIONS = (

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from btr_tm.cli.configuration.validate import resolve
 from btr_tm.cli.importing.draft import Draft, Kind
-from btr_tm.cli.validate import resolve
 
 # What the published runs have in common; imported values are deltas from it.
 BASE = {

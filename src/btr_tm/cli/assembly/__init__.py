@@ -1,0 +1,1 @@
+"""From a checked configuration to objects: the parts of a run, wired together."""

@@ -1,0 +1,124 @@
+"""The composition root: wires the parts of one configuration to a run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from btr_tm.cli.assembly.build import make_with_known
+from btr_tm.cli.assembly.gauges import gauges, pace
+from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.cli.assembly.remote import BuildDriver, BuildLearner, Looks
+from btr_tm.cli.configuration import overrides as typed
+from btr_tm.cli.configuration.composition import Composition
+from btr_tm.core.seeding import seed_globals
+from btr_tm.nets.precision import resolved
+from btr_tm.report.summary import CurveReport, RaceReport
+from btr_tm.run.manifest import Manifest, claim
+from btr_tm.run.run import Report, Run
+
+# Where a run lies is no part of what it is, nor are alternatives that were not chosen.
+NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "alternatives"})
+LONGEST_TAG = 64  # of Weights & Biases
+
+
+def build(job: Composition) -> Run:
+    """The run of one job, checked before its first frame; claims the run folder once all parts are built.
+
+    Raises UserError for anything in the configuration that cannot work.
+    """
+    values = checked(job.values)
+    device = device_of(values["device"])
+    set_threads(values["profile"]["threads"])
+    seed_globals(values["seed"])
+    parts = Parts(values, device)
+    env = parts.env(parts.profile["cars"])
+    policy, replay = parts.policy(env), parts.replay(env)
+    evaluator, plan = parts.evaluator(), parts.plan()
+    with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
+        crew = helpers_of(parts, env)
+        undo.callback(crew.close)
+        learner = parts.probed(crew.lead(parts.learner(policy, crew.team)), replay)
+        collector = collector_of(parts, env, policy.net)
+        undo.callback(collector.close)
+        crew.charge_to(collector.watch)
+        recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
+        manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
+        look = "watch" if parts.simulated else "evaluate"
+        title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
+        run = Run(
+            folder=job.folder,
+            collector=collector,
+            replay=replay,
+            learner=learner,
+            evaluator=evaluator,
+            clock=parts.clock,
+            plan=plan,
+            sinks=_sinks(job, parts, manifest),
+            report=_report(title, parts, env),
+            gauges=gauges(parts, learner, replay),
+            pace=pace(parts, env),
+            title=title,
+            facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
+            next_command=f"python -m btr_tm.{look} {job.folder.as_posix()}",
+        )
+        undo.pop_all()
+    return run
+
+
+def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
+    """Inline ones drive `env` themselves, others build environments where they are."""
+    node = parts.values["collector"]
+    build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))
+    return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
+
+
+def helpers_of(parts: Parts, env: Any) -> Any:
+    """Who learns besides this process; stored configurations may lack the node."""
+    looks = Looks(env.image_shape, env.layout, env.actions, env.block)
+    known = {"build": BuildLearner(parts.values, looks), "device": parts.device}
+    node = parts.values.get("parallel") or {"_target_": "btr_tm.run.parallel.OneProcess"}
+    return make_with_known(node, **known, batch_size=parts.profile["batch_size"])
+
+
+def set_threads(threads: int | str) -> None:
+    """`auto` leaves torch's choice, which follows OMP_NUM_THREADS and the cores of the machine."""
+    if threads != "auto":
+        torch.set_num_threads(int(threads))
+
+
+def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
+    """What the banner says about size and place."""
+    place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
+    precision = resolved(parts.profile["precision"], parts.device.type)
+    memory = replay.bytes_per_transition * replay.capacity
+    height, width = parts.image_size
+    return {
+        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads, {precision})",
+        "track": parts.track_name,
+        "image": f"{height} x {width}" if height else "none",
+        "parameters": f"{sum(p.numel() for p in net.parameters()):,}",
+        "replay": f"{memory / 2**30:.2f} GiB for {replay.capacity:,} transitions",
+    }
+
+
+def _report(title: str, parts: Parts, env: Any) -> Report:
+    if not parts.simulated:
+        return CurveReport(title)
+    return RaceReport(title, parts.track, env.decision_ticks, parts.values["env"]["action_delay_ticks"])
+
+
+def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:
+    name, arm = parts.values["name"], typed.arm(job.overrides)
+    known = {
+        "run_id": manifest.run_id,
+        "folder": job.folder,
+        "config": manifest.config | {"fingerprint": job.fingerprint},
+        "name": f"{name}/{arm}/s{parts.seed}",
+        "group": name,
+        "tags": [tag[:LONGEST_TAG] for tag in (parts.track_name, *arm.split(","))],
+        "track": parts.track_name,
+    }
+    return [make_with_known(node, **known) for node in parts.values["logger"].values()]

@@ -1,0 +1,36 @@
+"""The one place where configuration nodes become objects."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from btr_tm.cli.configuration.validate import parameters, refuse_foreign_targets
+from btr_tm.core.errors import UserError
+
+
+def partial(node: Mapping[str, Any]) -> functools.partial[Any]:
+    """What `node` names with the node's values bound; nested nodes are built or bound as they say."""
+    refuse_foreign_targets(node)
+    try:
+        return instantiate({**node, "_partial_": True}, _convert_="all")
+    except InstantiationException as error:
+        raise (error.__cause__ if isinstance(error.__cause__, UserError) else error) from None
+
+
+def make(node: Mapping[str, Any], **parts: Any) -> Any:
+    """The object that `node` describes; `parts` are handed over as they are and win over its values.
+
+    Hydra itself would turn NamedTuples among the parts into lists.
+    """
+    return partial(node)(**parts)
+
+
+def make_with_known(node: Mapping[str, Any], **parts: Any) -> Any:
+    """`make` with those `parts` that the constructor names: backends and sinks differ in what they need."""
+    known = parameters(node["_target_"])
+    return make(node, **{name: part for name, part in parts.items() if name in known})

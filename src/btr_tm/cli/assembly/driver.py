@@ -1,0 +1,101 @@
+"""Brings a trained driver back: network and environment rebuilt from the configuration stored with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.run import policy_file
+from btr_tm.run.checkpoint import load_part, read
+from btr_tm.run.policy_file import PolicyFile
+
+SHIPPED = Path(__file__).resolve().parents[2] / "data"
+# Parts of a configuration that a manifest leaves out because they say where a run lies.
+LABELS = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "alternatives": {}, "logger": {}}
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A policy that does not explore, and what builds the world it knows."""
+
+    parts: Parts
+    policy: IqnPolicy
+    source: Path
+    frames: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.source} after {self.frames:,} frames"
+
+
+def load_driver(where: str | None, device: str = "auto", track: str | None = None) -> Driver:
+    """The driver in a run folder, a checkpoint or a policy file; None is the one that ships.
+
+    `track` puts it on another track than the one it was trained on. Raises UserError.
+    """
+    source = shipped() if where is None else Path(where)
+    saved = read_driver(source)
+    values = LABELS | saved.config | {"logger": {}}
+    if track is not None:
+        values = values | {"track": values["track"] | {"name_or_path": track}}
+    parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames))
+    # One car is enough to know what the network looks at.
+    env = parts.env(1, start_pool=1)
+    policy = parts.policy(env)
+    load_part("network", policy.net, saved.weights, source)
+    return Driver(parts, policy, source, saved.frames)
+
+
+def read_driver(source: Path) -> PolicyFile:
+    """Weights and configuration behind a path of any of the three kinds."""
+    if source.suffix == policy_file.SUFFIX:
+        return policy_file.load(source)
+    if not source.exists():
+        raise UserError(
+            f"expected a run folder, a checkpoint or a policy file, got {source}: it does not exist"
+        )
+    path, content = newest(source) if source.is_dir() else (source, read(source))
+    if content is None:
+        raise UserError(f"expected a readable checkpoint, got {path}: it is damaged; name the one before it")
+    return PolicyFile(content["parts"]["learner"]["online"], _config_beside(path), content["frames"])
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, Any] | None]:
+    """The newest readable checkpoint of a run folder."""
+    paths = sorted((folder / "checkpoints").glob("frames_*.pt"), reverse=True)
+    if not paths:
+        raise UserError(f"expected a run folder with checkpoints, got {folder}; name one below runs/")
+    read_ones = ((path, read(path)) for path in paths)
+    return next(((path, content) for path, content in read_ones if content is not None), (paths[0], None))
+
+
+def _config_beside(checkpoint: Path) -> dict[str, Any]:
+    manifest = checkpoint.parent.parent / "manifest.json"
+    if not manifest.is_file():
+        raise UserError(
+            f"expected {manifest} with the configuration of the run, got none; leave it in its run folder"
+        )
+    return json.loads(manifest.read_text(encoding="utf-8"))["config"]
+
+
+def shipped() -> Path:
+    """The trained driver that comes with the package."""
+    found = sorted(SHIPPED.glob(f"*{policy_file.SUFFIX}"))
+    if not found:
+        raise UserError(
+            "expected a trained driver, got none: this installation ships no checkpoint; "
+            "train one with python -m btr_tm +experiment=quickstart and name its run folder"
+        )
+    return found[0]
+
+
+def export(driver: Driver, path: str | Path) -> None:
+    """Write `driver` as one policy file."""
+    config = {key: value for key, value in driver.parts.values.items() if key not in LABELS}
+    policy_file.save(path, PolicyFile(driver.policy.net.state_dict(), config, driver.frames))

@@ -1,0 +1,56 @@
+"""What a row says about settings and memory at its frame: read at each flush, never accumulated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from btr_tm.cli.assembly.build import make
+from btr_tm.cli.assembly.parts import Parts
+from btr_tm.metrics.meter import Gauge, Pace
+
+
+def gauges(parts: Parts, learner: Any, replay: Any) -> list[Gauge]:
+    """Those of every run, whatever its parts are; an evaluation's come from the evaluator."""
+    return [_settings(parts, learner), _memory(parts, replay), learner.take]
+
+
+def pace(parts: Parts, env: Any) -> Pace:
+    """What a frame and an update amount to."""
+    frame_s = env.decision_ms / 1000 if parts.simulated else math.nan
+    return Pace(frame_s, parts.profile["batch_size"])
+
+
+def _settings(parts: Parts, learner: Any) -> Gauge:
+    gamma = make(parts.values["schedule"]["gamma"])
+    convention, profile, clock = parts.values["convention"], parts.profile, parts.clock
+
+    def read() -> Mapping[str, float]:
+        frames = clock.frames
+        found = {
+            "gamma": gamma(frames),
+            "weight_decay": convention["weight_decay_ratio"] * learner.learning_rate(frames),
+            "batch_size": profile["batch_size"],
+            "n_step": convention["n_step"],
+            "cut_at_non_greedy": convention["cut_at_non_greedy"],
+            "uses_per_transition": profile["batch_size"] / profile["frames_per_update"],
+            **learner.policy.exploration.measure(frames),
+        }
+        syncs = {"optimizer/target_syncs": learner.updates // learner.target_sync.every_updates}
+        return {f"settings/{name}": value for name, value in found.items()} | syncs
+
+    return read
+
+
+def _memory(parts: Parts, replay: Any) -> Gauge:
+    batch_size, clock = parts.profile["batch_size"], parts.clock
+    uses = batch_size / parts.profile["frames_per_update"]
+
+    def read() -> Mapping[str, Tensor | float]:
+        samples = {"samples_used": batch_size * clock.updates, "samples_due": uses * clock.frames}
+        return {f"replay/{name}": value for name, value in (samples | replay.measure()).items()}
+
+    return read

@@ -1,0 +1,200 @@
+"""Builds the objects of one configuration, each from its node; shared by train, evaluate and watch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from btr_tm.agent.launch import Recorded
+from btr_tm.agent.parallel import Alone
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.probe import Probe, ProbedLearner
+from btr_tm.cli.assembly.build import make, make_with_known, partial
+from btr_tm.cli.configuration import contradictions, validate
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import generator
+from btr_tm.nets.iqn import IQN
+from btr_tm.replay.images import images_of
+from btr_tm.run.canonical import Canonical, RollingMean
+from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.plan import Plan
+
+CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
+UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where something is set aside for them
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` after every check that needs no object, whole floats as integers; raises UserError."""
+    whole = validate.signatures(validate.structure(values))
+    contradictions.refuse(whole)
+    return whole
+
+
+def device_of(name: str) -> torch.device:
+    """`auto` is the GPU if there is one; raises UserError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"expected an existing device, got device={name} ({reason}); use device=auto"
+        ) from error
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`values` come from `checked`. Parts of equal seed draw the same weights and random numbers."""
+
+    values: dict[str, Any]
+    device: torch.device
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def seed(self) -> int:
+        return self.values["seed"]
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return self.values["profile"]
+
+    @property
+    def simulated(self) -> bool:
+        return self.values["env"]["_target_"].endswith(".SimVectorEnv")
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(0, 0) for a network without eyes: what nobody looks at is not rendered."""
+        blind = self.values["encoder"]["_target_"].endswith(".NoEncoder")
+        return (0, 0) if blind else (self.profile["image_height"], self.profile["image_width"])
+
+    @cached_property
+    def track(self) -> Any:
+        return make(self.values["track"])
+
+    @property
+    def track_name(self) -> str:
+        """Of the track, or of the task where there is none."""
+        env = self.values["env"]
+        return self.track.name if self.simulated else env["game"] if "game" in env else env["id"]
+
+    def stream(self, name: str) -> torch.Generator:
+        """A random stream of this run on its device."""
+        return generator(self.seed, name, self.device)
+
+    def env(self, cars: int, **parts: Any) -> Any:
+        """A vector environment with `cars` cars; `parts` replace values of the node."""
+        known = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size}
+        if self.simulated:
+            known |= {"track": self.track, "clock": self.clock}
+            known |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
+        return make_with_known(self.values["env"], **(known | parts))
+
+    def net(self, env: Any) -> IQN:
+        """The online network with its initial weights, for what `env` shows."""
+        net = make(
+            self.values["net"],
+            image_shape=env.image_shape,
+            layout=env.layout,
+            actions=env.actions,
+            block=env.block,
+            encoder=partial(self.values["encoder"]),
+            head=partial(self.values["head"]),
+            generator=generator(self.seed, "weights"),
+        )
+        return net.to(self.device)
+
+    def policy(self, env: Any) -> IqnPolicy:
+        """A driver with a fresh network."""
+        net = self.net(env)
+        exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
+        mirrored = self.values["convention"]["symmetric_taus"]
+        taus = self.profile["taus_act"]
+        return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
+
+    def learner(self, policy: IqnPolicy, team: Any = Alone) -> Any:
+        """Trains `policy` with the processes of `team`.
+
+        On a GPU, profile.compile=compiled fuses its networks and replays an update as one CUDA graph; on a
+        CPU it leaves both alone, which is faster there (docs/performance.md).
+        """
+        on_gpu = self.profile["compile"] == "compiled" and self.device.type == "cuda"
+        how = {"launch": Recorded} if on_gpu and team is Alone else {}
+        learner = make(
+            self.values["learner"],
+            policy=policy,
+            team=team,
+            **how,
+            optimizer=partial(self.values["optimizer"]),
+            target=make(self.values["target"]),
+            clock=self.clock,
+            generator=self.stream("learning"),
+            reset=make_with_known(
+                self.values["learner"]["reset"], net=policy.net, generator=generator(self.seed, "resets")
+            ),
+        )
+        for net in learner.nets if on_gpu else ():
+            net.compile(dynamic=False)
+        return learner
+
+    def probed(self, learner: Any, replay: Any) -> ProbedLearner:
+        """`learner`, looked at now and then on states of `replay`."""
+        profile = {"probe_states": 256, "probe_every": 0} | self.profile  # as in the schema
+        count, every, rows = (profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
+        probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
+        return ProbedLearner(learner, probe, self.clock)
+
+    def replay(self, env: Any) -> Any:
+        return make(
+            self.values["replay"],
+            cars=env.num_envs,
+            image_shape=env.image_shape,
+            floats=env.layout.size,
+            block=env.block,
+            states=make(self.values["target"]).states,
+            clock=self.clock,
+            horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
+            device=self.device,
+            generator=self.stream("replay"),
+            images=images_of(getattr(env, "stacked_frames", 1)),
+        )
+
+    def evaluator(self, starts: int | None = None) -> Evaluator:
+        """Races from the canonical and `starts` seeded starts, in an environment of their own."""
+        starts = self.profile["eval_starts"] if starts is None else starts
+        if not self.simulated:
+            return Evaluator(self.env, self.clock, starts)
+        track, env = self.track, self.env(1 + starts)
+        canonical = Canonical(
+            RollingMean(self.values["convention"].get("rolling_start", "first")),
+            track.medals_ms,
+            [at_m - track.start_m for at_m in track.checkpoints_m],
+            env.decision_ms / 1000,
+        )
+        length_m = track.finish_m - track.start_m
+        author_s = (track.author_time_ms or math.nan) / 1000
+        return Evaluator(lambda cars: env, self.clock, starts, length_m, author_s, canonical)
+
+    def plan(self) -> Plan:
+        profile = self.profile
+        split: Any = validate.resolve(self.values["replay"]["split"]["_target_"])
+        train_share = split.train_share
+        memory = make(self.values["schedule"]["memory"])
+        credit = make_with_known(
+            self.values["credit"],
+            frames_per_update=profile["frames_per_update"],
+            warmup_frames=memory(0).start_learning,
+            memory=memory,
+            batch_size=profile["batch_size"],
+            train_share=train_share,
+        )
+        known = {name: profile[name] for name in ("total_frames", "batch_size", *CADENCES)}
+        return Plan(**known, credit=credit, test_every=UPDATES_PER_TEST if train_share < 1 else 0)

@@ -1,0 +1,1 @@
+"""What `python -m btr_tm` and `python -m btr_tm.X` do."""

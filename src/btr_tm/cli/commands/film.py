@@ -1,0 +1,45 @@
+"""Films of what a driver did in the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from btr_tm.cli.assembly.driver import Driver
+from btr_tm.core.errors import UserError
+from btr_tm.report.redrive import TICK_MS, Redriven, per_tick, redrive, values_per_tick
+from btr_tm.report.video import race_video
+from btr_tm.run.evaluate import Race
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.ribbon import Track
+
+FPS = 20  # pictures a second
+RATES = (1, 2, 4, 5, 10, 20, 25, 50, 100)
+
+
+def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) -> Path:
+    """Drive the canonical `race` of `driver` again and film it with the action values it was driven by."""
+    parts = driver.parts
+    if not parts.simulated:
+        raise UserError(
+            "expected a driver of env=sim to film, got one of another environment; it has no film"
+        )
+    env, delay_ticks = parts.env(1, start_pool=1), parts.values["env"]["action_delay_ticks"]
+    env.close()
+    again = redrive(parts.track, per_tick(race.actions, env.decision_ticks, delay_ticks))
+    return film_race(parts.track, again, path, values_per_tick(race.q, env.decision_ticks), fps)
+
+
+def film_race(
+    track: Track, race: Redriven, path: str | Path, q: Tensor | None = None, fps: int = FPS
+) -> Path:
+    """Film `race` at `fps` pictures a second out of RATES; `q` (T, A) are action values, tick by tick."""
+    if fps not in RATES:
+        raise UserError(f"expected fps out of {RATES}, got {fps}; a picture is taken at the end of a tick")
+    ticks = 1000 // TICK_MS // fps
+    tick = torch.arange(ticks - 1, len(race.actions), ticks)
+    values = q if q is None else q[tick.clamp(max=len(q) - 1)]
+    poses = Pose(*(field[tick] for field in race.pose))
+    return race_video(path, track, poses, race.actions[tick], (tick + 1) * TICK_MS, values, title=track.name)

@@ -1,0 +1,104 @@
+"""`python -m btr_tm.import_yaml`: a published TrackMania YAML as an experiment of ours."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from btr_tm.cli.commands import common as commands
+from btr_tm.cli.configuration.composition import compose_job, conf_dir
+from btr_tm.cli.importing.draft import Draft, Left
+from btr_tm.cli.importing.source import read
+from btr_tm.cli.importing.text import BASE, LABEL, files, heading
+from btr_tm.cli.importing.translate import translate
+from btr_tm.core.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m btr_tm.import_yaml",
+        description="Turn a configuration of the published TrackMania runs into an experiment of ours, and "
+        "list every key that has no counterpart here.",
+    )
+    parser.add_argument("file", metavar="FILE", help="the published YAML")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="DIR/experiment/NAME.yaml (default: conf/experiment/ and the name of FILE); what belongs to "
+        "other groups goes to DIR/preset/NAME.yaml, DIR/profile/NAME.yaml and so on",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier import")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Import; errors that a user can fix are one line on stderr."""
+    commands.run(write, parser(), argv)
+
+
+def write(arguments: argparse.Namespace) -> None:
+    """Translate, try the result in a scratch folder, put it into place, say what was left over."""
+    source = Path(arguments.file)
+    draft = translate(read(source))
+    out = Path(arguments.out or Path("conf", "experiment", f"{_as_name(source.stem)}.yaml"))
+    root, name = _place(out)
+    base = compose_job([f"{group}={choice}" for group, choice in BASE.items()]).values
+    texts = files(draft, name, source.name, base)
+    _refuse_taken(root, name, list(texts), arguments.overwrite)
+    with tempfile.TemporaryDirectory() as scratch:
+        for group, text in texts.items():
+            path = Path(scratch, group, f"{name}.yaml")
+            path.parent.mkdir()
+            path.write_text(text, encoding="utf-8")
+        _check(name, scratch)
+        for group in texts:
+            (root / group).mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(scratch, group, f"{name}.yaml"), root / group / f"{name}.yaml")
+    print("\n".join(report(draft, root, name, list(texts))))
+
+
+def report(draft: Draft, root: Path, name: str, groups: Sequence[str]) -> list[str]:
+    """Lines for the terminal: what was written, every key that is not in it and why, what to type next."""
+    written = [(root / group / f"{name}.yaml").as_posix() for group in groups]
+    lines = [f"wrote {', '.join(written)}", heading(draft)]
+    width = max((len(LABEL[left.kind]) for left in draft.left), default=0)
+    lines += [f"  {LABEL[left.kind]:{width}}  {left}" for left in sorted(draft.left, key=_by_kind)]
+    shipped = root.resolve() == conf_dir().resolve()
+    return [*lines, f"python -m btr_tm {'' if shipped else f'--config-dir {root} '}+experiment={name}"]
+
+
+def _by_kind(left: Left) -> int:
+    return list(LABEL).index(left.kind)
+
+
+def _check(name: str, folder: str) -> None:
+    """Raise UserError unless the result composes and every value suits its class."""
+    from btr_tm.cli.assembly.parts import checked
+
+    checked(compose_job([f"+experiment={name}"], folder).values)
+
+
+def _as_name(stem: str) -> str:
+    return re.sub(r"\W+", "_", stem).strip("_") or "imported"
+
+
+def _place(out: Path) -> tuple[Path, str]:
+    if out.parent.name != "experiment" or out.suffix != ".yaml" or _as_name(out.stem) != out.stem:
+        raise UserError(
+            f"expected --out DIR/experiment/NAME.yaml with a name of letters, digits and _, got {out}; "
+            "rename it"
+        )
+    return out.parent.parent, out.stem
+
+
+def _refuse_taken(root: Path, name: str, groups: Sequence[str], overwrite: bool) -> None:
+    for group in groups:
+        path, shipped = root / group / f"{name}.yaml", conf_dir() / group / f"{name}.yaml"
+        if path.exists() and not overwrite:
+            raise UserError(f"expected a new file, got {path}, which exists; add --overwrite or change --out")
+        if shipped.exists() and shipped.resolve() != path.resolve():
+            raise UserError(f"expected a new name, got {group}={name}, which ships; change the name in --out")

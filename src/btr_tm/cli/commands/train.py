@@ -1,0 +1,137 @@
+"""`python -m btr_tm`: compose, check every job, then let Hydra run it or the sweep."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+from btr_tm.cli.configuration.composition import (
+    Composition,
+    compose_job,
+    compose_jobs,
+    conf_dir,
+    current_job,
+    register_resolvers,
+)
+from btr_tm.core.errors import UserError
+
+STATUS = "status.json"
+REFUSED = "refused.json"  # the status of a job that found its folder in use
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL: try again later; after SIGTERM, with a checkpoint saved
+
+
+def main() -> None:
+    """Train; errors that a user can fix are one line on stderr and exit code 1."""
+    arguments = get_args_parser().parse_args()
+    try:
+        jobs = check(arguments)
+        register_resolvers()
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
+        _refuse_failed(jobs)
+    except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        sys.exit(f"btr_tm: {error}")
+
+
+def check(arguments: argparse.Namespace) -> list[Composition]:
+    """Every job that is about to start, composed; none for `--help` and the like.
+
+    The checks that import torch follow only where something will be trained.
+    """
+    asks = (arguments.help, arguments.hydra_help, arguments.shell_completion, arguments.experimental_rerun)
+    if any(asks):
+        return []
+    sweep = arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
+    if sweep:
+        jobs = compose_jobs(arguments.overrides, arguments.config_dir)
+    else:
+        jobs = [compose_job(arguments.overrides, arguments.config_dir)]
+    if arguments.cfg or arguments.info:
+        return []
+    from btr_tm.cli.assembly.parts import checked
+
+    for job in jobs:
+        checked(job.values)
+    return jobs
+
+
+def run_job(cfg: DictConfig) -> None:
+    """One run. A user's error becomes its status, so that the other arms of a sweep still run."""
+    from btr_tm.core.malloc import keep_freed_memory
+    from btr_tm.run.lock import hold
+
+    keep_freed_memory()
+    job = current_job(cfg)
+    try:
+        lock = hold(job.folder)
+    except UserError as error:  # the status in the folder is that of the run that holds it
+        _write_status(job.folder, "failed", str(error), REFUSED)
+        return
+    try:
+        preempted = _run_alone(job)
+    finally:
+        lock.release()
+    if preempted:
+        sys.exit(EXIT_PREEMPTED)
+
+
+def _run_alone(job: Composition) -> bool:
+    """The run of a job whose folder is locked; True if it was asked to make room and go on later."""
+    from btr_tm.cli.assembly.assemble import build
+
+    try:
+        _write_status(job.folder, "running")
+        run = build(job)
+        run.train()
+    except UserError as error:
+        _write_status(job.folder, "failed", str(error))
+        return False
+    except BaseException as error:
+        _write_status(job.folder, "crashed", repr(error))
+        raise
+    _write_status(job.folder, "done" if run.finished else "stopped")
+    return run.preempted
+
+
+def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"state": state, "reason": reason}, indent=2)
+        (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = f"; {reason}" if reason else ""
+        print(f"btr_tm: {state}, but {name} could not be written ({error}){reason}", file=sys.stderr)
+
+
+def _status(folder: Path) -> dict[str, str]:
+    """What a job came to; one that left nothing readable did not end well."""
+    refused = folder / REFUSED
+    try:
+        if refused.exists():
+            status = json.loads(refused.read_text(encoding="utf-8"))
+            refused.unlink()
+            return status
+        return json.loads((folder / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"state": "unknown", "reason": f"expected {folder / STATUS}, got none that can be read"}
+
+
+def _refuse_failed(jobs: list[Composition]) -> None:
+    """Raise UserError naming the jobs whose status says that they failed."""
+    read = [(job.folder, _status(job.folder)) for job in jobs]
+    failed = [
+        (folder, status["reason"]) for folder, status in read if status["state"] in ("failed", "unknown")
+    ]
+    if len(jobs) == 1 and failed:
+        raise UserError(failed[0][1])
+    if failed:
+        named = "; ".join(f"{folder.as_posix()}: {reason}" for folder, reason in failed)
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {named}")

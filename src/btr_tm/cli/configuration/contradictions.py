@@ -1,0 +1,150 @@
+"""Choices that exclude each other, each with the sentence that says what to choose instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from math import inf
+from typing import Any
+
+from btr_tm.cli.assembly.build import partial
+from btr_tm.core.errors import UserError
+from btr_tm.race import actions
+
+MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
+POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
+RANGES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
+NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
+
+
+def refuse(values: dict[str, Any]) -> None:
+    """Raise UserError for the first contradiction in a resolved configuration."""
+    checks = (_signs, _noise, _horizon, _gymnasium, _atari, _sizes, _schedules, _blocks)
+    for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
+        raise UserError(sentence)
+
+
+def _is(node: dict[str, Any], name: str) -> bool:
+    return str(node.get("_target_", "")).rpartition(".")[2] == name
+
+
+def _signs(values: dict[str, Any]) -> Iterator[str]:
+    """Numbers that cannot be so small."""
+    least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
+    for name in (*POSITIVE, *NOT_NEGATIVE):
+        if name in values["convention"]:  # the shipped driver's configuration lacks younger ones
+            least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
+    least["seed"] = (values["seed"], False)
+    for name, (value, positive) in least.items():
+        if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
+            yield f"expected {'a positive' if positive else 'no negative'} {name}, got {value}; raise it"
+
+
+def _schedules(values: dict[str, Any]) -> Iterator[str]:
+    """Points that a schedule cannot read, found before a run or a sweep starts."""
+    bonuses = values["reward"].get("bonuses", {})
+    nodes = {f"schedule.{name}": node for name, node in values["schedule"].items()}
+    nodes |= {f"reward.bonuses.{name}": node for name, node in bonuses.items()}
+    for name, node in nodes.items():
+        try:
+            if isinstance(node, dict) and "_target_" in node:
+                partial(node)()
+        except UserError as error:
+            yield f"{name}: {error}"
+    for name, (least, most) in RANGES.items():
+        odd = [value for value in _values(values["schedule"][name]) if not least <= value <= most]
+        if odd:
+            yield f"expected values from {least} to {most} in schedule.{name}, got {odd[0]}; correct it"
+
+
+def _blocks(values: dict[str, Any]) -> Iterator[str]:
+    """Actions of a decision that leave out a tick, or last for none."""
+    if values["env"].get("ticks_per_action", 1) < 1:
+        yield f"expected a positive env.ticks_per_action, got {values['env']['ticks_per_action']}; raise it"
+    try:
+        actions.block(values["env"].get("action_offsets_ms", [0]))
+    except UserError as error:
+        yield str(error)
+
+
+def _noise(values: dict[str, Any]) -> Iterator[str]:
+    # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
+    noisy_head = _is(values["head"]["linear"], "Noisy")
+    if _is(values["exploration"], "Noisy") and not noisy_head:
+        yield "exploration=noisy needs noise in the head; choose head=noisy or noisy_ln, or exploration=auto"
+    if _is(values["exploration"], "EpsilonBoltzmann") and noisy_head:
+        yield (
+            "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
+            "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
+        )
+    shared = values["convention"]["noise"] == "share_with_acting"
+    if noisy_head and shared and not _is(values["collector"], "InlineCollector"):
+        yield (
+            "convention.noise=share_with_acting needs the learner's network to act, which it does with "
+            "collector=inline only; choose that, or convention.noise=redraw_both"
+        )
+    if noisy_head and shared and values["convention"].get("noise_draw") == "sample":
+        yield (
+            "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "
+            "the cars that acted; choose convention.noise=redraw_both, or noise_draw=batch"
+        )
+
+
+def _horizon(values: dict[str, Any]) -> Iterator[str]:
+    for name, env in (("GymnasiumVectorEnv", "gymnasium"), ("AtariVectorEnv", "atari")):
+        if _is(values["horizon"], "MiniRace") and _is(values["env"], name):
+            yield f"horizon=mini_race needs the clock that env={env} lacks; choose horizon=discounted"
+    if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
+        yield (
+            "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "
+            "choose schedule=btr or constant, or horizon=mini_race"
+        )
+
+
+def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
+    env, sees = values["env"], not _is(values["encoder"], "NoEncoder")
+    if not _is(env, "GymnasiumVectorEnv"):
+        return
+    if _is(values["obs"], "CameraFeatures"):
+        yield "obs=camera belongs to env=sim; with env=gymnasium set env.image=pixels"
+    if env["image"] == "none" and sees:
+        yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
+    if env["image"] == "pixels" and not sees:
+        yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
+
+
+def _atari(values: dict[str, Any]) -> Iterator[str]:
+    if not _is(values["env"], "AtariVectorEnv"):
+        return
+    if _is(values["obs"], "CameraFeatures"):
+        yield "obs=camera belongs to env=sim; env=atari has no floats, so leave obs out"
+    if _is(values["encoder"], "NoEncoder"):
+        yield "encoder=none cannot see env=atari, which shows nothing but pictures; choose an encoder"
+
+
+def _sizes(values: dict[str, Any]) -> Iterator[str]:
+    profile = values["profile"]
+    for name in ("taus", "taus_act"):
+        if values["convention"]["symmetric_taus"] and profile[name] % 2:
+            yield f"expected an even profile.{name}, half of them mirrored, got {profile[name]}; add one"
+    if profile["batch_size"] % profile["micro_batch"]:
+        yield (
+            f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "
+            f"and {profile['batch_size']}; halve the batch size until it fits"
+        )
+    if profile["warmup_frames"] > profile["replay_capacity"]:
+        yield (
+            f"expected profile.warmup_frames within profile.replay_capacity, got {profile['warmup_frames']} "
+            f"and {profile['replay_capacity']}; shorten the warm-up"
+        )
+
+
+def _largest(schedule: dict[str, Any]) -> float:
+    return max(_values(schedule), default=0.0)
+
+
+def _values(schedule: dict[str, Any]) -> list[float]:
+    """What a schedule takes, as far as it is numbers: of points, constants and decays."""
+    points = [point for point in schedule.get("points", []) if isinstance(point, list) and len(point) == 2]
+    found = [value for _, value in points] + [schedule.get(key) for key in ("value", "start", "end", "after")]
+    return [value for value in found if isinstance(value, int | float)]

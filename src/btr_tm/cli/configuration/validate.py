@@ -1,0 +1,166 @@
+"""Checks a merged configuration before anything is built: every key and type, and what excludes what.
+
+Hydra rejects typos on the command line but not inside an experiment file, hence the walk over the result.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from btr_tm.cli.configuration.schema import Convention, Settings
+from btr_tm.cli.configuration.sentences import suggest
+from btr_tm.core.errors import UserError
+
+ALLOWED_TARGETS = ("btr_tm.", "torch.optim.")
+INSTANTIATE_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
+
+
+def structure(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with whole floats turned into the integers that were meant; imports no class.
+
+    Raises UserError on an unknown, missing or wrongly typed key outside the nodes that name a class.
+    """
+    _refuse_gaps(values)
+    _refuse_nameless(values.get("logger"))
+    return _plain_node(values, Settings, "")
+
+
+def convention(values: Mapping[str, Any]) -> None:
+    """Check the node that others look up their choices in, before they do."""
+    _plain_node(values, Convention, "convention")
+
+
+def signatures(node: Any, path: str = "") -> Any:
+    """`node` with every key below a `_target_` checked against the signature of that class.
+
+    Raises UserError with the nearest valid name. Imports the classes, and torch with them.
+    """
+    if isinstance(node, list):
+        return [signatures(item, path) for item in node]
+    if not isinstance(node, dict):
+        return node
+    checked = {key: signatures(value, _join(path, key)) for key, value in node.items()}
+    return _class_node(checked, path) if "_target_" in checked else checked
+
+
+def resolve(target: str) -> Callable[..., Any]:
+    """The class or function behind a `_target_` of the allow-list."""
+    refuse_foreign_targets({"_target_": target})
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
+
+
+def refuse_foreign_targets(node: Any) -> None:
+    """Raise UserError if a configuration names a class that is neither ours nor an optimizer of torch."""
+    for child in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        refuse_foreign_targets(child)
+    target = node.get("_target_", "btr_tm.") if isinstance(node, Mapping) else "btr_tm."
+    if not str(target).startswith(ALLOWED_TARGETS):
+        raise UserError(f"expected a _target_ within {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
+
+
+def _refuse_gaps(node: Any, path: str = "") -> None:
+    """Raise UserError for a value that a choice leaves to the user (??? in its YAML)."""
+    for key, value in node.items() if isinstance(node, Mapping) else ():
+        place = _join(path, key)
+        if value == "???":
+            raise UserError(f"expected a value for '{place}', got none; type {place}=...")
+        _refuse_gaps(value, place)
+
+
+def _refuse_nameless(loggers: Any) -> None:
+    """Raise UserError for a logger without a class: a mistyped name in an experiment makes a new one."""
+    nodes = loggers if isinstance(loggers, Mapping) else {}
+    named = [name for name, node in nodes.items() if isinstance(node, Mapping) and "_target_" in node]
+    _refuse_unknown(nodes, dict.fromkeys(named), "logger")
+
+
+def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        raise UserError(f"expected keys and values at '{path}', got {node!r}")
+    hints = get_type_hints(schema)
+    defaults = {name for name in hints if hasattr(schema, name)}
+    _refuse_unknown(node, hints, path)
+    missing = sorted(set(hints) - set(node) - defaults)
+    if missing:
+        raise UserError(f"expected a value for '{_join(path, missing[0])}', got none; choose or set it")
+    return {key: _typed(value, hints[key], _join(path, key)) for key, value in node.items()}
+
+
+def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
+    hints = parameters(node["_target_"])
+    given = {key: value for key, value in node.items() if key not in INSTANTIATE_KEYS}
+    if "**" not in hints:
+        _refuse_unknown(given, hints, path, of=f" of {node['_target_'].rpartition('.')[2]}")
+    typed = {key: _typed(value, hints.get(key, Any), _join(path, key)) for key, value in given.items()}
+    return {key: value for key, value in node.items() if key in INSTANTIATE_KEYS} | typed
+
+
+@cache
+def parameters(target: str) -> dict[str, Any]:
+    """Name and type of every argument; `**` stands for arbitrary ones."""
+    function = resolve(target)
+    hints = get_type_hints(
+        getattr(function, "__init__", function) if isinstance(function, type) else function
+    )
+    parameters = inspect.signature(function).parameters.values()
+    names = {p.name: hints.get(p.name, Any) for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        names["**"] = Any
+    return names
+
+
+def _refuse_unknown(node: Mapping[str, Any], valid: Mapping[str, Any], path: str, of: str = "") -> None:
+    for key in node:
+        if key not in valid:
+            raise UserError(f"unknown key '{_join(path, key)}'{of}{suggest(key, valid)}")
+
+
+def _typed(value: Any, hint: Any, path: str) -> Any:
+    """`value` if it suits `hint`, whole floats as int; only plain types are looked at."""
+    if is_dataclass(hint) and isinstance(hint, type) and hint.__module__.endswith("cli.schema"):
+        return _plain_node(value, hint, path)
+    for option in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
+        fits, converted = _fits(value, option)
+        if fits:
+            return converted
+    raise UserError(f"expected {_in_words(hint)} for '{path}', got {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> tuple[bool, Any]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if get_origin(hint) is Literal:
+        return value in get_args(hint), value
+    if hint is int:
+        whole = number and float(value).is_integer()
+        return whole, int(value) if whole else value
+    if hint is float:
+        return number, value
+    if hint in (str, bool):
+        return isinstance(value, hint), value
+    if get_origin(hint) is list or hint is NoneType:
+        return isinstance(value, get_origin(hint) or hint), value
+    return True, value
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_in_words(option) for option in get_args(hint) if option is not NoneType)
+    if get_origin(hint) is list:
+        return "a list"
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,1 @@
+"""Author runs: the reference race of each track, found by search."""

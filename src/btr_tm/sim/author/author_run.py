@@ -1,0 +1,93 @@
+"""Author runs: `python -m btr_tm.sim.author a01` searches one, or improves the one that is stored."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.seeding import generator as seeded
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.sim.author.search import NEVER, Anywhere, Around, Grid, Search, Situation, situation
+from btr_tm.sim.physics.state import SimState
+from btr_tm.sim.starts import Starts
+from btr_tm.sim.track.compile import FOLDER, load_track, shipped_tracks
+from btr_tm.sim.world import PHYSICS_VERSION, World
+
+FINER = (2.0, 3.0, 4.0, 6.0, 8.0, 8.0)  # cells of the first search divided by those of the later ones
+
+
+class Drive(NamedTuple):
+    """A race from the canonical start."""
+
+    actions: Tensor  # (T,) int64, one per decision, up to the finish
+    time_ms: int  # very long if it does not reach the finish
+    run: Situation  # before each decision
+
+
+def drive(world: World, actions: Tensor) -> Drive:
+    """Re-drive `actions` (T,) up to the finish."""
+    states = [Starts(world).canonical(1)]
+    for action in actions:
+        states.append(world.step(states[-1], action.view(1)))
+        if states[-1].finish_tick.item() >= 0:
+            break
+    finish_tick = int(states[-1].finish_tick.item())
+    run = situation(world, SimState(*(torch.cat(values) for values in zip(*states, strict=True))))
+    return Drive(actions[: len(states) - 1], 10 * (finish_tick if finish_tick >= 0 else NEVER), run)
+
+
+def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> Drive:
+    """A first race: a search everywhere."""
+    return drive(world, Search(world, grid, Anywhere(), draw).run())
+
+
+def polish(world: World, best: Drive, grid: Grid, finer: Sequence[float], draw: torch.Generator) -> Drive:
+    """A race not slower than `best`: per factor of `finer`, a search on a finer grid around the best."""
+    for factor in finer:
+        print(
+            f"{world.track.name}: {best.time_ms} ms after {time.process_time():.0f} s of CPU time", flush=True
+        )
+        found = drive(world, Search(world, grid.finer(factor), Around(best.run), draw).run())
+        best = min(best, found, key=lambda race: race.time_ms)
+    return best
+
+
+@torch.no_grad()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Search author runs, or improve those that are stored."""
+    parser = argparse.ArgumentParser(prog="python -m btr_tm.sim.author", description=main.__doc__)
+    parser.add_argument(
+        "tracks", nargs="*", default=shipped_tracks(), help="names or .yaml files (all shipped)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where <track>.author.inputs are stored")
+    parser.add_argument("--cars", type=int, default=Grid.cars, help="cars kept per slice: slower and better")
+    parser.add_argument("--finer", type=float, nargs="*", default=FINER, help="grids of the later searches")
+    options = parser.parse_args(arguments)
+    for name in options.tracks:
+        world, grid, draw = World(load_track(name)), Grid(cars=options.cars), seeded(options.seed, "author")
+        path = options.folder / f"{world.track.name}.author.inputs"
+        stored = stored_run(world, path)
+        first = stored if stored.time_ms < 10 * NEVER else find_author_run(world, grid, draw)
+        best = polish(world, first, grid, options.finer, draw)
+        if best.time_ms < stored.time_ms:
+            header = (world.ticks_per_action, world.track.name, PHYSICS_VERSION, best.time_ms)
+            InputsFile.from_actions(best.actions, *header).write(path)
+        print(f"{path.name}: {best.time_ms} ms, was {stored.time_ms} ms, {time.process_time():.0f} s CPU")
+
+
+def stored_run(world: World, path: Path) -> Drive:
+    """The run in `path`, re-driven; one that does not reach the finish if there is none."""
+    try:
+        actions = InputsFile.read(path).to_actions(world.ticks_per_action)
+    except UserError:
+        actions = torch.zeros(0, dtype=torch.int64)
+    return drive(world, actions)
+

@@ -1,0 +1,1 @@
+"""The large colour view for people."""

@@ -1,0 +1,1 @@
+"""The small grey picture that the network sees."""

@@ -1,0 +1,1 @@
+"""The car: its figures, its state, and the 10 ms tick that moves it."""

@@ -1,0 +1,1 @@
+"""The road: track files, blocks, and the ribbon of stations they become."""

@@ -1,0 +1,102 @@
+"""Tracks from a reference line: a replay's path, sampled every half metre, as a road of one width."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from btr_tm.core.errors import UserError
+from btr_tm.sim.track.ribbon import FINISH_GATE, SPACING_M, START_GATE, Profile, Track, assemble
+
+RUN_UP_M = 20.0  # of road before the first point
+RUN_OFF_M = 150.0  # of road beyond the finish, so that the driver sees where it goes on
+SMOOTHING_M = 4.0  # standard deviation; recorded positions are rounded to about 0.1 m
+FENCE_M = 5.0  # beyond the road's edge
+MIN_POINTS = 100
+
+
+def load_line(path: Path, half_width_m: float) -> Track:
+    """The track along a reference line stored as .npy, float (N, 3), metres, y up, about 0.5 m apart."""
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"expected a reference line (.npy), could not read {path}; check it") from error
+    if not isinstance(points, np.ndarray):  # an archive of arrays under another name
+        points.close()
+        raise UserError(f"expected one array in {path}, got an .npz archive; save the line with numpy.save")
+    return from_line(points, half_width_m, path.stem, path.name)
+
+
+def from_line(
+    points: np.ndarray, half_width_m: float = 12.0, name: str = "line", source: str = "line"
+) -> Track:
+    """A road of 2 x `half_width_m` along `points` (N, 3), level across, asphalt, without checkpoints.
+
+    The race starts at the first point and ends in the middle of the last two.
+    """
+    _check(points, half_width_m, source)
+    centre = _evenly(_smooth(_extended(points.astype(np.float64))))
+    near = round(4 * RUN_OFF_M)
+    start = _nearest(centre[:near], points[0])
+    finish = len(centre) - near + _nearest(centre[-near:], (points[-1] + points[-2]) / 2)
+    ones, nothing = np.ones(len(centre)), np.zeros(len(centre), dtype=np.int64)
+    gate = nothing.copy()
+    gate[[start, finish]] = START_GATE, FINISH_GATE
+    wall = (half_width_m + FENCE_M) * ones
+    profile = Profile(centre, 0 * ones, half_width_m * ones, wall, nothing, ones, gate)
+    ribbon = assemble(profile, closed=False)
+    return Track(name, ribbon, start * SPACING_M, finish * SPACING_M, description=f"reference line {source}")
+
+
+def _check(points: np.ndarray, half_width_m: float, source: str) -> None:
+    if points.ndim != 2 or points.shape[1] != 3 or not np.issubdtype(points.dtype, np.number):
+        raise UserError(
+            f"{source}: expected shape (N, 3), got {points.dtype} {points.shape}; convert the file"
+        )
+    if not np.isfinite(points).all():
+        row = int(np.argwhere(~np.isfinite(points))[0, 0])
+        raise UserError(f"{source}: point {row} is not finite; record the line again or interpolate over it")
+    if len(points) < MIN_POINTS:
+        raise UserError(
+            f"{source}: expected {MIN_POINTS} or more points, got {len(points)}; record a longer line"
+        )
+    spacing = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1)))
+    if not 0.8 * SPACING_M < spacing < 1.2 * SPACING_M:
+        raise UserError(f"{source}: expected points {SPACING_M} m apart, got {spacing:.3g} m; resample it")
+    if not 4 <= half_width_m <= 32:
+        raise UserError(f"{source}: expected a half width of 4 to 32 m, got {half_width_m}; choose another")
+
+
+def _extended(points: np.ndarray) -> np.ndarray:
+    """With a straight run-up and run-off in the directions of the first and last metres."""
+    before = _ray(points[0], points[0] - points[4], RUN_UP_M)[::-1]
+    level = (points[-1] - points[-5]) * [1, 0, 1]
+    return np.concatenate([before, points, _ray(points[-1], level, RUN_OFF_M)])
+
+
+def _ray(origin: np.ndarray, direction: np.ndarray, length_m: float) -> np.ndarray:
+    ahead = np.arange(1, round(length_m / SPACING_M) + 1)[:, None] * SPACING_M
+    return origin + ahead * direction / np.linalg.norm(direction)
+
+
+def _smooth(points: np.ndarray) -> np.ndarray:
+    """Gaussian window over the points, the ends continued by point reflection."""
+    reach = round(3 * SMOOTHING_M / SPACING_M)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) * SPACING_M / SMOOTHING_M) ** 2)
+    before = 2 * points[0] - points[reach:0:-1]
+    after = 2 * points[-1] - points[-2 : -reach - 2 : -1]
+    padded = np.concatenate([before, points, after])
+    axes = [np.convolve(padded[:, axis], window / window.sum(), mode="valid") for axis in range(3)]
+    return np.stack(axes, -1)
+
+
+def _evenly(points: np.ndarray) -> np.ndarray:
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+    s_m = np.arange(int(travelled[-1] / SPACING_M) + 1) * SPACING_M
+    return np.stack([np.interp(s_m, travelled, points[:, axis]) for axis in range(3)], -1)
+
+
+def _nearest(centre: np.ndarray, point: np.ndarray) -> int:
+    return int(np.linalg.norm(centre - point, axis=-1).argmin())
