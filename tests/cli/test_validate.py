@@ -40,7 +40,7 @@ def write_experiment(folder: Path, text: str) -> None:
         ("logger:\n  wandbb:\n    project: x\n", r"unknown key 'logger\.wandbb'; did you mean 'wandb'\?"),
         ("env:\n  compile: fast\n", "expected eager or traced or compiled for 'env.compile', got 'fast'"),
         ("head:\n  linear:\n    _target_: os.system\n", "expected a _target_ within btr_tm. or torch.optim."),
-        ("target:\n  _target_: btr_tm.targets.greedy.Mx\n", r"cannot load 'btr_tm\.target\.greedy\.Mx'"),
+        ("target:\n  _target_: btr_tm.targets.greedy.Mx\n", r"cannot load 'btr_tm\.targets\.greedy\.Mx'"),
     ],
 )
 def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentence: str) -> None:

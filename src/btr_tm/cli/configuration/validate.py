@@ -127,7 +127,7 @@ def _refuse_unknown(node: Mapping[str, Any], valid: Mapping[str, Any], path: str
 
 def _typed(value: Any, hint: Any, path: str) -> Any:
     """`value` if it suits `hint`, whole floats as int; only plain types are looked at."""
-    if is_dataclass(hint) and isinstance(hint, type) and hint.__module__.endswith("cli.schema"):
+    if is_dataclass(hint) and isinstance(hint, type) and hint.__module__.endswith("configuration.schema"):
         return _plain_node(value, hint, path)
     for option in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
         fits, converted = _fits(value, option)

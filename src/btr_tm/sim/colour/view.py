@@ -15,7 +15,7 @@ from torch import Tensor
 
 from btr_tm.sim import scene
 from btr_tm.sim.colour import mesh as colour_mesh
-from btr_tm.sim.colour.view.car import car_faces
+from btr_tm.sim.colour.car import car_faces
 from btr_tm.sim.grey.strips import Strips
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
