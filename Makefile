@@ -35,6 +35,7 @@ lint: venv ## check style and types
 docs: venv ## write the pages that are made from the code
 	$(BIN)/python -m btr_tm.metrics.page
 	$(BIN)/python -m btr_tm.benchmarks.page
+	$(BIN)/python -m btr_tm.cli.configuration.page
 
 faults: venv ## kill collectors and learners at random moments, for half an hour
 	BTR_TM_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/run/remote/test_faults.py

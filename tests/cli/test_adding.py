@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from btr_tm.cli.assembly.driver import load_driver
 from btr_tm.cli.assembly.parts import Parts, checked
-from btr_tm.cli.configuration.composition import compose_job, conf_dir
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.cli.configuration.groups import conf_dir
+from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Obs
-from btr_tm.nets.encoder import pool
 from btr_tm.nets.iqn import IQN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,30 +67,76 @@ def test_both_candidates_are_reached_by_choice_alone(choice: str, kind) -> None:
     assert values_of(network).shape == (2, 4, 12)
 
 
-def test_a_new_ingredient_is_one_class_and_one_yaml_file(tmp_path: Path, monkeypatch) -> None:
-    class TopLeft:
-        """Builds a crop of the first size x size cells of the map."""
+MODULE = """
+from torch import nn
 
-        def __init__(self, size: int = 1) -> None:
-            self.size = size
 
-        def __call__(self) -> nn.Module:
-            return nn.ZeroPad2d((0, self.size - 5, 0, self.size - 5))  # 40 x 40 pixels become 5 x 5 cells
+class TopLeft:
+    \"\"\"Builds a crop of the first size x size cells of the map.\"\"\"
 
-    TopLeft.__module__ = pool.__name__
-    monkeypatch.setattr(pool, "TopLeft", TopLeft, raising=False)
-    (tmp_path / "encoder" / "pool").mkdir(parents=True)
-    (tmp_path / "encoder" / "pool" / "top_left.yaml").write_text(
-        "_target_: btr_tm.nets.encoder.pool.TopLeft\nsize: 2\n"
-    )
-    network = net("encoder=impala", "encoder/pool=top_left", config_dir=tmp_path)
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self) -> nn.Module:
+        return nn.ZeroPad2d((0, self.size - 5, 0, self.size - 5))  # 40 x 40 pixels become 5 x 5 cells
+
+
+class NeedsAnArgument:
+    def __call__(self, channels: int) -> nn.Module:
+        return nn.Identity()
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder outside the package with a module and choices that name its classes."""
+    (tmp_path / "my_pools.py").write_text(MODULE)
+    (tmp_path / "mine" / "encoder" / "pool").mkdir(parents=True)
+    for choice, text in (("top_left", "TopLeft\nsize: 2"), ("odd", "NeedsAnArgument")):
+        path = tmp_path / "mine" / "encoder" / "pool" / f"{choice}.yaml"
+        path.write_text(f"_target_: my_pools.{text}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("my_pools", None)
+
+
+def test_a_class_of_the_users_own_module_is_chosen_once_it_is_admitted(outside: Path) -> None:
+    chosen = ("encoder=impala", "encoder/pool=top_left", "plugins=[my_pools]")
+    network = net(*chosen, config_dir=outside / "mine")
     channels = net("encoder=impala_gap").encoder.out_features
     assert network.encoder.out_features == channels * 2 * 2
     assert values_of(network).shape == (2, 4, 12)
 
 
+def test_a_class_that_nobody_admitted_is_refused_and_not_even_imported(outside: Path) -> None:
+    with pytest.raises(UserError, match=r"encoder.pool cannot be 'my_pools.TopLeft'.* plugins="):
+        net("encoder=impala", "encoder/pool=top_left", config_dir=outside / "mine")
+    assert "my_pools" not in sys.modules
+
+
+def test_a_class_that_does_not_fit_its_place_is_refused(outside: Path) -> None:
+    with pytest.raises(UserError, match=r"my_pools.NeedsAnArgument needs __call__\(\)"):
+        net("encoder=impala", "encoder/pool=odd", "plugins=[my_pools]", config_dir=outside / "mine")
+    with pytest.raises(UserError, match="target: my_pools.TopLeft needs"):
+        net("target._target_=my_pools.TopLeft", "plugins=[my_pools]")
+
+
+def test_a_run_from_outside_of_the_checkout_trains_with_the_users_class(outside: Path) -> None:
+    """The same through the command line, and its driver is loaded again only with the module named."""
+    typed = ["encoder=impala", "encoder/pool=top_left", "plugins=[my_pools]", "profile=smoke", "logger=none"]
+    run = [sys.executable, "-m", "btr_tm", "--config-dir", "mine", *typed, "profile.total_frames=512"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(run, cwd=outside, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (folder,) = {path.parent for path in (outside / "runs").rglob("manifest.json")}
+    assert "plugins" not in json.loads((folder / "manifest.json").read_text())["config"]
+    with pytest.raises(UserError, match="plugins="):
+        load_driver(str(folder), "cpu")
+    assert load_driver(str(folder), "cpu", plugins=["my_pools"]).frames == 512
+
+
 def test_commands_and_files_on_the_page_exist() -> None:
-    for command in re.findall(r"python -m btr_tm (?:-m )?(.+)", PAGE):
+    for command in re.findall(r"python -m btr_tm (?:-m )?((?!--config-dir).+)", PAGE):
         words = [word.strip("'") for word in command.split()]
         compose_job([word.split(",")[0] for word in words])
     for path in re.findall(r"`((?:src|conf)/[\w/.]+\.(?:py|yaml))`", PAGE):

@@ -59,9 +59,10 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
     shown = python("-m", "btr_tm", "--help", cwd=tmp_path).stdout
     for text in (
         "+experiment=quickstart",
-        "encoder: cnn, cnn_gap",
+        "encoder: the image branch",
+        "      cnn, cnn_gap",
         "ablation:",
-        "target: ddqn, max, munchausen",
+        "      ddqn, max, munchausen",
     ):
         assert text in shown
 
@@ -84,9 +85,12 @@ def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> 
         (["-m", "btr_tm", "exploration=noisy"], "exploration=noisy needs noise in the head"),
         (
             ["-m", "btr_tm", "-m", "+experiment=a01_v2", "+ablation=none,no_noisy"],
-            "expected arms that differ",
+            "have the same configuration",
         ),
-        (["-m", "btr_tm", "+ablation=no_noisy", "+experiment=a01_v2"], "expected the experiment before"),
+        (
+            ["-m", "btr_tm", "+ablation=no_noisy", "+experiment=a01_v2"],
+            "the ablation must follow its experiment",
+        ),
         (["-m", "btr_tm.watch", "nothing.pt"], "does not exist"),
         (["-m", "btr_tm.watch", "nothing.inputs"], "nothing.inputs"),
     ],

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from btr_tm.cli.configuration import composition
-from btr_tm.cli.configuration.composition import Composition, compose_jobs, conf_dir, refuse_twins
+from btr_tm.cli.configuration.composition import Composition, compose_jobs, refuse_twins
+from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.errors import UserError
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
@@ -58,7 +59,7 @@ def flat(node: dict, path: str = "") -> dict[str, object]:
     """Dotted keys of the resolved configuration; what was not chosen left out."""
     found: dict[str, object] = {}
     for key, value in node.items():
-        if isinstance(value, dict) and f"{path}{key}" != "alternatives":
+        if isinstance(value, dict):
             found |= flat(value, f"{path}{key}.")
         elif not isinstance(value, dict):
             found[f"{path}{key}"] = value
@@ -167,7 +168,7 @@ def test_ablation_none_is_the_experiment_itself() -> None:
 
 
 def test_an_ablation_before_its_experiment_is_refused() -> None:
-    with pytest.raises(UserError, match="expected the experiment before its ablation"):
+    with pytest.raises(UserError, match="the ablation must follow its experiment"):
         compose_job(["+ablation=no_noisy", "+experiment=quickstart"])
 
 
@@ -177,24 +178,24 @@ def test_an_ablation_among_the_sweeper_parameters_is_refused(tmp_path: Path) -> 
     folder.mkdir()
     sweep = "hydra:\n  sweeper:\n    params:\n      +ablation: none,no_noisy\n"
     (folder / "mine.yaml").write_text(f"# @package _global_\ndefaults:\n  - a01_v4_btr\n{sweep}")
-    with pytest.raises(UserError, match="expected the experiment before its ablation"):
+    with pytest.raises(UserError, match="the ablation must follow its experiment"):
         compose_jobs(["+experiment=mine"], str(tmp_path))
 
 
 def test_an_ablation_that_a_later_choice_undoes_is_refused() -> None:
-    with pytest.raises(UserError, match="expected ablation=no_noisy to end in head/linear=plain"):
+    with pytest.raises(UserError, match="ablation=no_noisy is undone: head/linear is noisy and not plain"):
         compose_job(["+experiment=quickstart", "+ablation=no_noisy", "head/linear=noisy"])
 
 
 def test_two_arms_with_one_fingerprint_are_refused() -> None:
-    with pytest.raises(UserError, match="'base' and 'no_noisy' with the same configuration"):
+    with pytest.raises(UserError, match="'base' and 'no_noisy' have the same configuration"):
         compose_jobs(["+experiment=a01_v2", "+ablation=none,no_noisy"])
-    with pytest.raises(UserError, match="expected arms that differ"):
+    with pytest.raises(UserError, match="have the same configuration"):
         compose_jobs(["+experiment=a01_v4_btr", "target=munchausen,ddqn", "profile.cars=256,256"])
 
 
 def test_two_jobs_of_one_folder_are_refused() -> None:
-    with pytest.raises(UserError, match="expected a folder for each job"):
+    with pytest.raises(UserError, match="two jobs would write into"):
         compose_jobs(["profile=smoke", "profile.total_frames=100,200"])
 
 
@@ -204,7 +205,7 @@ def test_two_experiments_that_only_differ_in_name_are_refused(tmp_path: Path) ->
     (folder / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - a01_v2\n  - _self_\nname: mine\n")
     jobs = [compose_job([f"+experiment={name}"], str(tmp_path)) for name in ("a01_v2", "mine")]
     assert jobs[0].folder != jobs[1].folder
-    with pytest.raises(UserError, match="expected arms that differ"):
+    with pytest.raises(UserError, match="have the same configuration"):
         refuse_twins([*jobs, compose_job(["+experiment=mine", "target=ddqn"], str(tmp_path))])
 
 

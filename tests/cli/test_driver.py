@@ -34,7 +34,7 @@ def test_a_run_folder_gives_its_newest_readable_checkpoint(tmp_path: Path) -> No
     assert read_driver(tmp_path).frames == 200 and read_driver(tmp_path).config == {"seed": 7}
     newest.write_bytes(newest.read_bytes()[:-100])
     assert read_driver(tmp_path).frames == 100
-    with pytest.raises(UserError, match="frames_000000000200.pt: it is damaged; name the one before it"):
+    with pytest.raises(UserError, match="frames_000000000200.pt is damaged; name the checkpoint before it"):
         read_driver(newest)
 
 
@@ -47,7 +47,7 @@ def test_files_that_hold_no_driver_are_refused_in_one_sentence(tmp_path: Path) -
         ("other.pt", "expected .*other.pt to be a 'btr_tm checkpoint 1' file"),
         ("text.safetensors", "expected a policy file"),
         ("absent.pt", "does not exist"),
-        (".", "expected a run folder with checkpoints"),
+        (".", "holds no checkpoints"),
     ):
         with pytest.raises(UserError, match=sentence) as caught:
             read_driver(tmp_path / name)
@@ -57,7 +57,7 @@ def test_files_that_hold_no_driver_are_refused_in_one_sentence(tmp_path: Path) -
 def test_a_checkpoint_without_its_run_folder_is_refused(tmp_path: Path) -> None:
     (path,) = write_run(tmp_path / "run", 100)
     lonely = path.rename(tmp_path / path.name)
-    with pytest.raises(UserError, match="leave it in its run folder"):
+    with pytest.raises(UserError, match="leave checkpoints in their run folder"):
         read_driver(lonely)
 
 

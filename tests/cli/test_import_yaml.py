@@ -32,7 +32,7 @@ def job(folder: Path, *overrides: str) -> Composition:
 
 
 def left(content: dict[str, Any]) -> dict[str, str]:
-    return {each.path: each.kind for each in translate(leaves_of(content, "x.yaml")).left}
+    return {each.path: each.kind for each in translate(leaves_of(content, "x.yaml")).unmapped}
 
 
 def test_what_is_known_of_a_published_run_is_the_experiment_that_ships(imported: Path) -> None:
@@ -79,14 +79,14 @@ def test_cnn_keys_that_are_missing_come_from_btr_and_those_that_are_not_win(impo
 def test_every_key_is_taken_over_or_listed_with_its_reason() -> None:
     for sample in SAMPLES.glob("*.yaml"):
         leaves, draft = read(sample), translate(read(sample))
-        outside = {each.path for each in draft.left}
+        outside = {each.path for each in draft.unmapped}
         assert draft.mapped + len(outside & leaves.keys()) == len(leaves)
-        assert all(each.reason for each in draft.left)
+        assert all(each.reason for each in draft.unmapped)
 
 
 def test_keys_without_a_counterpart_are_told_apart() -> None:
     draft = translate(read(SAMPLES / "later.yaml"))
-    kinds = {each.path: each.kind for each in draft.left}
+    kinds = {each.path: each.kind for each in draft.unmapped}
     assert kinds == {
         "nn.training.warm_restarts": "unknown",
         "btr.noisy_schedule": "unknown",
@@ -106,7 +106,7 @@ def test_the_report_and_the_file_name_every_key_left_over(tmp_path: Path, capsys
     out = tmp_path / "experiment" / "mine.yaml"
     main([str(SAMPLES / "later.yaml"), "--out", str(out)])
     shown, written = capsys.readouterr().out, out.read_text()
-    for each in translate(read(SAMPLES / "later.yaml")).left:
+    for each in translate(read(SAMPLES / "later.yaml")).unmapped:
         assert each.path in shown and each.path in written
     assert shown.rstrip().endswith(f"python -m btr_tm --config-dir {tmp_path} +experiment=mine")
 
@@ -133,20 +133,23 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
         ({"training": [1]}, r"expected keys in section 'training' of x.yaml, got \[1\]"),
         (["training"], "expected sections and keys in x.yaml, got list"),
         ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "expected nn or neural_network"),
-        ({"training": {"algorithm": "ppo"}}, "expected training.algorithm iqn, got 'ppo'"),
+        ({"training": {"algorithm": "ppo"}}, "training.algorithm must be iqn, got 'ppo'"),
         ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
         ({"btr": {"use_munchausen": "maybe"}}, "cannot read btr.use_munchausen: 'maybe'"),
         (
             {"memory": {"number_times_single_memory_is_used_before_discard": 0}},
-            "expected a positive number of uses of a memory, got 0",
+            "before_discard must be larger than 0, got 0",
         ),
-        ({"training": {"batch_size": 0}}, "expected a positive training.batch_size, got 0"),
+        ({"training": {"batch_size": 0}}, "training.batch_size must be 1 or larger, got 0"),
         (
             {"training": {"lr_schedule": [[100, 0.1]]}},
             "training.lr_schedule: expected a schedule whose first",
         ),
         ({"training": {"lr_schedule": 0.1}}, "cannot read training.lr_schedule: 0.1"),
-        ({"memory": {"memory_size_schedule": [[5, [10, 5]]]}}, "with a first row at frame 0"),
+        (
+            {"memory": {"memory_size_schedule": [[5, [10, 5]]]}},
+            "the first row of memory.memory_size_schedule must be at frame 0",
+        ),
         ({"map_cycle": {"entries": [3]}}, "cannot read map_cycle.entries"),
     ],
 )
@@ -164,7 +167,7 @@ def test_what_cannot_be_meant_is_one_sentence(content: Any, sentence: str) -> No
         ("environment:\n  rl_action_offsets_ms: [0, 20]\n", "offset"),
         (
             "environment:\n  n_prev_actions_in_inputs: few\n",
-            "expected a whole number for 'obs.previous_actions'",
+            "obs.previous_actions must be a whole number",
         ),
     ],
 )

@@ -48,9 +48,9 @@ def test_every_option_of_the_learner_is_off_by_default() -> None:
 
 def test_every_option_of_the_learner_can_be_chosen_together() -> None:
     learner = built(
-        "head=noisy", "profile.precision=fp16", "convention.self_loss=normalised",
-        "convention.clip_value=1000", "convention.reset=partial", "alternatives.reset.partial.every_frames=7",
-        "convention.target_sync=hard", "convention.target_hard_every=9", "convention.target_buffers=own",
+        "head=noisy", "profile.precision=fp16", "learner/self_loss=normalised",
+        "convention.clip_value=1000", "learner/reset=partial", "learner.reset.every_frames=7",
+        "learner/target_sync=hard", "convention.target_hard_every=9", "convention.target_buffers=own",
         "convention.noise_draw=sample", "convention.symmetric_taus=true",
     )  # fmt: skip
     assert isinstance(learner.self_loss, NormalisedSelfLoss) and isinstance(learner.scaling, DynamicScaling)
@@ -69,12 +69,12 @@ def test_soft_target_takes_its_share_and_period_from_the_convention() -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("convention.symmetric_taus=true", "profile.taus_act=7"), "even profile.taus_act, .* got 7"),
-        (("convention.symmetric_taus=true", "profile.taus=5"), "even profile.taus, .* got 5"),
+        (("convention.symmetric_taus=true", "profile.taus_act=7"), "profile.taus_act must be even, .* got 7"),
+        (("convention.symmetric_taus=true", "profile.taus=5"), "profile.taus must be even, .* got 5"),
         (("convention.target_soft_every=0",), "got 0"),
-        (("head=noisy", "convention.noise=share_with_acting", "convention.noise_draw=sample"), "redraw_both"),
-        (("head=noisy", "convention.noise=share_with_acting", "collector=processes"), "collector=inline"),
-        (("convention.self_loss=normalized",), "normalised"),
+        (("head=noisy", "learner/noise=share_with_acting", "convention.noise_draw=sample"), "redraw_both"),
+        (("head=noisy", "learner/noise=share_with_acting", "collector=processes"), "collector=inline"),
+        (("learner/self_loss=normalized",), "normalised"),
     ],
 )
 def test_values_that_cannot_work_are_refused_in_one_sentence(overrides, words) -> None:

@@ -64,5 +64,5 @@ def test_sweeper_parameters_come_before_what_was_typed() -> None:
 
 
 def test_a_sweep_needs_discrete_values() -> None:
-    with pytest.raises(UserError, match="write a,b,c"):
+    with pytest.raises(UserError, match="write a list of values: a,b,c"):
         jobs(["profile.cars=interval(1,9)"], {})

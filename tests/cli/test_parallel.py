@@ -27,9 +27,9 @@ from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.parallel import Helpers, OneProcess, refuse_impossible
 
 SMALL = ["profile=smoke", "logger=none", "profile.cars=2", "profile.batch_size=25", "profile.micro_batch=5"]
-BASE = ["name=base", "convention.self_loss=normalised"]
+BASE = ["name=base", "learner/self_loss=normalised"]
 INGREDIENTS = [
-    "+experiment=quickstart", "replay=prioritized", "convention.noise=share_with_acting",
+    "+experiment=quickstart", "replay=prioritized", "learner/noise=share_with_acting",
     "convention.target_sync=hard", "convention.target_hard_every=3", "convention.target_buffers=follow",
 ]  # fmt: skip
 PER_SAMPLE = ["+experiment=quickstart", "convention.noise_draw=sample", "convention.loss_reduction=sum"]

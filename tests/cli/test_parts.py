@@ -11,7 +11,8 @@ import torch
 
 from btr_tm.cli.assembly.build import make, partial
 from btr_tm.cli.assembly.parts import Parts, checked
-from btr_tm.cli.configuration.composition import compose_job, conf_dir
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Batch, Obs
 
@@ -101,8 +102,8 @@ def test_every_choice_builds(group: str) -> None:
         more = ["head=plain"] if choice == "epsilon_boltzmann" else extra.get(group, [])
         built = parts(*more, f"{group}={choice}")
         if group == "schedule":
-            nodes = built.values["schedule"] | {"memory": None}
-            values = [make(node)(10**7) for node in nodes.values() if isinstance(node, dict)]
+            nodes = built.values["schedule"].values()
+            values = [make(node)(10**7) for node in nodes if isinstance(node, dict)]
             assert len(values) == 4 and all(value >= 0 for value in values), choice
         else:
             assert callable(partial(built.values[group])), choice

@@ -11,7 +11,8 @@ import yaml
 
 from btr_tm.cli.assembly.build import make
 from btr_tm.cli.assembly.parts import checked
-from btr_tm.cli.configuration.composition import Composition, compose_job, conf_dir
+from btr_tm.cli.configuration.composition import Composition, compose_job
+from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.schema import Convention
 
 PRESETS = sorted(path.stem for path in (conf_dir() / "preset").glob("*.yaml"))
@@ -29,13 +30,18 @@ def convention(preset: str) -> dict:
     return job(f"preset={preset}").values["convention"]
 
 
+@cache
+def choices(preset: str) -> dict[str, str]:
+    return job(f"preset={preset}").choices
+
+
 def changed(node: dict, other: dict, path: str = "") -> dict[str, tuple]:
-    """Dotted keys with their two values where two configurations differ; alternatives and name left out."""
+    """Dotted keys with their two values where two configurations differ; the name left out."""
     found: dict[str, tuple] = {}
     for key in node.keys() | other.keys():
         one, two = node.get(key), other.get(key)
         if isinstance(one, dict) and isinstance(two, dict):
-            found |= {} if key == "alternatives" else changed(one, two, f"{path}{key}.")
+            found |= changed(one, two, f"{path}{key}.")
         elif one != two and key != "name":
             found[path + key] = (one, two)
     return found
@@ -55,16 +61,44 @@ def test_the_default_preset_spells_every_convention_out() -> None:
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "default"])
 def test_other_presets_hold_only_what_differs(preset: str) -> None:
     content = yaml.safe_load((conf_dir() / "preset" / f"{preset}.yaml").read_text(encoding="utf-8"))
-    (parent, _) = content["defaults"]
+    (parent, *overrides, _) = content["defaults"]
     inherited = convention(parent)
-    kept = {"gamma_speed", "float_indices"} if preset == "btr_seed" else set()  # spelt out: inferred
+    kept = {"gamma_speed"} if preset == "btr_seed" else set()  # spelt out: inferred
     same = {key for key, value in content["convention"].items() if inherited[key] == value}
     assert same == kept
+    lines = [(key.removeprefix("override /"), choice) for line in overrides for key, choice in line.items()]
+    same = {group for group, choice in lines if choices(parent)[group] == choice}
+    assert same == ({"float_lookup"} if preset == "btr_seed" else set())
+    assert all(choices(preset)[group] == choice for group, choice in lines)
+
+
+def test_the_command_line_beats_an_experiment_and_an_experiment_its_preset() -> None:
+    """Of the groups that presets override, and whatever is changed in between."""
+    seed = job("+experiment=a01_v2").choices
+    assert (seed["gates"], seed["credit"], seed["replay/finish"]) == ("checkpoints", "uses", "dropped")
+    typed = job("+experiment=a01_v2", "gates=none", "replay=uniform", "encoder=none").choices
+    assert (typed["gates"], typed["credit"], typed["replay/finish"]) == ("none", "uses", "dropped")
+    back = job("+experiment=a01_v4_2_btr", "preset=default", "+ablation=no_noisy").choices
+    assert (back["gates"], back["credit"], back["replay/finish"]) == ("none", "frames", "stored")
+    assert job("preset=btr_code", "learner/noise=redraw_both").choices["learner/noise"] == "redraw_both"
+    assert job("preset=btr_code", "learner.target_sync.every_updates=7").values["learner"]["target_sync"] == {
+        "_target_": "btr_tm.agent.target_sync.HardSync", "every_updates": 7, "buffers": "follow",
+    }  # fmt: skip
+
+
+def test_an_experiment_that_overrides_a_group_beats_the_preset_that_it_chooses(tmp_path) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ndefaults:\n  - a01_v2\n  - override /gates: none\n  - _self_\nname: mine\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    chosen = compose_job(["+experiment=mine"], str(tmp_path)).choices
+    assert (chosen["preset"], chosen["gates"], chosen["credit"]) == ("btr_seed", "none", "uses")
 
 
 def test_paper_and_code_of_btr_differ_where_they_are_known_to() -> None:
     differ = {key for key in KEYS if convention("btr_paper")[key] != convention("btr_code")[key]}
-    assert differ == {"munchausen_log_pi_from", "adam_eps", "max_over", "truncated_discount"}
+    assert differ == {"munchausen_log_pi_from", "adam_eps", "max_over"}
+    paper, code = choices("btr_paper"), choices("btr_code")
+    assert {group for group in code if paper[group] != code[group]} == {"preset", "replay/exponent"}
 
 
 @pytest.mark.parametrize("experiment", PUBLISHED[:3])
@@ -76,12 +110,16 @@ def test_published_runs_and_the_seed_preset_agree(experiment: str) -> None:
 
 def test_the_known_slips_of_the_published_runs_are_in_the_seed_preset_and_nowhere_else() -> None:
     slips = {
-        "finish": "dropped", "test_split": "per_transition", "damper_std": 0.5, "gamma_at": "insertion",
-        "munchausen_clip_on": "log_pi", "rolling_start": "unfinished", "max_over": "quantile",
+        "damper_std": 0.5, "munchausen_clip_on": "log_pi", "rolling_start": "unfinished",
+        "max_over": "quantile",
     }  # fmt: skip
     for key, value in slips.items():
         assert convention("btr_seed")[key] == value
         assert convention("default")[key] != value and convention("btr_paper")[key] != value, key
+    groups = {"finish": "dropped", "split": "per_transition", "gamma_at": "insertion"}
+    for group, choice in groups.items():
+        assert choices("btr_seed")[f"replay/{group}"] == choice
+        assert choices("default")[f"replay/{group}"] != choice != choices("btr_paper")[f"replay/{group}"]
 
 
 def test_v4_differs_from_the_baseline_in_its_ingredients_and_previous_actions() -> None:
@@ -104,7 +142,7 @@ def test_v4_2_differs_from_v4_1_in_what_is_published() -> None:
         "convention.clip_norm": 10.0, "learner.clip_norm": 10.0,
         "convention.weight_decay_ratio": 0.0, "learner.weight_decay_ratio": 0.0,
         "profile.head_hidden": 256, "head.hidden": 256, "profile.cosines": 64, "net.cosines": 64,
-        "profile.memory": memory, "schedule.memory.points": memory, "replay.capacity.points": memory,
+        "profile.replay_steps": memory, "replay.capacity.points": memory,
         "profile.replay_capacity": 1048576, "profile.warmup_frames": 32768,
         "schedule.learning_rate.points": [[0, 1.0e-4]], "learner.learning_rate.points": [[0, 1.0e-4]],
         "schedule.gamma.points": [[0, 0.997]], "horizon.gamma.points": [[0, 0.997]],
@@ -122,10 +160,11 @@ def test_v4_2_differs_from_v4_1_in_what_is_published() -> None:
     ],
 )
 def test_schedules_of_the_published_runs_have_the_known_values(experiment, at, rate, gamma, memory) -> None:
-    nodes = job(f"+experiment={experiment}").values["schedule"]
+    values = job(f"+experiment={experiment}").values
+    nodes = values["schedule"]
     assert make(nodes["learning_rate"])(at) == pytest.approx(rate, rel=1e-6)
     assert make(nodes["gamma"])(at) == pytest.approx(gamma)
-    assert tuple(make(nodes["memory"])(at)) == memory
+    assert tuple(make(values["replay"]["capacity"])(at)) == memory
 
 
 def test_the_papers_epsilon_is_a_straight_line_to_the_switch_off() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from btr_tm.cli.assembly.build import make
 from btr_tm.cli.assembly.parts import checked
-from btr_tm.cli.configuration.composition import compose_job, conf_dir
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.clock import Credit, UseCredit
 from btr_tm.core.errors import UserError
 
@@ -20,7 +21,8 @@ FRAMES = (0, 30_000, 175_000, 2_000_000, 6_000_000, 13_000_000, 40_000_000)
 @cache
 def schedules(*overrides: str) -> dict[str, Any]:
     """By name; `overrides` as typed."""
-    nodes = checked(compose_job(list(overrides)).values)["schedule"]
+    values = checked(compose_job(list(overrides)).values)
+    nodes = values["schedule"] | {"capacity": values["replay"]["capacity"]}
     return {name: make(node) for name, node in nodes.items() if isinstance(node, dict)}
 
 
@@ -47,7 +49,7 @@ def test_the_default_tables_of_linesight(name: str, frames: int, value: float) -
 
 
 def test_the_discount_is_stretched_if_asked() -> None:
-    scaled = schedules("schedule=linesight_x4", "convention.gamma_speed=scaled")["gamma"]
+    scaled = schedules("schedule=linesight_x4", "convention.gamma_speed=${schedule.speed}")["gamma"]
     assert scaled(2_000_000) == 0.999 and scaled(8_000_000) == pytest.approx(0.9995)
 
 
@@ -60,27 +62,27 @@ def test_the_constants_of_the_published_run_v4_2() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_one_speed_stretches_every_schedule(choice: str) -> None:
-    table = "profile.memory=[[0,60000,20000],[5000000,131072,75000]]"
-    common = (f"schedule={choice}", "convention.gamma_speed=scaled", "horizon=mini_race", table)
+    table = "profile.replay_steps=[[0,60000,20000],[5000000,131072,75000]]"
+    common = (f"schedule={choice}", "convention.gamma_speed=${schedule.speed}", "horizon=mini_race", table)
     once, slow = schedules(*common, "schedule.speed=1"), schedules(*common, "schedule.speed=2.5")
-    assert once.keys() == {"learning_rate", "gamma", "epsilon", "epsilon_boltzmann", "memory"}
+    assert once.keys() == {"learning_rate", "gamma", "epsilon", "epsilon_boltzmann", "capacity"}
     for name in once:
         for frames in FRAMES:
             assert slow[name](int(2.5 * frames)) == pytest.approx(once[name](frames)), (name, frames)
 
 
-def test_the_memory_is_that_of_the_profile() -> None:
-    memory = schedules("profile=smoke", "profile.replay_capacity=2048")["memory"]
-    assert memory(0) == memory(10**9) == (2048, 256)
+def test_the_size_of_the_replay_is_that_of_the_profile() -> None:
+    capacity = schedules("profile=smoke", "profile.replay_capacity=2048")["capacity"]
+    assert capacity(0) == capacity(10**9) == (2048, 256)
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
         ("schedule.learning_rate.points=[[10,1e-3],[20,1e-4]]", "first point is at frame 0"),
-        ("profile.memory=[[5,1000,100]]", "first point is at frame 0"),
-        ("profile.memory=[[0,1000,100],[9,500,100]]", "never shrink"),
-        ("profile.memory=[[0,1000]]", "frame, capacity, start_learning"),
+        ("profile.replay_steps=[[5,1000,100]]", "first point is at frame 0"),
+        ("profile.replay_steps=[[0,1000,100],[9,500,100]]", "never shrink"),
+        ("profile.replay_steps=[[0,1000]]", "frame, capacity, start_learning"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_one_sentence(override: str, words: str) -> None:
@@ -93,7 +95,7 @@ def test_a_schedule_that_cannot_be_is_one_sentence(override: str, words: str) ->
 def test_learning_is_paid_as_the_convention_says(choice: str, kind: type) -> None:
     from .test_parts import parts
 
-    plan = parts("profile=smoke", f"convention.credit={choice}", "convention.test_split=contiguous").plan()
+    plan = parts("profile=smoke", f"credit={choice}", "replay/split=contiguous").plan()
     assert type(plan.credit) is kind and plan.test.period == 19
     assert parts("profile=smoke").plan().test.period == 0
     dues = sum(plan.updates_due(frames) for frames in range(0, 10_001, 8))
@@ -101,18 +103,19 @@ def test_learning_is_paid_as_the_convention_says(choice: str, kind: type) -> Non
     assert dues == pytest.approx(paid / 64, abs=1.5)
 
 
-def test_replay_conventions_reach_the_replay() -> None:
-    replay = compose_job(
+def test_choices_of_the_replay_reach_it() -> None:
+    job = compose_job(
         [
-            "replay=prioritized",
-            "convention.finish=dropped",
-            "convention.gamma_at=insertion",
-            "convention.truncated_discount=n",
-            "convention.test_split=per_transition",
-            "convention.priority=linesight",
+            "replay=prioritized_linesight",
+            "replay/finish=dropped",
+            "replay/gamma_at=insertion",
+            "replay/exponent=n",
+            "replay/split=per_transition",
             "convention.priority_alpha=0.6",
         ]
-    ).values["replay"]
+    )
+    replay = job.values["replay"]
+    assert job.choices["learner/priority_error"] == "mean"
     names = {key: replay[key]["_target_"].rpartition(".")[2] for key in ("finish", "gamma_at", "exponent")}
     assert names == {"finish": "DropFinish", "gamma_at": "AtInsertion", "exponent": "n_if_truncated"}
     assert replay["split"]["_target_"].endswith(".PerTransition")
@@ -126,5 +129,5 @@ def test_the_importance_exponent_is_a_number_or_annealed_to_one() -> None:
         return make(values["replay"]["sampler"]["is_exponent"])
 
     assert exponent()(0) == exponent()(10**9) == 0.2
-    annealed = exponent("convention.importance=annealed", "convention.is_exponent=0.4", "profile=smoke")
+    annealed = exponent("importance=annealed", "convention.is_exponent=0.4", "profile=smoke")
     assert [annealed(frames) for frames in (0, 1024, 2048, 9999)] == pytest.approx([0.4, 0.7, 1.0, 1.0])

@@ -30,11 +30,11 @@ def test_a_failed_job_gives_its_reason_and_several_are_counted(tmp_path: Path) -
 
 
 def test_a_job_without_a_readable_status_counts_as_failed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="status.json, got none that can be read"):
+    with pytest.raises(UserError, match="status.json is missing or cannot be read"):
         train._refuse_failed(jobs(tmp_path, a=""))
     (job,) = jobs(tmp_path, b="done")
     (job.folder / "status.json").write_text("")  # a full disk
-    with pytest.raises(UserError, match="status.json, got none that can be read"):
+    with pytest.raises(UserError, match="status.json is missing or cannot be read"):
         train._refuse_failed([job])
 
 

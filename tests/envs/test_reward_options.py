@@ -32,8 +32,8 @@ def test_by_default_there_is_no_bonus_no_gate_and_no_misreading() -> None:
 
 def test_conventions_reach_the_race() -> None:
     parts = built(
-        "convention.gates=checkpoints",
-        "convention.float_indices=fixed_for_5",
+        "gates=checkpoints",
+        "float_lookup=fixed_for_5",
         "convention.damper_std=0.5",
         f"convention.neoslide_bonus={SLIDES}",
         "schedule=linesight_x4",

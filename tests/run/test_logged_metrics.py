@@ -39,7 +39,7 @@ VARIANTS = {
         "encoder=cnn",
         "head=plain",
         "replay=uniform",
-        "convention.test_split=per_transition",
+        "replay/split=per_transition",
     ],
 }
 # What the other configuration has instead, by the beginning of the name.

@@ -58,7 +58,7 @@ class Learner:
         reset: Reset = NoReset(),  # noqa: B008 (no state)
         self_loss: Callable[[torch.device], SelfLoss] = NoSelfLoss,
         scaling: Callable[[torch.device], Scaling] = lambda device: NoScaling(),
-        priority: Callable[[Errors, Tensor], Tensor] = summed_error,
+        priority_error: Callable[[Errors, Tensor], Tensor] = summed_error,
         taus: int = 8,
         symmetric_taus: bool = False,
         kappa: float = 1.0,
@@ -80,7 +80,7 @@ class Learner:
             self.online, self.target_net, target, generator, self.self_loss, taus, symmetric_taus, kappa,
             loss_reduction, micro_batch, team(self.online),
         )  # fmt: skip
-        self.learning_rate, self.target, self.priority = learning_rate, target, priority
+        self.learning_rate, self.target, self.priority = learning_rate, target, priority_error
         self.target_sync, self.noise, self.reset = target_sync, noise, reset
         self.taus, self.clock, self.generator, self.launch = taus, clock, generator, launch(generator)
         self.updates = 0

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from btr_tm.nets.iqn import IQN
+
+
+class RedrawNoise(Protocol):
+    """Called before every update; `samples` in the batch, which layers with noise per sample need to know."""
+
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from torch import Tensor
 
 from btr_tm.agent.batch_loss import Errors
 from btr_tm.core.block import of_action
+
+
+class PriorityError(Protocol):
+    """(B,) how wrong the prediction for `action` (B,) or (B, K) was, without sign."""
+
+    def __call__(self, errors: Errors, action: Tensor) -> Tensor: ...
 
 
 def summed_error(errors: Errors, action: Tensor) -> Tensor:

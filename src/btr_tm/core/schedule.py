@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from btr_tm.core.errors import UserError
 
-Schedule = Callable[[int], float]
+
+class Schedule(Protocol):
+    """A value over the frames of a run."""
+
+    def __call__(self, frames: int) -> float: ...
 
 
 @dataclass(frozen=True)

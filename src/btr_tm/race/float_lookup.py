@@ -66,7 +66,7 @@ def _places(layout: FloatLayout) -> tuple[slice, slice, slice]:
     contact, velocity, line = (_FIVE[name] for name in _READ)
     if layout.size < line.start + 6:
         raise UserError(
-            f"expected at least {line.start + 6} floats for convention.float_indices=fixed_for_5, got "
+            f"expected at least {line.start + 6} floats for float_lookup=fixed_for_5, got "
             f"{layout.size}; choose named, or more previous actions or line points"
         )
     return contact, velocity, slice(line.start, line.start + 6)

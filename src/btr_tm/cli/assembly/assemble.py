@@ -19,8 +19,8 @@ from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
 from btr_tm.run.run import Report, Run
 
-# Where a run lies is no part of what it is, nor are alternatives that were not chosen.
-NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "alternatives"})
+# Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
+NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "plugins"})
 LONGEST_TAG = 64  # of Weights & Biases
 
 
@@ -76,11 +76,10 @@ def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
 
 
 def helpers_of(parts: Parts, env: Any) -> Any:
-    """Who learns besides this process; stored configurations may lack the node."""
+    """Who learns besides this process."""
     looks = Looks(env.image_shape, env.layout, env.actions, env.block)
     known = {"build": BuildLearner(parts.values, looks), "device": parts.device}
-    node = parts.values.get("parallel") or {"_target_": "btr_tm.run.parallel.OneProcess"}
-    return make_with_known(node, **known, batch_size=parts.profile["batch_size"])
+    return make_with_known(parts.values["parallel"], **known, batch_size=parts.profile["batch_size"])
 
 
 def set_threads(threads: int | str) -> None:

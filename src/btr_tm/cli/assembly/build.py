@@ -1,4 +1,4 @@
-"""The one place where configuration nodes become objects."""
+"""The one place where configuration nodes become objects; the nodes are checked ones (`parts.checked`)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
-from btr_tm.cli.configuration.validate import parameters, refuse_foreign_targets
+from btr_tm.cli.configuration.validate import parameters
 from btr_tm.core.errors import UserError
 
 
 def partial(node: Mapping[str, Any]) -> functools.partial[Any]:
     """What `node` names with the node's values bound; nested nodes are built or bound as they say."""
-    refuse_foreign_targets(node)
     try:
         return instantiate({**node, "_partial_": True}, _convert_="all")
     except InstantiationException as error:
@@ -32,5 +31,5 @@ def make(node: Mapping[str, Any], **parts: Any) -> Any:
 
 def make_with_known(node: Mapping[str, Any], **parts: Any) -> Any:
     """`make` with those `parts` that the constructor names: backends and sinks differ in what they need."""
-    known = parameters(node["_target_"])
+    known = parameters(get_object(node["_target_"]))
     return make(node, **{name: part for name, part in parts.items() if name in known})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from btr_tm.run.policy_file import PolicyFile
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # Parts of a configuration that a manifest leaves out because they say where a run lies.
-LABELS = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "alternatives": {}, "logger": {}}
+LABELS = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,17 @@ class Driver:
         return f"{self.source} after {self.frames:,} frames"
 
 
-def load_driver(where: str | None, device: str = "auto", track: str | None = None) -> Driver:
+def load_driver(
+    where: str | None, device: str = "auto", track: str | None = None, plugins: Sequence[str] = ()
+) -> Driver:
     """The driver in a run folder, a checkpoint or a policy file; None is the one that ships.
 
-    `track` puts it on another track than the one it was trained on. Raises UserError.
+    `track` puts it on another track than the one it was trained on; `plugins` are modules of the user's own
+    whose classes its configuration may name. Raises UserError.
     """
     source = shipped() if where is None else Path(where)
     saved = read_driver(source)
-    values = LABELS | saved.config | {"logger": {}}
+    values = LABELS | saved.config | {"logger": {}, "plugins": list(plugins)}
     if track is not None:
         values = values | {"track": values["track"] | {"name_or_path": track}}
     parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames))
@@ -57,12 +61,10 @@ def read_driver(source: Path) -> PolicyFile:
     if source.suffix == policy_file.SUFFIX:
         return policy_file.load(source)
     if not source.exists():
-        raise UserError(
-            f"expected a run folder, a checkpoint or a policy file, got {source}: it does not exist"
-        )
+        raise UserError(f"{source} does not exist; name a run folder, a checkpoint or a policy file")
     path, content = newest(source) if source.is_dir() else (source, read(source))
     if content is None:
-        raise UserError(f"expected a readable checkpoint, got {path}: it is damaged; name the one before it")
+        raise UserError(f"{path} is damaged; name the checkpoint before it")
     return PolicyFile(content["parts"]["learner"]["online"], _config_beside(path), content["frames"])
 
 
@@ -70,7 +72,7 @@ def newest(folder: Path) -> tuple[Path, dict[str, Any] | None]:
     """The newest readable checkpoint of a run folder."""
     paths = sorted((folder / "checkpoints").glob("frames_*.pt"), reverse=True)
     if not paths:
-        raise UserError(f"expected a run folder with checkpoints, got {folder}; name one below runs/")
+        raise UserError(f"{folder} holds no checkpoints; name a run folder, below runs/")
     read_ones = ((path, read(path)) for path in paths)
     return next(((path, content) for path, content in read_ones if content is not None), (paths[0], None))
 
@@ -79,7 +81,7 @@ def _config_beside(checkpoint: Path) -> dict[str, Any]:
     manifest = checkpoint.parent.parent / "manifest.json"
     if not manifest.is_file():
         raise UserError(
-            f"expected {manifest} with the configuration of the run, got none; leave it in its run folder"
+            f"{manifest} is missing, the configuration of the run; leave checkpoints in their run folder"
         )
     return json.loads(manifest.read_text(encoding="utf-8"))["config"]
 
@@ -89,7 +91,7 @@ def shipped() -> Path:
     found = sorted(SHIPPED.glob(f"*{policy_file.SUFFIX}"))
     if not found:
         raise UserError(
-            "expected a trained driver, got none: this installation ships no checkpoint; "
+            "this installation ships no trained driver; "
             "train one with python -m btr_tm +experiment=quickstart and name its run folder"
         )
     return found[0]

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from hydra.utils import get_object
 
 from btr_tm.agent.launch import Recorded
 from btr_tm.agent.parallel import Alone
@@ -31,7 +32,8 @@ UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where somethi
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` after every check that needs no object, whole floats as integers; raises UserError."""
-    whole = validate.signatures(validate.structure(values))
+    whole = validate.structure(values)
+    whole = validate.signatures(whole, plugins=whole["plugins"])
     contradictions.refuse(whole)
     return whole
 
@@ -44,9 +46,7 @@ def device_of(name: str) -> torch.device:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"expected an existing device, got device={name} ({reason}); use device=auto"
-        ) from error
+        raise UserError(f"there is no device {name} here ({reason}); use device=auto") from error
     return torch.device(name)
 
 
@@ -147,8 +147,7 @@ class Parts:
 
     def probed(self, learner: Any, replay: Any) -> ProbedLearner:
         """`learner`, looked at now and then on states of `replay`."""
-        profile = {"probe_states": 256, "probe_every": 0} | self.profile  # as in the schema
-        count, every, rows = (profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
+        count, every, rows = (self.profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
         probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
         return ProbedLearner(learner, probe, self.clock)
 
@@ -174,7 +173,7 @@ class Parts:
             return Evaluator(self.env, self.clock, starts)
         track, env = self.track, self.env(1 + starts)
         canonical = Canonical(
-            RollingMean(self.values["convention"].get("rolling_start", "first")),
+            RollingMean(self.values["convention"]["rolling_start"]),
             track.medals_ms,
             [at_m - track.start_m for at_m in track.checkpoints_m],
             env.decision_ms / 1000,
@@ -185,9 +184,8 @@ class Parts:
 
     def plan(self) -> Plan:
         profile = self.profile
-        split: Any = validate.resolve(self.values["replay"]["split"]["_target_"])
-        train_share = split.train_share
-        memory = make(self.values["schedule"]["memory"])
+        train_share: float = get_object(self.values["replay"]["split"]["_target_"]).train_share
+        memory = make(self.values["replay"]["capacity"])
         credit = make_with_known(
             self.values["credit"],
             frames_per_update=profile["frames_per_update"],

@@ -32,6 +32,18 @@ def at_least_one(text: str) -> int:
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
-    """`--device` and `--track`."""
+    """`--device`, `--track` and `--plugin`."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--track", help="drive another track: a shipped one, a .yaml or a .npy file")
+    add_plugin(parser)
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """`--plugin`."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of your own whose classes the driver uses (may be repeated)",
+    )

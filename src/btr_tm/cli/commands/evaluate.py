@@ -43,7 +43,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """Drive, print the table, film."""
     from btr_tm.cli.assembly.driver import load_driver
 
-    driver = load_driver(arguments.driver, arguments.device, arguments.track)
+    driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
     evaluator = driver.parts.evaluator(arguments.races - 1)
     result = evaluator.race(driver.policy)
     print(f"{driver.name}, on {driver.parts.track_name}")

@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("driver", metavar="RUN_OR_CHECKPOINT", help="a run folder or a checkpoint")
     parser.add_argument("file", nargs="?", default="driver.safetensors", help="default: driver.safetensors")
+    commands.add_plugin(parser)
     return parser
 
 
@@ -28,6 +29,6 @@ def write(arguments: argparse.Namespace) -> None:
     """Load on the CPU, write, say how large it became."""
     from btr_tm.cli.assembly.driver import export, load_driver
 
-    driver = load_driver(arguments.driver, "cpu")
+    driver = load_driver(arguments.driver, "cpu", plugins=arguments.plugin)
     export(driver, arguments.file)
     print(f"{arguments.file}: {Path(arguments.file).stat().st_size / 1e6:.2f} MB, {driver.name}")

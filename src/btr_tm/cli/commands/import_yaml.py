@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from btr_tm.cli.commands import common as commands
-from btr_tm.cli.configuration.composition import compose_job, conf_dir
-from btr_tm.cli.importing.draft import Draft, Left
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.cli.configuration.groups import conf_dir
+from btr_tm.cli.importing.draft import Draft, Unmapped
 from btr_tm.cli.importing.source import read
-from btr_tm.cli.importing.text import BASE, LABEL, files, heading
+from btr_tm.cli.importing.text import BASE, LABEL, PARTIAL_RESET, files, heading
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.errors import UserError
 
@@ -46,13 +47,13 @@ def write(arguments: argparse.Namespace) -> None:
     draft = translate(read(source))
     out = Path(arguments.out or Path("conf", "experiment", f"{_as_name(source.stem)}.yaml"))
     root, name = _place(out)
-    base = compose_job([f"{group}={choice}" for group, choice in BASE.items()]).values
+    base = compose_job([f"{group}={choice}" for group, choice in (BASE | PARTIAL_RESET).items()]).values
     texts = files(draft, name, source.name, base)
     _refuse_taken(root, name, list(texts), arguments.overwrite)
     with tempfile.TemporaryDirectory() as scratch:
         for group, text in texts.items():
             path = Path(scratch, group, f"{name}.yaml")
-            path.parent.mkdir()
+            path.parent.mkdir(parents=True)
             path.write_text(text, encoding="utf-8")
         _check(name, scratch)
         for group in texts:
@@ -65,13 +66,13 @@ def report(draft: Draft, root: Path, name: str, groups: Sequence[str]) -> list[s
     """Lines for the terminal: what was written, every key that is not in it and why, what to type next."""
     written = [(root / group / f"{name}.yaml").as_posix() for group in groups]
     lines = [f"wrote {', '.join(written)}", heading(draft)]
-    width = max((len(LABEL[left.kind]) for left in draft.left), default=0)
-    lines += [f"  {LABEL[left.kind]:{width}}  {left}" for left in sorted(draft.left, key=_by_kind)]
+    width = max((len(LABEL[left.kind]) for left in draft.unmapped), default=0)
+    lines += [f"  {LABEL[left.kind]:{width}}  {left}" for left in sorted(draft.unmapped, key=_by_kind)]
     shipped = root.resolve() == conf_dir().resolve()
     return [*lines, f"python -m btr_tm {'' if shipped else f'--config-dir {root} '}+experiment={name}"]
 
 
-def _by_kind(left: Left) -> int:
+def _by_kind(left: Unmapped) -> int:
     return list(LABEL).index(left.kind)
 
 

@@ -1,4 +1,9 @@
-"""`python -m btr_tm`: compose, check every job, then let Hydra run it or the sweep."""
+"""`python -m btr_tm`: compose, check every job, then let Hydra run it or the sweep.
+
+Each job is composed twice. Hydra composes a job only when its turn comes, perhaps on another machine, and a
+mistake in the last arm of a sweep would end it after the others have run. So every job is composed and
+checked here before the first starts; Hydra then composes what its sweeper and launcher hand it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,17 @@ import sys
 from pathlib import Path
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from btr_tm.cli.configuration.composition import (
     Composition,
     compose_job,
     compose_jobs,
-    conf_dir,
     current_job,
     register_resolvers,
 )
+from btr_tm.cli.configuration.groups import conf_dir
+from btr_tm.cli.configuration.help import text as help_text
 from btr_tm.core.errors import UserError
 
 STATUS = "status.json"
@@ -29,7 +34,10 @@ EXIT_PREEMPTED = 75  # EX_TEMPFAIL: try again later; after SIGTERM, with a check
 
 def main() -> None:
     """Train; errors that a user can fix are one line on stderr and exit code 1."""
-    arguments = get_args_parser().parse_args()
+    arguments = parser().parse_args()
+    if arguments.help:
+        print(help_text(arguments.config_dir))
+        return
     try:
         jobs = check(arguments)
         register_resolvers()
@@ -41,16 +49,31 @@ def main() -> None:
         sys.exit(f"btr_tm: {error}")
 
 
+def parser() -> argparse.ArgumentParser:
+    """Hydra's own flags: what it will be asked to do has to be known before it starts."""
+    parser = argparse.ArgumentParser(prog="python -m btr_tm", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    for flags in (["--help", "-h"], ["--hydra-help"], ["--version"], ["--resolve"], ["--run", "-r"],
+                  ["--multirun", "-m"], ["--shell-completion", "-sc"]):  # fmt: skip
+        parser.add_argument(*flags, action="store_true")
+    for flags in (["--cfg", "-c"], ["--package", "-p"], ["--config-path", "-cp"], ["--config-name", "-cn"],
+                  ["--config-dir", "-cd"], ["--experimental-rerun"]):  # fmt: skip
+        parser.add_argument(*flags)
+    parser.add_argument("--info", "-i", const="all", nargs="?")
+    return parser
+
+
 def check(arguments: argparse.Namespace) -> list[Composition]:
-    """Every job that is about to start, composed; none for `--help` and the like.
+    """Every job that is about to start, composed; none where nothing will be trained.
 
     The checks that import torch follow only where something will be trained.
     """
-    asks = (arguments.help, arguments.hydra_help, arguments.shell_completion, arguments.experimental_rerun)
-    if any(asks):
+    if any(
+        (arguments.hydra_help, arguments.version, arguments.shell_completion, arguments.experimental_rerun)
+    ):
         return []
-    sweep = arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
-    if sweep:
+    if arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides:
+        print("checking every job of the sweep", flush=True)
         jobs = compose_jobs(arguments.overrides, arguments.config_dir)
     else:
         jobs = [compose_job(arguments.overrides, arguments.config_dir)]
@@ -121,7 +144,7 @@ def _status(folder: Path) -> dict[str, str]:
             return status
         return json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {"state": "unknown", "reason": f"expected {folder / STATUS}, got none that can be read"}
+        return {"state": "unknown", "reason": f"{folder / STATUS} is missing or cannot be read"}
 
 
 def _refuse_failed(jobs: list[Composition]) -> None:

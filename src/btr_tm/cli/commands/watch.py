@@ -48,7 +48,7 @@ def watch_driver(arguments: argparse.Namespace) -> Path:
     from btr_tm.cli.assembly.driver import load_driver
     from btr_tm.cli.commands.film import film_driver
 
-    driver = load_driver(arguments.driver, arguments.device, arguments.track)
+    driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
     evaluator = driver.parts.evaluator(0)
     with torch.inference_mode():  # a quarter faster than no_grad for one car
         race = evaluator.race(driver.policy).canonical

@@ -8,15 +8,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -25,11 +22,9 @@ from yaml import YAMLError
 
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration import validate
-from btr_tm.cli.configuration.sentences import user_error
+from btr_tm.cli.configuration.groups import choices, conf_dir
+from btr_tm.cli.configuration.sentences import Known, user_error
 from btr_tm.core.errors import UserError
-
-# What a fingerprint leaves out: labels, and the alternatives that a preset did not choose.
-NOT_IN_FINGERPRINT = typed.LABELS | {"alternatives"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,11 @@ class Composition:
         return OmegaConf.to_container(self.cfg, resolve=True)  # type: ignore[return-value]
 
     @property
+    def unresolved(self) -> dict[str, Any]:
+        """The same with interpolations as they are written."""
+        return OmegaConf.to_container(self.cfg, resolve=False)  # type: ignore[return-value]
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything that defines the arm: not the seed, not where or how it is logged."""
         return fingerprint(self.values)
@@ -54,34 +54,28 @@ class Composition:
 
 def fingerprint(values: dict[str, Any]) -> str:
     """Twelve hex digits of the resolved configuration without labels."""
-    kept = {key: value for key, value in values.items() if key not in NOT_IN_FINGERPRINT}
+    kept = {key: value for key, value in values.items() if key not in typed.LABELS}
     kept["profile"] = {key: v for key, v in kept.get("profile", {}).items() if key != "threads"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def conf_dir() -> Path:
-    """conf/ inside an installed package, or beside src/ in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    shipped = package / "conf"
-    return shipped if shipped.is_dir() else package.parents[1] / "conf"
-
-
-def compose_job(
-    overrides: Sequence[str], config_dir: str | None = None, in_sweep: bool = False
-) -> Composition:
-    """Compose one job, alone or `in_sweep`, and check what can be checked without importing a class.
+def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Composition:
+    """Compose one job and check what can be checked without importing a class.
 
     Raises UserError on unknown choices and keys, unreadable overrides and undone ablations.
     """
+    with _hydra(config_dir):
+        return _composed(overrides, config_dir)
+
+
+def _composed(overrides: Sequence[str], config_dir: str | None, in_sweep: bool = False) -> Composition:
     typed.refuse_early_ablation(overrides)
-    with _hydra(config_dir), _sentences():
+    with _sentences(overrides, config_dir):
         cfg = compose("config", [*_search(config_dir), *overrides], return_hydra_config=True)
         place = (cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir) if in_sweep else (cfg.hydra.run.dir,)
         composition = _composition(cfg, cfg.hydra, Path(*place))
-        if "convention" in cfg:
-            validate.convention(OmegaConf.to_container(cfg.convention, resolve=True))  # type: ignore[arg-type]
-        _ = composition.values  # interpolations that cannot be resolved end here
-    validate.structure(composition.values)
+        values = composition.values  # interpolations that cannot be resolved end here
+    validate.structure(values)
     _check_ablations(composition)
     return composition
 
@@ -102,13 +96,15 @@ def _composition(cfg: DictConfig, hydra: Any, folder: Path) -> Composition:
 
 def compose_jobs(overrides: Sequence[str], config_dir: str | None = None) -> list[Composition]:
     """Compose every job of a sweep; two arms with one fingerprint are refused before the first starts."""
-    with _hydra(config_dir), _sentences():
-        loader = _loader()
-        master = loader.load_configuration("config", [*_search(config_dir), *overrides], RunMode.MULTIRUN)
-        params = dict(master.hydra.sweeper.get("params") or {})
-    jobs = [compose_job(job, config_dir, in_sweep=True) for job in typed.jobs(overrides, params)]
-    refuse_twins(jobs)
-    return jobs
+    with _hydra(config_dir):
+        with _sentences(overrides, config_dir):
+            loader = GlobalHydra.instance().config_loader()
+            search = [*_search(config_dir), *overrides]
+            sweeper = loader.load_configuration("config", search, RunMode.MULTIRUN).hydra.sweeper
+            jobs = typed.jobs(overrides, dict(sweeper.get("params") or {}))
+        composed = [_composed(job, config_dir, in_sweep=True) for job in jobs]
+    refuse_twins(composed)
+    return composed
 
 
 def refuse_twins(jobs: Sequence[Composition]) -> None:
@@ -120,12 +116,12 @@ def refuse_twins(jobs: Sequence[Composition]) -> None:
         print_, name = job.fingerprint, typed.arm(job.overrides)
         if arms.setdefault(print_, name) != name or (print_, job.cfg.seed) in runs:
             raise UserError(
-                f"expected arms that differ, got '{arms[print_]}' and '{name}' with the same configuration "
+                f"the arms '{arms[print_]}' and '{name}' have the same configuration "
                 f"({print_}, seed {job.cfg.seed}); drop one of them"
             )
         if job.folder in folders:
             raise UserError(
-                f"expected a folder for each job, got two for {job.folder}; sweep what names an arm, "
+                f"two jobs would write into {job.folder}; sweep what names an arm, "
                 "or give each job a name of its own"
             )
         runs.add((print_, job.cfg.seed))
@@ -138,8 +134,8 @@ def _check_ablations(job: Composition) -> None:
         for group, wanted in _override_lines(name):
             if job.choices.get(group) != wanted:
                 raise UserError(
-                    f"expected ablation={name} to end in {group}={wanted}, got {group}="
-                    f"{job.choices.get(group)}; put it last and do not choose that group again"
+                    f"ablation={name} is undone: {group} is {job.choices.get(group)} and not {wanted}; "
+                    "put the ablation last and do not choose that group again"
                 )
 
 
@@ -155,7 +151,7 @@ def _override_lines(ablation: str) -> list[tuple[str, str]]:
 @contextmanager
 def _hydra(config_dir: str | None) -> Iterator[None]:
     if config_dir is not None and not Path(config_dir).is_dir():
-        raise UserError(f"expected a folder of configurations behind --config-dir, got '{config_dir}'")
+        raise UserError(f"--config-dir {config_dir} is not a folder")
     register_resolvers()
     earlier = copy.copy(GlobalHydra.instance().hydra)
     GlobalHydra.instance().clear()
@@ -169,39 +165,25 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(overrides: Sequence[str], config_dir: str | None) -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise about `overrides` into one sentence."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # bare ones are Hydra's
-        search_path = _loader().config_search_path
-        raise user_error(error, known_names(tuple(part.path for part in search_path.get_path()))) from error
+        raise user_error(error, _known(overrides, config_dir)) from error
 
 
-@cache
-def known_names(search_path: tuple[str, ...]) -> dict[str, list[str]]:
-    """Keys by node and choices by `group=` (by `group` where no node has its name), for error messages."""
-    loader = _loader()
-    groups = {group: loader.get_group_options(group) for group in _groups(loader)}
-    base: Any = OmegaConf.to_container(compose("config"), resolve=False)
-    names = {"": sorted({*base, *groups} - {""})}
-    names |= {node: sorted(value) for node, value in base.items() if isinstance(value, dict)}
-    names |= {group: choices for group, choices in groups.items() if group not in names}
-    return names | {f"{group}=": choices for group, choices in groups.items()}
-
-
-def _groups(loader: ConfigLoaderImpl, parent: str = "") -> list[str]:
-    found = []
-    for name in loader.list_groups(parent):
-        group = f"{parent}/{name}".lstrip("/")
-        if group != "hydra" and loader.get_group_options(group, ObjectType.CONFIG):
-            found += [group, *_groups(loader, group)]
-    return found
-
-
-def _loader() -> Any:
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None, "inside _hydra()"
-    return hydra.config_loader
+def _known(overrides: Sequence[str], config_dir: str | None) -> Known:
+    """What could have been typed: the choices, and the values that the choices among `overrides` lead to."""
+    groups = choices(*([config_dir] if config_dir else []))
+    chosen = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups and "," not in text]
+    for kept in (chosen, []):
+        try:
+            base = compose("config", [*_search(config_dir), *kept])
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+            continue  # the choices themselves are what is wrong
+        return Known(groups, OmegaConf.to_container(base, resolve=False))  # type: ignore[arg-type]
+    return Known(groups, {})
 
 
 def _search(config_dir: str | None) -> list[str]:

@@ -32,12 +32,11 @@ def _signs(values: dict[str, Any]) -> Iterator[str]:
     """Numbers that cannot be so small."""
     least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
     for name in (*POSITIVE, *NOT_NEGATIVE):
-        if name in values["convention"]:  # the shipped driver's configuration lacks younger ones
-            least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
+        least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
     least["seed"] = (values["seed"], False)
     for name, (value, positive) in least.items():
         if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
-            yield f"expected {'a positive' if positive else 'no negative'} {name}, got {value}; raise it"
+            yield f"{name} must be {'larger than 0' if positive else '0 or larger'}, got {value}"
 
 
 def _schedules(values: dict[str, Any]) -> Iterator[str]:
@@ -45,6 +44,7 @@ def _schedules(values: dict[str, Any]) -> Iterator[str]:
     bonuses = values["reward"].get("bonuses", {})
     nodes = {f"schedule.{name}": node for name, node in values["schedule"].items()}
     nodes |= {f"reward.bonuses.{name}": node for name, node in bonuses.items()}
+    nodes["profile.replay_steps"] = values["replay"]["capacity"]
     for name, node in nodes.items():
         try:
             if isinstance(node, dict) and "_target_" in node:
@@ -54,13 +54,13 @@ def _schedules(values: dict[str, Any]) -> Iterator[str]:
     for name, (least, most) in RANGES.items():
         odd = [value for value in _values(values["schedule"][name]) if not least <= value <= most]
         if odd:
-            yield f"expected values from {least} to {most} in schedule.{name}, got {odd[0]}; correct it"
+            yield f"schedule.{name} must stay from {least} to {most}, got {odd[0]}"
 
 
 def _blocks(values: dict[str, Any]) -> Iterator[str]:
     """Actions of a decision that leave out a tick, or last for none."""
     if values["env"].get("ticks_per_action", 1) < 1:
-        yield f"expected a positive env.ticks_per_action, got {values['env']['ticks_per_action']}; raise it"
+        yield f"env.ticks_per_action must be 1 or larger, got {values['env']['ticks_per_action']}"
     try:
         actions.block(values["env"].get("action_offsets_ms", [0]))
     except UserError as error:
@@ -77,16 +77,16 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
             "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
             "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
         )
-    shared = values["convention"]["noise"] == "share_with_acting"
+    shared = _is(values["learner"]["noise"], "ShareWithActing")
     if noisy_head and shared and not _is(values["collector"], "InlineCollector"):
         yield (
-            "convention.noise=share_with_acting needs the learner's network to act, which it does with "
-            "collector=inline only; choose that, or convention.noise=redraw_both"
+            "learner/noise=share_with_acting needs the learner's network to act, which it does with "
+            "collector=inline only; choose that, or learner/noise=redraw_both"
         )
-    if noisy_head and shared and values["convention"].get("noise_draw") == "sample":
+    if noisy_head and shared and values["convention"]["noise_draw"] == "sample":
         yield (
             "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "
-            "the cars that acted; choose convention.noise=redraw_both, or noise_draw=batch"
+            "the cars that acted; choose learner/noise=redraw_both, or noise_draw=batch"
         )
 
 
@@ -126,16 +126,16 @@ def _sizes(values: dict[str, Any]) -> Iterator[str]:
     profile = values["profile"]
     for name in ("taus", "taus_act"):
         if values["convention"]["symmetric_taus"] and profile[name] % 2:
-            yield f"expected an even profile.{name}, half of them mirrored, got {profile[name]}; add one"
+            yield f"profile.{name} must be even, since half of them are mirrored, got {profile[name]}"
     if profile["batch_size"] % profile["micro_batch"]:
         yield (
-            f"expected profile.micro_batch to divide profile.batch_size, got {profile['micro_batch']} "
-            f"and {profile['batch_size']}; halve the batch size until it fits"
+            f"profile.micro_batch ({profile['micro_batch']}) must divide profile.batch_size "
+            f"({profile['batch_size']}); halve the batch size until it fits"
         )
     if profile["warmup_frames"] > profile["replay_capacity"]:
         yield (
-            f"expected profile.warmup_frames within profile.replay_capacity, got {profile['warmup_frames']} "
-            f"and {profile['replay_capacity']}; shorten the warm-up"
+            f"profile.warmup_frames ({profile['warmup_frames']}) must fit into profile.replay_capacity "
+            f"({profile['replay_capacity']}); shorten the warm-up"
         )
 
 

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from btr_tm.core.errors import UserError
 
 # They say where, how often and on what a configuration runs, not what it is.
-LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger"})
+LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins"})
 # A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
 BUDGET = frozenset(
     f"profile.{key}"
@@ -46,7 +46,7 @@ def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
         ablation = next(o for o in task_overrides if o.lstrip("+").startswith("ablation="))
         experiment = next(o for o in task_overrides if o.lstrip("+").startswith("experiment="))
         raise UserError(
-            f"expected the experiment before its ablation, got {ablation} first; type {experiment} {ablation}"
+            f"the ablation must follow its experiment, which would undo it; type {experiment} {ablation}"
         )
 
 
@@ -72,7 +72,7 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():
-        raise UserError(f"expected a list of values to sweep over, got '{override.input_line}'; write a,b,c")
+        raise UserError(f"cannot sweep over '{override.input_line}'; write a list of values: a,b,c")
     return [str(value) for value in override.sweep_string_iterator()]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,15 +35,14 @@ class Profile:
     threads: int | Literal["auto"]
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: Literal["eager", "traced", "compiled"]
-    # Younger than the shipped driver, whose stored configuration lacks them:
-    memory: list[Any] | None = None  # [frame, transitions held, transitions with which learning starts] steps
-    probe_states: int = 256  # stored states on which the network is looked at
-    probe_every: int = 0  # frames between two looks
+    replay_steps: list[Any]  # [frame, transitions held, transitions with which learning starts] steps
+    probe_states: int  # stored states on which the network is looked at
+    probe_every: int  # frames between two looks
 
 
 @dataclass(frozen=True)
 class Convention:
-    """Which variant of a detail on which paper, reference code and published run differ."""
+    """Numbers and switches of details on which paper, reference code and published run differ."""
 
     n_step: int
     cut_at_non_greedy: bool
@@ -54,8 +52,6 @@ class Convention:
     loss_reduction: Literal["mean", "sum"]
     clip_norm: float
     weight_decay_ratio: float
-    target_sync: Literal["hard", "soft"]
-    noise: Literal["redraw_both", "share_with_acting"]
     noisy_last_value: Literal["noisy", "plain"]
     adam_eps: float
     spectral_where: Literal["residual", "all"]
@@ -64,40 +60,25 @@ class Convention:
     munchausen_clip_min: float
     munchausen_clip_on: Literal["tau_log_pi", "log_pi"]
     munchausen_log_pi_from: Literal["online", "target"]
-    # Younger than the shipped driver, whose stored configuration lacks them:
-    truncated_discount: Literal["steps", "n"] = "steps"
-    gamma_at: Literal["sampling", "insertion"] = "sampling"
-    gamma_speed: Literal["unscaled", "scaled"] = "unscaled"
-    finish: Literal["stored", "dropped"] = "stored"
-    test_split: Literal["none", "contiguous", "per_transition"] = "none"
-    credit: Literal["frames", "uses"] = "frames"
-    priority: Literal["btr", "linesight"] = "btr"
-    priority_alpha: float = 0.2
-    is_exponent: float = 0.2
-    importance: Literal["constant", "annealed"] = "constant"
-    munchausen_nstep: Literal["first", "all"] = "first"
-    max_over: Literal["mean", "quantile"] = "mean"
-    exploration_draw: Literal["per_action", "per_block"] = "per_action"
-    pixel_scaling: Literal["centred", "unit"] = "centred"
-    activation: Literal["leaky_relu", "relu"] = "leaky_relu"
-    weight_init: Literal["orthogonal", "torch"] = "orthogonal"
-    noisy_bias_sigma: Literal["inputs", "outputs"] = "inputs"
-    noise_draw: Literal["batch", "sample"] = "batch"
-    clip_value: float = math.inf
-    self_loss: Literal["none", "normalised"] = "none"
-    target_hard_every: int = 500
-    target_soft_every: int = 1
-    target_soft_tau: float = 0.02
-    target_buffers: Literal["follow", "own"] = "follow"
-    reset: Literal["none", "partial"] = "none"
-    rolling_start: Literal["first", "unfinished"] = "first"
-    damper_std: float = 0.06
-    float_indices: Literal["named", "fixed_for_5"] = "named"
-    gates: Literal["none", "checkpoints"] = "none"
-    speedslide_bonus: list[Any] | None = None
-    neoslide_bonus: list[Any] | None = None
-    kamikaze_bonus: list[Any] | None = None
-    close_to_line_bonus: list[Any] | None = None
+    gamma_speed: float
+    priority_alpha: float
+    is_exponent: float
+    munchausen_nstep: Literal["first", "all"]
+    max_over: Literal["mean", "quantile"]
+    exploration_draw: Literal["per_action", "per_block"]
+    noisy_bias_sigma: Literal["inputs", "outputs"]
+    noise_draw: Literal["batch", "sample"]
+    clip_value: float
+    target_hard_every: int
+    target_soft_every: int
+    target_soft_tau: float
+    target_buffers: Literal["follow", "own"]
+    rolling_start: Literal["first", "unfinished"]
+    damper_std: float
+    speedslide_bonus: list[Any]
+    neoslide_bonus: list[Any]
+    kamikaze_bonus: list[Any]
+    close_to_line_bonus: list[Any]
 
 
 @dataclass(frozen=True)
@@ -108,8 +89,7 @@ class Schedule:
     gamma: dict[str, Any]
     epsilon: dict[str, Any]
     epsilon_boltzmann: dict[str, Any]
-    speed: float = 1.0
-    memory: dict[str, Any] | None = None  # the shipped driver's configuration lacks it
+    speed: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +101,7 @@ class Settings:
     device: str
     runs_dir: str
     on_existing: Literal["resume", "overwrite"]
+    plugins: list[Any]
     profile: Profile
     convention: Convention
     schedule: Schedule
@@ -137,9 +118,13 @@ class Settings:
     replay: dict[str, Any]
     optimizer: dict[str, Any]
     learner: dict[str, Any]
+    gates: dict[str, Any]
+    float_lookup: dict[str, Any]
+    pixels: dict[str, Any]
+    activation: dict[str, Any]
+    weight_init: dict[str, Any]
+    importance: dict[str, Any]
     collector: dict[str, Any]
     logger: dict[str, Any]
-    alternatives: dict[str, Any]
-    # Younger than the shipped driver, whose stored configuration lacks them:
-    credit: dict[str, Any] | None = None
-    parallel: dict[str, Any] | None = None
+    credit: dict[str, Any]
+    parallel: dict[str, Any]

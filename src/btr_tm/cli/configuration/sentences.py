@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -25,27 +27,42 @@ def suggest(name: str, valid: Iterable[str]) -> str:
     return f"; {question}valid: {', '.join(valid) or 'none'}"
 
 
-def user_error(error: Exception, known: dict[str, list[str]]) -> UserError:
-    """The sentence for `error`; `known` is what `composition.known_names` says."""
+@dataclass(frozen=True)
+class Known:
+    """What could have been typed: choices by group, and the composed values, interpolations as they stand."""
+
+    groups: Mapping[str, Iterable[str]]
+    values: Mapping[str, Any]
+
+    def node(self, parts: Iterable[str]) -> Any:
+        """The value at a path, None where there is none."""
+        node: Any = self.values
+        for part in parts:
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return node
+
+
+def user_error(error: Exception, known: Known) -> UserError:
+    """The sentence for `error`."""
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error, known)
     if isinstance(error, OverrideParseException):
         return UserError(f"cannot read '{error.override}'; write key=value, in quotes if it holds spaces")
     if isinstance(error, ConfigCompositionException):
-        return _unknown_key(error, known)
+        return _not_composed(error, known)
     return UserError(_one_line(error))
 
 
-def _unknown_choice(error: MissingConfigException, known: dict[str, list[str]]) -> UserError:
+def _unknown_choice(error: MissingConfigException, known: Known) -> UserError:
     missing = str(error.missing_cfg_file or "?")
     group, _, choice = missing.rpartition("/")
     if not group:
         return UserError(f"no configuration named '{choice}'{suggest(choice, error.options or [])}")
-    valid = error.options or known.get(f"{group}=", [])  # Hydra names none for one of a list of choices
+    valid = error.options or known.groups.get(group, [])  # Hydra names none for one of a list of choices
     return UserError(f"unknown choice {group}={choice}{suggest(choice, valid)}")
 
 
-def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]]) -> UserError:
+def _not_composed(error: ConfigCompositionException, known: Known) -> UserError:
     text = str(error)
     if "Ambiguous value" in text:
         first = _one_line(error).split(";")[0]
@@ -57,13 +74,31 @@ def _unknown_key(error: ConfigCompositionException, known: dict[str, list[str]])
         return UserError(_one_line(error))
     key = found[1].split("=")[0].lstrip("+~")
     if key in ("experiment", "ablation"):
-        return UserError(f"expected a + before {key}, got none; type +{found[1]}=... before other choices")
-    if "No match in the defaults list" in text and key in known:
+        return UserError(f"{key} needs a + in front; type +{found[1]}=... before other choices")
+    if "No match in the defaults list" in text and key in known.groups:
         return UserError(f"{key} cannot be chosen here: the chosen {key.split('/')[0]} has no such part")
-    node, _, name = key.replace("/", ".").rpartition(".")
-    if node not in known:
-        return UserError(f"unknown group or key '{key}'{suggest(key, known[''])}")
-    return UserError(f"unknown key '{key}'{suggest(name, known[node])}")
+    return _unknown_key(key, known)
+
+
+def _unknown_key(key: str, known: Known) -> UserError:
+    """Names the neighbours in the deepest node of the path that exists."""
+    if "/" in key:
+        group = key.rpartition("/")[0]
+        parts = {name.removeprefix(f"{group}/") for name in known.groups if name.startswith(f"{group}/")}
+        valid = {f"{group}/{part}" for part in parts} or set(known.groups)
+        return UserError(f"unknown group '{key}'{suggest(key, valid)}")
+    parents = key.split(".")[:-1]
+    while parents and known.node(parents) is None:
+        parents.pop()
+    node = known.node(parents)
+    if isinstance(node, str) and node.startswith("${"):
+        origin = ".".join([node[2:-1], *key.split(".")[len(parents) :]])
+        return UserError(f"'{'.'.join(parents)}' is taken from elsewhere; set {origin}=... instead")
+    top = {*node, *known.groups} if not parents and isinstance(node, Mapping) else node
+    valid = {name for name in top or () if not name.startswith("_")}
+    name = key.split(".")[len(parents)]
+    kind = "key" if parents else "group or key"
+    return UserError(f"unknown {kind} '{key}'{suggest(name, valid)}")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,23 +1,22 @@
-"""Checks a merged configuration before anything is built: every key and type, and what excludes what.
+"""Checks a merged configuration before anything is built: every key and type, and which classes it names.
 
 Hydra rejects typos on the command line but not inside an experiment file, hence the walk over the result.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from btr_tm.cli.configuration.schema import Convention, Settings
+from btr_tm.cli.configuration import slots
+from btr_tm.cli.configuration.schema import Settings
 from btr_tm.cli.configuration.sentences import suggest
 from btr_tm.core.errors import UserError
 
-ALLOWED_TARGETS = ("btr_tm.", "torch.optim.")
 INSTANTIATE_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 
 
@@ -31,41 +30,19 @@ def structure(values: Mapping[str, Any]) -> dict[str, Any]:
     return _plain_node(values, Settings, "")
 
 
-def convention(values: Mapping[str, Any]) -> None:
-    """Check the node that others look up their choices in, before they do."""
-    _plain_node(values, Convention, "convention")
-
-
-def signatures(node: Any, path: str = "") -> Any:
-    """`node` with every key below a `_target_` checked against the signature of that class.
+def signatures(node: Any, path: str = "", plugins: Sequence[str] = ()) -> Any:
+    """`node` with every class it names checked against its place, and every key against the signature.
 
     Raises UserError with the nearest valid name. Imports the classes, and torch with them.
     """
     if isinstance(node, list):
-        return [signatures(item, path) for item in node]
+        return [signatures(item, f"{path}[]", plugins) for item in node]
     if not isinstance(node, dict):
         return node
-    checked = {key: signatures(value, _join(path, key)) for key, value in node.items()}
-    return _class_node(checked, path) if "_target_" in checked else checked
-
-
-def resolve(target: str) -> Callable[..., Any]:
-    """The class or function behind a `_target_` of the allow-list."""
-    refuse_foreign_targets({"_target_": target})
-    module, _, name = target.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
-
-
-def refuse_foreign_targets(node: Any) -> None:
-    """Raise UserError if a configuration names a class that is neither ours nor an optimizer of torch."""
-    for child in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
-        refuse_foreign_targets(child)
-    target = node.get("_target_", "btr_tm.") if isinstance(node, Mapping) else "btr_tm."
-    if not str(target).startswith(ALLOWED_TARGETS):
-        raise UserError(f"expected a _target_ within {' or '.join(ALLOWED_TARGETS)}, got '{target}'")
+    # The class first: what it takes is no matter if it may not stand here.
+    function = slots.target_at(path, node["_target_"], plugins) if "_target_" in node else None
+    checked = {key: signatures(value, _join(path, key), plugins) for key, value in node.items()}
+    return checked if function is None else _class_node(checked, function, path)
 
 
 def _refuse_gaps(node: Any, path: str = "") -> None:
@@ -73,7 +50,7 @@ def _refuse_gaps(node: Any, path: str = "") -> None:
     for key, value in node.items() if isinstance(node, Mapping) else ():
         place = _join(path, key)
         if value == "???":
-            raise UserError(f"expected a value for '{place}', got none; type {place}=...")
+            raise UserError(f"{place} has no value; type {place}=...")
         _refuse_gaps(value, place)
 
 
@@ -86,18 +63,17 @@ def _refuse_nameless(loggers: Any) -> None:
 
 def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
     if not isinstance(node, Mapping):
-        raise UserError(f"expected keys and values at '{path}', got {node!r}")
+        raise UserError(f"{path} must hold keys and values, got {node!r}")
     hints = get_type_hints(schema)
-    defaults = {name for name in hints if hasattr(schema, name)}
     _refuse_unknown(node, hints, path)
-    missing = sorted(set(hints) - set(node) - defaults)
+    missing = sorted(set(hints) - set(node))
     if missing:
-        raise UserError(f"expected a value for '{_join(path, missing[0])}', got none; choose or set it")
+        raise UserError(f"{_join(path, missing[0])} is missing; choose or set it")
     return {key: _typed(value, hints[key], _join(path, key)) for key, value in node.items()}
 
 
-def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
-    hints = parameters(node["_target_"])
+def _class_node(node: dict[str, Any], function: Callable[..., Any], path: str) -> dict[str, Any]:
+    hints = parameters(function)
     given = {key: value for key, value in node.items() if key not in INSTANTIATE_KEYS}
     if "**" not in hints:
         _refuse_unknown(given, hints, path, of=f" of {node['_target_'].rpartition('.')[2]}")
@@ -106,9 +82,8 @@ def _class_node(node: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 @cache
-def parameters(target: str) -> dict[str, Any]:
+def parameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Name and type of every argument; `**` stands for arbitrary ones."""
-    function = resolve(target)
     hints = get_type_hints(
         getattr(function, "__init__", function) if isinstance(function, type) else function
     )
@@ -133,7 +108,7 @@ def _typed(value: Any, hint: Any, path: str) -> Any:
         fits, converted = _fits(value, option)
         if fits:
             return converted
-    raise UserError(f"expected {_in_words(hint)} for '{path}', got {value!r}")
+    raise UserError(f"{path} must be {_in_words(hint)}, got {value!r}")
 
 
 def _fits(value: Any, hint: Any) -> tuple[bool, Any]:

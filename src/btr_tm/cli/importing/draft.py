@@ -12,7 +12,7 @@ Kind = Literal["unknown", "unsupported", "no effect"]
 SHOWN = 60  # characters of a value
 
 
-class Left(NamedTuple):
+class Unmapped(NamedTuple):
     """A key that is not in the result, and why."""
 
     path: str
@@ -34,7 +34,7 @@ class Draft:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     flags: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
-    left: list[Left] = field(default_factory=list)
+    unmapped: list[Unmapped] = field(default_factory=list)
     mapped: int = 0
 
     def set(self, group: str, key: str, value: Any) -> None:
@@ -62,6 +62,15 @@ def flag(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule
 
     def rule(draft: Draft, path: str, value: Any) -> None:
         draft.flags[name] = converted(path, value, convert)
+
+    return rule
+
+
+def choice(group: str, convert: Callable[[Any], str]) -> Rule:
+    """The value decides which choice of `group` it is."""
+
+    def rule(draft: Draft, path: str, value: Any) -> None:
+        draft.choices[group] = converted(path, value, convert)
 
     return rule
 

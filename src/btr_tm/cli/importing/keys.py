@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from btr_tm.cli.importing.draft import Rule, absent, always, flag, idle, into, on_or_off, switch
+from btr_tm.cli.importing.draft import Rule, absent, always, choice, flag, idle, into, on_or_off, switch
 from btr_tm.cli.importing.rules import (
     algorithm,
     keys_of_actions,
     line_statistics,
     maps,
-    memory,
+    replay_steps,
     schedule,
     sigma0,
 )
@@ -40,9 +40,7 @@ NETWORK: dict[str, Rule] = {  # in `neural_network`, and in `nn.training` where 
     "clip_grad_norm": into("preset", "convention.clip_norm", float),
     "number_memories_trained_on_between_target_network_updates": flag("target_every", int),
     "soft_update_tau": into("preset", "convention.target_soft_tau", float),
-    "target_self_loss_clamp_ratio": into(
-        "experiment", "alternatives.self_loss.normalised.clamp_ratio", float
-    ),
+    "target_self_loss_clamp_ratio": into("learner/self_loss", "clamp_ratio", float),
     "single_reset_flag": idle("a switch that is turned while a run goes on"),
     "reset_every_n_frames_generated": flag("reset_every", int),
     "additional_transition_after_reset": flag("reset_extra", int),
@@ -114,7 +112,7 @@ ENVIRONMENT: dict[str, Rule] = {
     "cutoff_rollout_if_race_not_finished_within_duration_ms": into("profile", "race_ms"),
     "cutoff_rollout_if_no_vcp_passed_within_duration_ms": into("env", "cut_offs.no_progress_ms"),
     "deck_height": always("-inf", float("-inf")),
-    "sync_virtual_and_real_checkpoints": into("preset", "convention.gates", _gates),
+    "sync_virtual_and_real_checkpoints": choice("gates", _gates),
     "rl_action_offsets_ms": into("env", "action_offsets_ms", lambda value: list(value or [0])),
 } | dict.fromkeys(
     ("timeout_during_run_ms", "timeout_between_runs_ms", "tmi_protection_timeout_s", "game_reboot_interval",
@@ -138,7 +136,7 @@ TRAINING: dict[str, Rule] = {
     "oversample_maximum_term_steps": into("horizon", "oversample_max"),
 }
 MEMORY: dict[str, Rule] = {
-    "memory_size_schedule": memory,
+    "memory_size_schedule": replay_steps,
     "prio_alpha": into("preset", "convention.priority_alpha", float),
     "prio_epsilon": always(0.002),
     "prio_beta": always(1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from btr_tm.cli.importing.draft import Draft, Kind, Left, Rule, converted
+from btr_tm.cli.importing.draft import Draft, Kind, Rule, Unmapped, converted
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Exponential, Linear
@@ -26,21 +26,21 @@ def schedule(group: str, key: str, kind: type[Linear | Exponential]) -> Rule:
     return rule
 
 
-def memory(draft: Draft, path: str, value: Any) -> None:
+def replay_steps(draft: Draft, path: str, value: Any) -> None:
     """Rows [frames, [capacity, start]]."""
     rows = converted(
         path, value, lambda rows: [[int(at), int(size), int(start)] for at, (size, start) in rows]
     )
     if not rows or rows[0][0] != 0:
-        raise UserError(f"expected {path} with a first row at frame 0, got {value}; add it")
-    draft.set("profile", "memory", rows)
+        raise UserError(f"the first row of {path} must be at frame 0, got {value}")
+    draft.set("profile", "replay_steps", rows)
     draft.set("profile", "replay_capacity", max(size for _, size, _ in rows))
     draft.set("profile", "warmup_frames", rows[0][2])
 
 
 def algorithm(draft: Draft, path: str, value: Any) -> None:
     if value != "iqn":
-        raise UserError(f"expected {path} iqn, got {value!r}; other algorithms are not built yet")
+        raise UserError(f"{path} must be iqn, got {value!r}; other algorithms cannot be imported")
 
 
 def sigma0(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
@@ -52,7 +52,9 @@ def maps(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
     entries = converted(path, value, lambda entries: [dict(entry) for entry in entries])
     for number, entry in enumerate(entries):
         for key in entry.keys() - set(MAPS):
-            draft.left.append(Left(f"{path}[{number}].{key}", entry[key], "unknown", "not a key of an entry"))
+            draft.unmapped.append(
+                Unmapped(f"{path}[{number}].{key}", entry[key], "unknown", "not a key of an entry")
+            )
     names = {str(entry.get("short_name", "")).lower() for entry in entries}
     if names == {"a01"}:
         draft.choices["track"] = "a01"

@@ -5,13 +5,11 @@ So the composition rules hold: `profile=smoke` or `target=ddqn` behind an import
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from btr_tm.cli.configuration.validate import resolve
 from btr_tm.cli.importing.draft import Draft, Kind
 
 # What the published runs have in common; imported values are deltas from it.
@@ -25,30 +23,33 @@ BASE = {
     "horizon": "mini_race",
     "optimizer": "radam",
     "schedule": "linesight",
+    "learner/self_loss": "normalised",
 }
-GLOBAL = ("preset", "experiment")  # groups whose files hold more than their own node
+PARTIAL_RESET = {"learner/reset": "partial"}  # the base of what is imported, where it is at all
+GLOBAL = "preset"  # the group whose files hold more than their own node
 LABEL: dict[Kind, str] = {"unknown": "unknown", "unsupported": "unsupported", "no effect": "no effect"}
 
 
 def files(draft: Draft, name: str, source: str, base: Mapping[str, Any]) -> dict[str, str]:
-    """Text by group, the experiment first; `base` are the resolved values of the choices in BASE."""
+    """Text by group, the experiment first; `base` are the resolved values of BASE and PARTIAL_RESET."""
     deltas = {group: _delta(group, values, base) for group, values in draft.values.items()}
-    own = {group for group in BASE if deltas.get(group)}
-    chosen = BASE | dict.fromkeys(own, name) | draft.choices
+    bases = BASE | PARTIAL_RESET
+    own = {group for group in bases if deltas.get(group)}
+    chosen = BASE | draft.choices | dict.fromkeys(own, name)
     lines = ["# @package _global_", f"# Imported from {source}. {heading(draft)}"]
-    lines += [f"#   {left.kind}: {left}" for left in draft.left]
+    lines += [f"#   {left.kind}: {left}" for left in draft.unmapped]
     lines += ["defaults:", *(f"  - override /{group}: {choice}" for group, choice in chosen.items()), ""]
-    texts = {"experiment": "\n".join(lines) + f"\nname: {name}\n" + _dumped(deltas.get("experiment", {}))}
+    texts = {"experiment": "\n".join(lines) + f"\nname: {name}\n"}
     for group in sorted(own):
-        package = "# @package _global_\n" if group in GLOBAL else ""
-        head = f"{package}# Imported from {source}.\ndefaults:\n  - {BASE[group]}\n  - _self_\n\n"
+        package = "# @package _global_\n" if group == GLOBAL else ""
+        head = f"{package}# Imported from {source}.\ndefaults:\n  - {bases[group]}\n  - _self_\n\n"
         texts[group] = head + _dumped(deltas[group])
     return texts
 
 
 def heading(draft: Draft) -> str:
     """How many keys went where."""
-    counts = {kind: sum(left.kind == kind for left in draft.left) for kind in LABEL}
+    counts = {kind: sum(left.kind == kind for left in draft.unmapped) for kind in LABEL}
     return (
         f"{draft.mapped} keys taken over, {counts['no effect']} without effect here, "
         f"{counts['unsupported']} unsupported, {counts['unknown']} unknown"
@@ -60,7 +61,7 @@ def _delta(group: str, values: Mapping[str, Any], base: Mapping[str, Any]) -> di
     nested: dict[str, Any] = {}
     for key, value in values.items():
         *parents, last = key.split(".")
-        if _present(base if group in GLOBAL else base[group], parents, last) == value:
+        if _present(base, [*([] if group == GLOBAL else group.split("/")), *parents], last) == value:
             continue
         node = nested
         for parent in parents:
@@ -70,12 +71,10 @@ def _delta(group: str, values: Mapping[str, Any], base: Mapping[str, Any]) -> di
 
 
 def _present(node: Any, parents: list[str], key: str) -> Any:
-    """The value in a configuration, or else the default of the class it configures."""
+    """The value in a configuration."""
     for parent in parents:
         node = node[parent]
-    if key in node or "_target_" not in node:
-        return node.get(key)
-    return inspect.signature(resolve(node["_target_"])).parameters[key].default
+    return node.get(key)
 
 
 class _Dumper(yaml.SafeDumper):

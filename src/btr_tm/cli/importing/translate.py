@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from btr_tm.cli.importing.draft import Draft, Left, Rule
+from btr_tm.cli.importing.draft import Draft, Rule, Unmapped
 from btr_tm.cli.importing.keys import PREFIXES, RULES
 from btr_tm.core.errors import UserError
 
@@ -21,7 +21,7 @@ def translate(leaves: Mapping[str, Any]) -> Draft:
         if verdict is None:
             draft.mapped += 1
         else:
-            draft.left.append(Left(path, value, *verdict))
+            draft.unmapped.append(Unmapped(path, value, *verdict))
     _sizes(draft)
     _choices(draft)
     _resets(draft)
@@ -40,13 +40,13 @@ def _sizes(draft: Draft) -> None:
     profile = draft.values.get("profile", {})
     batch = profile.get("batch_size", 4096)
     if batch < 1:
-        raise UserError(f"expected a positive training.batch_size, got {batch}; raise it")
+        raise UserError(f"training.batch_size must be 1 or larger, got {batch}")
     draft.set(
         "profile", "micro_batch", max(part for part in range(1, min(batch, 256) + 1) if batch % part == 0)
     )
     uses = draft.flag("uses", 32)
     if uses <= 0:
-        raise UserError(f"expected a positive number of uses of a memory, got {uses:g}; raise {USES}")
+        raise UserError(f"{USES} must be larger than 0, got {uses:g}")
     draft.set("profile", "frames_per_update", max(1, round(batch / uses)))
     every = draft.flag("target_every", 128)
     draft.set("preset", "convention.target_soft_every", max(1, round(every / batch)))
@@ -61,7 +61,7 @@ def _choices(draft: Draft) -> None:
         "encoder": f"{body}{spectral}{pool}" if draft.flag("image_head", True) else "none",
         "head": {(0, 0): "plain", (0, 1): "ln", (1, 0): "noisy", (1, 1): "noisy_ln"}[bool(noisy), bool(norm)],
         "target": "munchausen" if draft.flag("munchausen") else "ddqn" if draft.flag("ddqn") else "max",
-        "replay": "prioritized"
+        "replay": "prioritized_linesight"
         if draft.values.get("preset", {}).get("convention.priority_alpha")
         else "uniform",
     }
@@ -69,7 +69,7 @@ def _choices(draft: Draft) -> None:
         draft.values.get("preset", {}).pop("convention.priority_alpha", None)
     beta = {"adam_beta1": 0.9, "adam_beta2": 0.999} | draft.flags
     draft.set("optimizer", "betas", [beta["adam_beta1"], beta["adam_beta2"]])
-    draft.set("preset", "convention.gamma_speed", "scaled" if _is_later(draft) else "unscaled")
+    draft.set("preset", "convention.gamma_speed", "${schedule.speed}" if _is_later(draft) else 1.0)
 
 
 def _is_later(draft: Draft) -> bool:
@@ -82,8 +82,8 @@ def _resets(draft: Draft) -> None:
     every = draft.flag("reset_every", NEVER)
     if every >= NEVER:
         return
-    draft.set("preset", "convention.reset", "partial")
+    draft.choices["learner/reset"] = "partial"
     names = {"every_frames": every, "extra_uses": draft.flag("reset_extra", 1_600_000)}
     names |= {"share": draft.flag("reset_share", 0.01), "last_share": draft.flag("reset_last", 0.8)}
     for key, value in names.items():
-        draft.set("experiment", f"alternatives.reset.partial.{key}", value)
+        draft.set("learner/reset", key, value)

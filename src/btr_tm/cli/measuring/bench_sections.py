@@ -64,7 +64,7 @@ CUDA_LOOP = {
     "profile.frames_per_update": 64,
     "profile.replay_capacity": 262_144,
     "profile.precision": "bf16",
-    "convention.credit": "frames",
+    "credit": "frames",
 }
 CUDA_WARM_UP = 65_536
 

@@ -90,4 +90,3 @@ def stored_run(world: World, path: Path) -> Drive:
     except UserError:
         actions = torch.zeros(0, dtype=torch.int64)
     return drive(world, actions)
-

@@ -1,0 +1,202 @@
+"""Which classes each node of a configuration may name.
+
+A configuration can come from somebody else: inside a driver file, a manifest, a published YAML. So a node may
+name what the files of conf/ name for it or for its kind, and besides that only classes of modules that the
+user has admitted (`plugins`), if they fit what the program will ask of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+import yaml
+
+from btr_tm.cli.configuration.groups import conf_dir
+from btr_tm.core.errors import UserError
+
+# Kinds of nodes: where they stand, and the protocol or base class of what they build.
+KINDS: dict[str, str] = {
+    "env": "gymnasium.vector.VectorEnv",
+    "env.appearance": "",  # "" : no class of the user's own fits
+    "env.cut_offs": "",
+    "track": "",
+    "obs": "btr_tm.race.features.FeatureSet",
+    "reward": "btr_tm.race.reward.moment.Reward",
+    "reward.bonuses.*": "btr_tm.race.reward.bonus.Bonus",
+    "gates": "btr_tm.race.gates.Gates",
+    "float_lookup": "btr_tm.race.float_lookup.Reading",
+    "net": "torch.nn.Module",
+    "encoder": "btr_tm.nets.encoder.encoder.ImageEncoder",
+    "encoder.body": "btr_tm.nets.builders.BuildBody",
+    "encoder.norm": "btr_tm.nets.builders.BuildKernelNorm",
+    "encoder.pool": "btr_tm.nets.builders.BuildPool",
+    "pixels": "btr_tm.nets.builders.Pixels",
+    "activation": "btr_tm.nets.builders.BuildActivation",
+    "weight_init": "btr_tm.nets.builders.DrawWeights",
+    "head": "btr_tm.nets.heads.Head",
+    "head.linear": "btr_tm.nets.builders.BuildLinear",
+    "head.norm": "btr_tm.nets.builders.BuildNorm",
+    "target": "btr_tm.core.protocols.TargetFn",
+    "exploration": "btr_tm.agent.policy.Exploration",
+    "learner": "",
+    "learner.*": "",
+    "learner.target_sync": "btr_tm.agent.target_sync.TargetSync",
+    "learner.noise": "btr_tm.agent.noise.RedrawNoise",
+    "learner.self_loss": "btr_tm.losses.self_loss.SelfLoss",
+    "learner.reset": "btr_tm.agent.reset.Reset",
+    "learner.priority_error": "btr_tm.agent.priority.PriorityError",
+    "optimizer": "torch.optim.Optimizer",
+    "schedule.*": "btr_tm.core.schedule.Schedule",
+    "importance": "btr_tm.core.schedule.Schedule",
+    "horizon": "btr_tm.replay.horizon.segment.Horizon",
+    "replay": "",
+    "replay.capacity": "",
+    "replay.sampler": "btr_tm.replay.sampler.sampler.Sampler",
+    "replay.split": "btr_tm.replay.split.Split",
+    "replay.finish": "btr_tm.replay.finish.Finish",
+    "replay.gamma_at": "btr_tm.replay.gamma_at.GammaAt",
+    "replay.exponent": "btr_tm.replay.nstep.Exponent",
+    "credit": "btr_tm.run.plan.Account",
+    "collector": "btr_tm.core.protocols.Collector",
+    "parallel": "",
+    "logger.*": "btr_tm.metrics.meter.Sink",
+}
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What the files of conf/ say: classes by node, and nodes that stand for another node."""
+
+    classes: Mapping[str, frozenset[str]]
+    references: Mapping[str, str]  # encoder.pixels: pixels
+
+    def origin(self, path: str) -> str:
+        """Where the node at `path` is written."""
+        parts = path.split(".")
+        for count in range(len(parts), 0, -1):
+            written = self.references.get(".".join(parts[:count]))
+            if written is not None:
+                return self.origin(".".join([written, *parts[count:]]))
+        return path
+
+
+def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Any:
+    """The class or function that the node at `path` names, if it may; else raises UserError."""
+    kind = kind_of(path)
+    if kind is None:
+        raise UserError(f"{path} cannot name a class, got _target_ '{target}'; take it out")
+    shipped_ones = allowed(kind)
+    if target in shipped_ones or _is_torch_optimizer(kind, target):
+        return load(target)
+    if not any(target.startswith(f"{module}.") for module in plugins):
+        raise UserError(
+            f"{path} cannot be '{target}'; it can be {', '.join(sorted(shipped_ones))}, "
+            "or a class of your own module, which plugins=[module] admits"
+        )
+    found = load(target)
+    refuse_misfit(found, kind, path, target)
+    return found
+
+
+def kind_of(path: str) -> str | None:
+    """The key of KINDS that the node at `path` belongs to."""
+    place = shipped().origin(path)
+    return place if place in KINDS else next((kind for kind in KINDS if fnmatchcase(place, kind)), None)
+
+
+def allowed(kind: str) -> frozenset[str]:
+    """All that conf/ names for nodes of this kind."""
+    named = shipped().classes.items()
+    return frozenset().union(*(classes for path, classes in named if kind_of(path) == kind))
+
+
+@cache
+def shipped() -> Shipped:
+    """Read every file of conf/ once."""
+    classes: dict[str, frozenset[str]] = {}
+    references: dict[str, str] = {}
+    for path in sorted(conf_dir().rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        header = re.search(r"^# @package (\S+)$", text, re.MULTILINE)
+        group = path.parent.relative_to(conf_dir()).as_posix().replace("/", ".").strip(".")
+        package = header[1].replace("_global_", "") if header else group
+        for place, value in _leaves(yaml.load(text, _LOADER), package):
+            reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+            if place.endswith("._target_"):
+                node = place.removesuffix("._target_")
+                classes[node] = classes.get(node, frozenset()) | {value}
+            elif reference:
+                references[place] = reference[1]
+    return Shipped(classes, references)
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
+def _is_torch_optimizer(kind: str, target: str) -> bool:
+    return kind == "optimizer" and re.fullmatch(r"torch\.optim\.\w+", target) is not None
+
+
+def load(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
+
+
+def refuse_misfit(found: Any, kind: str, path: str, target: str) -> None:
+    """Raise UserError if `found` lacks what the protocol or base class of `kind` asks for."""
+    if not KINDS[kind]:
+        raise UserError(f"{path} cannot be a class of your own ('{target}'); choose one that is shipped")
+    wanted = load(KINDS[kind])
+    if not getattr(wanted, "_is_protocol", False):
+        if not (isinstance(found, type) and issubclass(found, wanted)):
+            raise UserError(f"{path}: {target} must be a subclass of {wanted.__name__}")
+        return
+    if not callable(found):
+        raise UserError(f"{path}: {target} must be a class or a function")
+    for name, member in inspect.getmembers(wanted, inspect.isfunction):
+        missing = isinstance(found, type) and not _answers(found, name, member)
+        if missing and (not name.startswith("_") or name == "__call__"):
+            raise UserError(
+                f"{path}: {target} needs {name}{_shown(member)}, as in {wanted.__module__}.{wanted.__name__}"
+            )
+
+
+def _answers(found: type, name: str, wanted: Any) -> bool:
+    """`found` has a method `name` that takes as many arguments as `wanted`."""
+    if any(name in getattr(base, "__annotations__", {}) for base in found.__mro__):
+        return True  # an attribute of each object
+    method = inspect.getattr_static(found, name, None)
+    if method is None or (name == "__call__" and "__call__" not in dir(found)):
+        return False
+    if not inspect.isfunction(method):
+        return True
+    required = [p for p in inspect.signature(wanted).parameters.values() if p.default is p.empty]
+    try:
+        inspect.signature(method).bind(*required)
+    except TypeError:
+        return False
+    return True
+
+
+def _shown(method: Any) -> str:
+    names = [name for name in inspect.signature(method).parameters if name != "self"]
+    return f"({', '.join(names)})"
