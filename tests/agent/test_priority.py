@@ -36,7 +36,7 @@ def test_the_mean_error_of_a_block_is_that_of_its_sum() -> None:
 @pytest.mark.parametrize("priority", [summed_error, mean_error])
 def test_the_learner_hands_out_the_one_it_was_given(priority) -> None:
     batch = random_batch(5)
-    told = learner(network(**ALL_OFF), priority=priority).update(batch).priority
+    told = learner(network(**ALL_OFF), priority_error=priority).update(batch).priority
     other = learner(network(**ALL_OFF)).update(batch).priority
     assert told.shape == (5,) and bool((told >= 0).all())
     assert torch.equal(told, other) == (priority is summed_error)
