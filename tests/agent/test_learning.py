@@ -12,8 +12,8 @@ from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Constant, Exponential
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import fixed_taus
+from btr_tm.nets.layers import LayerNorm
 from btr_tm.nets.linear import Noisy
-from btr_tm.nets.norm import LayerNorm
 from btr_tm.targets.greedy import DoubleDqn, Max
 from btr_tm.targets.munchausen import Munchausen
 

@@ -117,7 +117,7 @@ def test_choices_of_the_replay_reach_it() -> None:
     replay = job.values["replay"]
     assert job.choices["learner/priority_error"] == "mean"
     names = {key: replay[key]["_target_"].rpartition(".")[2] for key in ("finish", "gamma_at", "exponent")}
-    assert names == {"finish": "DropFinish", "gamma_at": "AtInsertion", "exponent": "n_if_truncated"}
+    assert names == {"finish": "DropFinish", "gamma_at": "GammaAtInsertion", "exponent": "n_if_truncated"}
     assert replay["split"]["_target_"].endswith(".PerTransition")
     assert replay["sampler"]["_target_"].endswith(".LinesightPrioritized")
     assert replay["sampler"]["alpha"] == 0.6
@@ -126,7 +126,7 @@ def test_choices_of_the_replay_reach_it() -> None:
 def test_the_importance_exponent_is_a_number_or_annealed_to_one() -> None:
     def exponent(*overrides: str) -> Any:
         values = checked(compose_job(["replay=prioritized", *overrides]).values)
-        return make(values["replay"]["sampler"]["is_exponent"])
+        return make(values["replay"]["sampler"]["beta"])
 
     assert exponent()(0) == exponent()(10**9) == 0.2
     annealed = exponent("importance=annealed", "convention.is_exponent=0.4", "profile=smoke")

@@ -9,7 +9,7 @@ import pytest
 
 from btr_tm.core.clock import Credit, UseCredit
 from btr_tm.core.errors import UserError
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 
 LINESIGHT = [[0, 50_000, 20_000], [5_000_000, 100_000, 75_000], [7_000_000, 200_000, 150_000]]
 
@@ -17,7 +17,7 @@ LINESIGHT = [[0, 50_000, 20_000], [5_000_000, 100_000, 75_000], [7_000_000, 200_
 class SlowLearner:
     """The learner's loop: a number of new memories comes in, then it trains until its budget is spent."""
 
-    def __init__(self, memory: Memory, batch_size: int, uses: int) -> None:
+    def __init__(self, memory: ReplaySizeSchedule, batch_size: int, uses: int) -> None:
         self.memory, self.batch_size, self.uses = memory, batch_size, uses
         self.capacity, self.start_learning = memory(0)
         self.offset = uses * self.start_learning
@@ -59,7 +59,7 @@ def races(seed: int, upto: int, longest: int) -> Iterator[int]:
     ],
 )
 def test_updates_follow_the_loop_race_by_race(points, batch_size: int, uses: int, upto: int) -> None:
-    memory = Memory(points)
+    memory = ReplaySizeSchedule(points)
     slow, credit, frames = (
         SlowLearner(memory, batch_size, uses),
         UseCredit(batch_size / uses, memory, batch_size),
@@ -75,7 +75,7 @@ def test_updates_follow_the_loop_race_by_race(points, batch_size: int, uses: int
 
 def test_each_transition_is_used_32_times_once_the_warm_up_is_paid() -> None:
     """Full size: batches of 4096 after 20,000 transitions, none of which is caught up with."""
-    credit = UseCredit(128, Memory(LINESIGHT), 4096)
+    credit = UseCredit(128, ReplaySizeSchedule(LINESIGHT), 4096)
     assert credit.due(19_999) == 0
     assert credit.due(20_000) == 1  # at once, on credit
     total = 1 + sum(credit.due(frames) for frames in range(20_000, 4_000_001, 1000))
@@ -87,7 +87,7 @@ def test_learning_pauses_at_a_step_until_the_memory_holds_enough() -> None:
 
     It holds 262,144 of them after 730,000 frames, but has paid for 229,376 more of them after 768,000 only.
     """
-    table = Memory([[0, 65_536, 32_768], [500_000, 1_048_576, 262_144]])
+    table = ReplaySizeSchedule([[0, 65_536, 32_768], [500_000, 1_048_576, 262_144]])
     credit = UseCredit(128, table, 4096, train_share=0.855)
     learns = [frames for frames in range(0, 1_000_001, 500) if credit.due(frames)]
     pause = max(zip(learns, learns[1:], strict=False), key=lambda pair: pair[1] - pair[0])
@@ -97,7 +97,7 @@ def test_learning_pauses_at_a_step_until_the_memory_holds_enough() -> None:
 
 
 def test_a_larger_memory_than_200_000_learns_four_times_more_slowly_until_it_is_full() -> None:
-    credit = UseCredit(128, Memory([[0, 300_000, 1000]]), 4096)
+    credit = UseCredit(128, ReplaySizeSchedule([[0, 300_000, 1000]]), 4096)
     filling = sum(credit.due(frames) for frames in range(0, 300_000, 100))
     full = sum(credit.due(frames) for frames in range(300_000, 600_000, 100))
     assert filling == pytest.approx(299_000 / 128 / 4, abs=2) and full == pytest.approx(300_000 / 128, abs=5)
@@ -114,7 +114,7 @@ def test_uses_that_are_granted_buy_updates_once(build) -> None:
     ]
 
 
-MEMORY = Memory([[0, 100_000, 1000]])
+MEMORY = ReplaySizeSchedule([[0, 100_000, 1000]])
 
 
 def test_test_transitions_pay_for_nothing() -> None:
@@ -131,7 +131,7 @@ def test_an_account_continues_from_its_state() -> None:
 
 
 def test_memory_holds_each_step_until_the_next_and_is_stretched_by_the_speed() -> None:
-    once, slow = Memory(LINESIGHT), Memory(LINESIGHT, speed=4.0)
+    once, slow = ReplaySizeSchedule(LINESIGHT), ReplaySizeSchedule(LINESIGHT, speed=4.0)
     assert [once(frames) for frames in (0, 4_999_999)] == [(50_000, 20_000)] * 2
     assert once(5_000_000) == slow(20_000_000) == (100_000, 75_000)
     assert slow(19_999_999) == (50_000, 20_000)
@@ -150,4 +150,4 @@ def test_memory_holds_each_step_until_the_next_and_is_stretched_by_the_speed() -
 )
 def test_impossible_memories_are_refused_in_one_sentence(points, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        Memory(points)
+        ReplaySizeSchedule(points)

@@ -17,8 +17,8 @@ from btr_tm.nets.encoder.norm import SpectralNorm
 from btr_tm.nets.encoder.pool import AdaptiveMaxPool, NoPool
 from btr_tm.nets.heads import DuelingHead
 from btr_tm.nets.iqn import IQN
+from btr_tm.nets.layers import LayerNorm, NoNorm
 from btr_tm.nets.linear import Noisy, Plain
-from btr_tm.nets.norm import LayerNorm, NoNorm
 
 ALL_ON = {
     "body": ImpalaBody(0.25),

@@ -13,7 +13,7 @@ from btr_tm.nets.encoder.encoder import Encoder, NoEncoder
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import NoNorm, SpectralNorm
 from btr_tm.nets.encoder.pool import AdaptiveMaxPool, GlobalAveragePool, NoPool
-from btr_tm.nets.init import initialise
+from btr_tm.nets.layers import initialise
 from btr_tm.nets.pixels import to_float
 
 PARTS = list(

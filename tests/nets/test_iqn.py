@@ -17,8 +17,8 @@ from btr_tm.nets.encoder.pool import AdaptiveMaxPool
 from btr_tm.nets.fusion import cosine_features
 from btr_tm.nets.heads import DuelingHead
 from btr_tm.nets.iqn import IQN
+from btr_tm.nets.layers import LayerNorm
 from btr_tm.nets.linear import Noisy
-from btr_tm.nets.norm import LayerNorm
 
 from .helpers import ALL_OFF, ALL_ON, network, observations
 

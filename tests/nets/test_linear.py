@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.nets.init import initialise
+from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import Linear, Noisy, NoisyLinear, Plain
 
 

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from btr_tm.nets.heads import DuelingHead
-from btr_tm.nets.init import initialise
+from btr_tm.nets.layers import LayerNorm, initialise
 from btr_tm.nets.linear import Noisy
 from btr_tm.nets.mean_expansion import MeanExpansionHead
-from btr_tm.nets.norm import LayerNorm
 
 
 def built(**options) -> MeanExpansionHead:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.nets.init import initialise
+from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import Noisy, NoisyLinear, NoisyLinearPerSample
 
 from .helpers import ALL_ON, network, observations

@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 from btr_tm.core.floats import FloatLayout
-from btr_tm.nets.activation import LeakyRelu, Relu
 from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.encoder import Encoder
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.pool import GlobalAveragePool
 from btr_tm.nets.heads import DuelingHead
-from btr_tm.nets.init import Orthogonal, TorchDefault, initialise
 from btr_tm.nets.iqn import IQN
+from btr_tm.nets.layers import LeakyRelu, Orthogonal, Relu, TorchDefault, initialise
 from btr_tm.nets.linear import Linear, Noisy, NoisyLinear
 from btr_tm.nets.pixels import Centred, Unit
 

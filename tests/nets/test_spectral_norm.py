@@ -13,7 +13,7 @@ from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.conv import Conv, Residual
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import SpectrallyNormalised, SpectralNorm
-from btr_tm.nets.init import initialise
+from btr_tm.nets.layers import initialise
 
 
 def normalised(body: nn.Module, where: str = "all", seed: int = 0) -> SpectrallyNormalised:

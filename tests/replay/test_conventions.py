@@ -11,12 +11,10 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.finish import DropFinish
-from btr_tm.replay.gamma_at import AtInsertion
 from btr_tm.replay.horizon.discounted import Discounted
-from btr_tm.replay.nstep import n_if_truncated
+from btr_tm.replay.n_step import DropFinish, GammaAtInsertion, n_if_truncated
 from btr_tm.replay.sampler.linesight import LinesightPrioritized
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
@@ -47,7 +45,7 @@ def test_a_return_is_discounted_as_of_its_sampling_or_of_its_insertion(at: str) 
     """Gamma is 0.5 plus a thousandth per decision of a car."""
     clock = Clock()
     horizon = Discounted(lambda frames: 0.5 + 0.001 * frames / CARS, clock)
-    options = {"gamma_at": AtInsertion()} if at == "insertion" else {}
+    options = {"gamma_at": GammaAtInsertion()} if at == "insertion" else {}
     fast, slow = replay(horizon=horizon, capacity=120, **options), SlowReplay(CARS)
     for t in drive(60, CARS, torch.Generator().manual_seed(1)):
         fast.add(t)
@@ -99,10 +97,10 @@ def test_without_the_finish_the_decision_before_it_ends_the_race() -> None:
 
 OPTIONS = {
     "dropped finish": {"finish": DropFinish()},
-    "gamma at insertion": {"gamma_at": AtInsertion()},
+    "gamma at insertion": {"gamma_at": GammaAtInsertion()},
     "contiguous tests": {"split": Contiguous},
     "tests per transition": {"split": PerTransition},
-    "growing memory": {"capacity": Memory([[0, 24, 0], [45, 36, 0], [100, 60, 0]])},
+    "growing memory": {"capacity": ReplaySizeSchedule([[0, 24, 0], [45, 36, 0], [100, 60, 0]])},
 }
 SAMPLERS = {
     "uniform": Uniform,
@@ -159,7 +157,7 @@ def test_leaves_are_positive_exactly_for_what_may_be_drawn(options: dict, sample
 @pytest.mark.parametrize(
     ("here", "there"),
     [
-        ({"gamma_at": AtInsertion()}, "columns"),
+        ({"gamma_at": GammaAtInsertion()}, "columns"),
         ({"split": Contiguous}, "split"),
         ({"block": (5,)}, "action_shape"),
     ],

@@ -18,7 +18,7 @@ WORKED = [0.06309573, 0.87055091, 1.0000002, 1.5157166]  # |td| = 0, 0.5, 1, 8 w
 
 
 def test_priorities_of_the_worked_example() -> None:
-    found = {name: float(value) for name, value in four(alpha=0.2, is_exponent=0.4).measure().items()}
+    found = {name: float(value) for name, value in four(alpha=0.2, beta=0.4).measure().items()}
     assert found["size"] == 4 and found["capacity"] == 20
     expected = {"min": WORKED[0], "mean": sum(WORKED) / 4, "median": WORKED[1], "max": WORKED[3]}
     expected |= {"q10": WORKED[0], "q98": WORKED[2], "p99_p50": WORKED[2] / WORKED[1], "new": WORKED[3]}

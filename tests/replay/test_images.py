@@ -11,12 +11,12 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.tree import flatten
 from btr_tm.core.types import Batch, Obs, Step, Transition
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.finish import DropFinish, StoreFinish
 from btr_tm.replay.images import Planes, WholeImages, images_of
+from btr_tm.replay.n_step import DropFinish, StoreFinish
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous, NoSplit
@@ -25,7 +25,7 @@ from .test_buffer import discounted
 
 CARS, FRAMES, SIZE = 4, 4, (2, 3)
 PARTS = (slice(0, 2), slice(2, 4))
-GROWING = Memory([[0, 28, 0], [200, 60, 0], [500, 100, 0]])
+GROWING = ReplaySizeSchedule([[0, 28, 0], [200, 60, 0], [500, 100, 0]])
 
 
 class Roomy(WholeImages):
@@ -88,7 +88,9 @@ def happen(replays: list[Replay], cars: list[Camera], dice: random.Random, p_end
         replay._clock.frames += len(cars[part])
 
 
-def build(images, capacity: int | Memory = 40, sampler=Uniform, seed: int = 0, **options) -> Replay:
+def build(
+    images, capacity: int | ReplaySizeSchedule = 40, sampler=Uniform, seed: int = 0, **options
+) -> Replay:
     known = {"cars": CARS, "image_shape": (FRAMES, *SIZE), "floats": 2, "n_step": 3, "device": "cpu"}
     known |= {"horizon": discounted(), "clock": Clock(), "generator": torch.Generator().manual_seed(seed)}
     return Replay(capacity, sampler=sampler, images=images, **(known | options))

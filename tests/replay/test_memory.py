@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.replay.sampler.linesight import LinesightPrioritized
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
@@ -16,7 +16,7 @@ from .helpers import SlowReplay, drive
 from .test_buffer import check_against
 from .test_conventions import CARS, replay
 
-STEPS = Memory([[0, 12, 0], [60, 30, 0], [150, 45, 0]])
+STEPS = ReplaySizeSchedule([[0, 12, 0], [60, 30, 0], [150, 45, 0]])
 
 
 class SlowMemory:
@@ -56,7 +56,7 @@ def test_exactly_what_fits_the_present_step_can_be_sampled(sampler, split: bool)
 
 
 def test_a_memory_of_one_step_is_a_capacity() -> None:
-    constant, stepped = replay(30), replay(Memory([[0, 30, 0]]))
+    constant, stepped = replay(30), replay(ReplaySizeSchedule([[0, 30, 0]]))
     for t in drive(60, CARS, torch.Generator().manual_seed(4)):
         constant.add(t)
         stepped.add(t)

@@ -11,9 +11,9 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Transition
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.finish import DropFinish, StoreFinish
 from btr_tm.replay.horizon.mini_race import MiniRace
 from btr_tm.replay.horizon.segment import Segment
+from btr_tm.replay.n_step import DropFinish, StoreFinish
 from btr_tm.replay.sampler.uniform import Uniform
 
 from .helpers import FLOATS, IMAGE, SlowReplay, drive, potential

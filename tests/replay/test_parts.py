@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.types import Obs, Transition
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.horizon.discounted import Discounted
@@ -19,7 +19,7 @@ from btr_tm.replay.split import Contiguous, NoSplit
 CARS, PARTS = 6, (slice(0, 2), slice(2, 4), slice(4, 6))
 
 
-def build(capacity: int | Memory, sampler=Uniform, split=NoSplit) -> Replay:
+def build(capacity: int | ReplaySizeSchedule, sampler=Uniform, split=NoSplit) -> Replay:
     generator = torch.Generator().manual_seed(0)
     horizon = Discounted(lambda _: 0.5, Clock())
     return Replay(capacity, CARS, (1, 1, 1), 2, 3, sampler, horizon, "cpu", generator, split=split)
@@ -130,7 +130,7 @@ def test_parts_that_drive_fail_and_lose_chunks_hold_what_a_naive_list_holds(
 
 def test_a_memory_below_its_storage_stays_exact_when_parts_fail_before_they_drive() -> None:
     """As after going on with a run: every part forgets before it has written anything in this sitting."""
-    memory = Memory([[0, 60, 0], [10**6, 600, 0]])
+    memory = ReplaySizeSchedule([[0, 60, 0], [10**6, 600, 0]])
     dice, cars = random.Random(1), [Car(name) for name in range(CARS)]
     replay = build(memory, Prioritized)
     for _ in range(40):

@@ -30,15 +30,15 @@ def four(**options):
 
 
 @pytest.mark.parametrize(
-    "is_exponent, weights",
+    "beta, weights",
     [
         (0.2, (1, 0.59161771, 0.57543991, 0.52951272)),
         (0.4, (1, 0.35001151, 0.33113109, 0.28038372)),
         (1.0, (1, 0.07247794, 0.06309572, 0.04162766)),
     ],
 )
-def test_worked_example(is_exponent: float, weights: tuple[float, ...]) -> None:
-    fast = four(alpha=0.2, is_exponent=is_exponent)
+def test_worked_example(beta: float, weights: tuple[float, ...]) -> None:
+    fast = four(alpha=0.2, beta=beta)
     batch = fast.sample(40_000)
     share = torch.bincount(batch.index, minlength=4)[:4] / 40_000
     expected = torch.tensor([0.01829199, 0.25238016, 0.28990862, 0.43941922])
@@ -49,7 +49,7 @@ def test_worked_example(is_exponent: float, weights: tuple[float, ...]) -> None:
 def test_the_importance_exponent_can_be_annealed() -> None:
     """Schaul's beta: min(1, 0.4 + 0.6 frames / total), here of 1000 frames."""
     clock = Clock()
-    sampler = partial(Prioritized, is_exponent=Linear([[0, 0.4], [1000, 1.0]]))
+    sampler = partial(Prioritized, beta=Linear([[0, 0.4], [1000, 1.0]]))
     fast = replay(cars=1, capacity=20, sampler=sampler, clock=clock)
     for t in one_race(4):
         fast.add(t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from btr_tm.core.schedule import MemorySize
+from btr_tm.core.schedule import ReplaySize
 
 SLOW_ABOVE = 200_000  # transitions: Linesight, while a larger replay is not full,
 SLOWLY = 4  # charges an update as many times
@@ -95,27 +95,27 @@ class UseCredit:
 
     An update spends `batch_size` uses, four times as many while a replay above 200,000 is not full, and is
     due as soon as the account is not overdrawn and the replay holds `start_learning` transitions. The uses
-    of those are never spent: not at the start, nor when a step of `memory` asks for more. `train_share` is
-    the share of frames that is trained on. The size of the replay is counted here, without asking it.
+    of those are never spent: not at the start, nor when a step of `replay_size` asks for more. `train_share`
+    is the share of frames that is trained on. The size of the replay is counted here, without asking it.
     """
 
     def __init__(
         self,
         frames_per_update: float,
-        memory: Callable[[int], MemorySize],
+        replay_size: Callable[[int], ReplaySize],
         batch_size: int,
         train_share: float = 1.0,
     ) -> None:
         assert frames_per_update > 0 and 0 < train_share <= 1, (frames_per_update, train_share)
         self.uses = batch_size / frames_per_update
-        self.memory, self.batch_size, self.train_share = memory, batch_size, train_share
+        self.replay_size, self.batch_size, self.train_share = replay_size, batch_size, train_share
         self.seen = 0
         self.size = 0.0  # transitions in the replay
         self.earned = self.spent = 0.0  # uses
 
     def due(self, frames: int, uses: float = 0) -> int:
         """Updates due after `frames` frames and with `uses` granted besides; they count as made."""
-        capacity, start_learning = self.memory(self.seen)
+        capacity, start_learning = self.replay_size(self.seen)
         added = self.train_share * max(0, frames - self.seen)
         self.seen = max(frames, self.seen)
         self.size = min(self.size + added, capacity)

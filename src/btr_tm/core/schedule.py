@@ -127,7 +127,7 @@ class Decay:
         return self.end + (self.start - self.end) * kept
 
 
-class MemorySize(NamedTuple):
+class ReplaySize(NamedTuple):
     """What a replay holds at most, and what it must hold for learning to go on; in transitions."""
 
     capacity: int
@@ -135,7 +135,7 @@ class MemorySize(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory:
+class ReplaySizeSchedule:
     """Steps [frame, capacity, start_learning], each held until the next; capacities never shrink.
 
     Linesight's: [[0, 50000, 20000], [5000000, 100000, 75000], [7000000, 200000, 150000]].
@@ -159,9 +159,9 @@ class Memory:
                 f"expected learning to start within the capacity, got {list(small[0])}; lower its last number"
             )
 
-    def __call__(self, frames: int) -> MemorySize:
+    def __call__(self, frames: int) -> ReplaySize:
         held = bisect_right([point[0] * self.speed for point in self.points], frames) - 1
-        return MemorySize(int(self.points[held][1]), int(self.points[held][2]))
+        return ReplaySize(int(self.points[held][1]), int(self.points[held][2]))
 
     @property
     def largest(self) -> int:

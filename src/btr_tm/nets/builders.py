@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+
+Role = Literal["hidden", "advantage", "value"]  # of a linear layer within a head
 
 
 class BuildBody(Protocol):
@@ -29,9 +31,9 @@ class BuildPool(Protocol):
 
 
 class BuildLinear(Protocol):
-    """Builds a linear layer; `role` is hidden, advantage or value."""
+    """Builds a linear layer of a head."""
 
-    def __call__(self, inputs: int, outputs: int, role: str) -> nn.Module: ...
+    def __call__(self, inputs: int, outputs: int, role: Role) -> nn.Module: ...
 
 
 class BuildNorm(Protocol):

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.core.floats import FloatLayout
-from btr_tm.nets.activation import BuildActivation
-from btr_tm.nets.heads import BuildNorm
+from btr_tm.nets.builders import BuildActivation, BuildNorm
 from btr_tm.nets.linear import Linear
 
 

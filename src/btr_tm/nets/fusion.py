@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.activation import BuildActivation, LeakyRelu
-from btr_tm.nets.init import GAIN
+from btr_tm.nets.builders import BuildActivation
+from btr_tm.nets.layers import GAIN, LeakyRelu
 from btr_tm.nets.linear import Linear
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
-from btr_tm.nets.activation import BuildActivation, LeakyRelu
+from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
+from btr_tm.nets.layers import LeakyRelu, NoNorm
 from btr_tm.nets.linear import Plain
-from btr_tm.nets.norm import NoNorm
-
-BuildLinear = Callable[..., nn.Module]
-BuildNorm = Callable[[int], nn.Module]
 
 
 class Head(nn.Module):

@@ -11,15 +11,14 @@ from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Obs
-from btr_tm.nets.activation import BuildActivation, LeakyRelu
+from btr_tm.nets.builders import BuildActivation, BuildNorm, DrawWeights
 from btr_tm.nets.encoder.encoder import ImageEncoder
 from btr_tm.nets.encoder.norm import SpectrallyNormalised
 from btr_tm.nets.floats import float_head
 from btr_tm.nets.fusion import CosineFusion
-from btr_tm.nets.heads import BuildNorm, Head
-from btr_tm.nets.init import DrawWeights, Orthogonal, initialise
+from btr_tm.nets.heads import Head
+from btr_tm.nets.layers import LeakyRelu, NoNorm, Orthogonal, initialise
 from btr_tm.nets.linear import NoisyLinear
-from btr_tm.nets.norm import NoNorm
 from btr_tm.nets.precision import Precision, resolved
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}

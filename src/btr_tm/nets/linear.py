@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.init import GAIN, DrawWeights
+from btr_tm.nets.builders import DrawWeights, Role
+from btr_tm.nets.layers import GAIN
 
-Role = Literal["hidden", "advantage", "value"]
 BiasSigma = Literal["inputs", "outputs"]
 
 

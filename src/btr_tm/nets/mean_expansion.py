@@ -7,10 +7,10 @@ import math
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
-from btr_tm.nets.activation import BuildActivation, LeakyRelu
-from btr_tm.nets.heads import BuildLinear, BuildNorm, Head, hidden_layer
+from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
+from btr_tm.nets.heads import Head, hidden_layer
+from btr_tm.nets.layers import LeakyRelu, NoNorm
 from btr_tm.nets.linear import Plain
-from btr_tm.nets.norm import NoNorm
 
 
 class MeanExpansionHead(Head):

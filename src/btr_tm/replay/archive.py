@@ -28,15 +28,15 @@ class Archive:
     """Each save writes the rows that changed since the last one, and small bookkeeping in full.
 
     Files are never rewritten. A manifest lists those its state consists of, so any manifest can be loaded for
-    as long as its files exist; rows that the ring has overwritten fall off the list. The `unsettled` rows
-    behind the newest frame of a car may still change, and are written again.
+    as long as its files exist; rows that the ring has overwritten fall off the list. The `changed` rows
+    before the newest frame of a car may change after they were saved, and are written again.
     """
 
     def __init__(
-        self, ring: Ring, sampler: Sampler, split: Split, unsettled: int, generator: torch.Generator
+        self, ring: Ring, sampler: Sampler, split: Split, changed: int, generator: torch.Generator
     ) -> None:
         self._ring, self._sampler, self._split = ring, sampler, split
-        self._unsettled, self._generator = unsettled, generator
+        self._changed_rows, self._generator = changed, generator
         self._start_over(None)
 
     def _start_over(self, folder: Path | None) -> None:
@@ -97,7 +97,7 @@ class Archive:
         driven = self._ring.cursor.cpu() - torch.tensor(segment["cursor"])
         return int(driven.min()) < self._ring.slots_per_car
 
-    def unsettle(self, cars: slice, rows: list[int]) -> None:
+    def mark_changed(self, cars: slice, rows: list[int]) -> None:
         """The newest `rows` of each of `cars` are about to change: the next save writes them again."""
         changes = self._ring.cursor[cars] - torch.tensor(rows, device=self._ring.device)
         self._saved_cursor[cars] = torch.minimum(self._saved_cursor[cars], changes)
@@ -135,7 +135,7 @@ class Archive:
     def _changed(self) -> Tensor:
         """Slots (R,) written since the last save, from the frame that was newest then to today's."""
         ring = self._ring
-        settled = (self._saved_cursor - self._unsettled).clamp(min=0)
+        settled = (self._saved_cursor - self._changed_rows).clamp(min=0)
         first = torch.maximum(settled, ring.cursor + 1 - ring.slots_per_car)
         count = ring.cursor + 1 - first
         offset = torch.arange(int(count.max()), device=ring.device)[:, None]  # (rows, E)

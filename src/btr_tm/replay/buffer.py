@@ -11,14 +11,21 @@ from torch import Tensor
 
 from btr_tm.core.block import Block
 from btr_tm.core.clock import Clock
-from btr_tm.core.schedule import Memory
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.types import Batch, Obs, States, Step, Transition
 from btr_tm.replay.archive import Archive, Manifest, prune
-from btr_tm.replay.finish import Finish, StoreFinish
-from btr_tm.replay.gamma_at import AtSampling, GammaAt
 from btr_tm.replay.horizon.segment import Horizon, Return, Segment
 from btr_tm.replay.images import Images, WholeImages
-from btr_tm.replay.nstep import Exponent, Reach, reach, steps_summed
+from btr_tm.replay.n_step import (
+    BootstrapExponent,
+    Finish,
+    GammaAt,
+    GammaAtSampling,
+    NStepPath,
+    StoreFinish,
+    follow,
+    steps_summed,
+)
 from btr_tm.replay.ring import Note, Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
 from btr_tm.replay.split import NoSplit, Split, SplitFactory
@@ -37,7 +44,7 @@ class Replay:
 
     def __init__(
         self,
-        capacity: int | Memory,
+        capacity: int | ReplaySizeSchedule,
         cars: int,
         image_shape: tuple[int, ...],
         floats: int,
@@ -52,13 +59,13 @@ class Replay:
         clock: Clock | None = None,
         split: SplitFactory = NoSplit,
         finish: Finish = StoreFinish(),  # noqa: B008 (no state)
-        gamma_at: GammaAt = AtSampling(),  # noqa: B008 (no state)
-        exponent: Exponent = steps_summed,
+        gamma_at: GammaAt = GammaAtSampling(),  # noqa: B008 (no state)
+        exponent: BootstrapExponent = steps_summed,
         images: Images = WholeImages(),  # noqa: B008 (no state)
     ) -> None:
         assert n_step >= 1, n_step
-        self._memory = Memory([[0, capacity, 0]]) if isinstance(capacity, int) else capacity
-        self.capacity = self._memory.largest
+        self._sizes = ReplaySizeSchedule([[0, capacity, 0]]) if isinstance(capacity, int) else capacity
+        self.capacity = self._sizes.largest
         self._clock = clock or Clock()
         self._split = split(cars, generator)
         shapes = (self.capacity, cars, image_shape, floats, device, block)
@@ -68,8 +75,8 @@ class Replay:
         self._sampler = sampler(self.ring, generator, self._clock)
         self._horizon, self._gamma_at, self._exponent = horizon, gamma_at, exponent
         self._generator, self._cut_at_non_greedy, self._finish = generator, cut_at_non_greedy, finish
-        unsettled = max(finish.unsettled, images.history)
-        self._archive = Archive(self.ring, self._sampler, self._split, unsettled, generator)
+        changed = max(finish.slots_changed, images.history)
+        self._archive = Archive(self.ring, self._sampler, self._split, changed, generator)
 
     def __len__(self) -> int:
         return len(self.ring)
@@ -84,10 +91,10 @@ class Replay:
         """Store one decision of each car, or of each of those in `cars`."""
         (ring, split), greedy = self._part(cars), transition.greedy
         note = Note(
-            through=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
+            continues=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
             kept=self._finish(ring, transition),
             test=split((transition.terminated | transition.truncated).to(ring.device)),
-            columns=self._gamma_at.note(self._horizon.present_gamma, ring),
+            columns=self._gamma_at.stored(self._horizon.present_gamma, ring),
         )
         self._sampler.added(ring.write(transition, note))
 
@@ -99,7 +106,7 @@ class Replay:
         """Take back what is stored of the races that `cars` are in: nobody will see their ends."""
         ring = self._part(cars)[0]
         slots = [ring.open(car) for car in range(ring.cars)]
-        self._archive.unsettle(cars, [len(each) for each in slots])
+        self._archive.mark_changed(cars, [len(each) for each in slots])
         self._sampler.added(ring.forget(slots))
 
     def _part(self, cars: slice) -> tuple[Ring, Split]:
@@ -108,7 +115,7 @@ class Replay:
         if cars != ALL and key not in self._parts:
             self._parts[key] = self.ring.part(cars), self._split.part(cars)
         ring, split = (self.ring, self._split) if cars == ALL else self._parts[key]
-        ring.window = self.ring.window_for(self._memory(self._clock.frames).capacity)
+        ring.window = self.ring.window_for(self._sizes(self._clock.frames).capacity)
         return ring, split
 
     def sample(self, batch_size: int) -> Batch:
@@ -124,9 +131,9 @@ class Replay:
 
     def _batch(self, slot: Tensor, weight: Tensor) -> Batch:
         ring, horizon = self.ring, self._horizon
-        run = reach(ring, slot, self._n_step)
-        answer = horizon(self._segment(slot, run), self._generator)
-        obs, next_obs = ring.observe(slot), ring.observe(run.end)
+        path = follow(ring, slot, self._n_step)
+        answer = horizon(self._segment(slot, path), self._generator)
+        obs, next_obs = ring.observe(slot), ring.observe(path.end)
         return Batch(
             obs=obs._replace(floats=horizon.stamp(obs.floats, answer.clock)),
             action=ring.rows["action"][slot].long(),
@@ -135,18 +142,18 @@ class Replay:
             next_obs=next_obs._replace(floats=horizon.stamp(next_obs.floats, answer.next_clock)),
             weight=weight,
             index=self._sampler.index(slot, answer.clock),
-            inner=tuple(self._step(run, answer, number) for number in self._inner),
+            inner=tuple(self._step(path, answer, number) for number in self._inner),
         )
 
-    def _segment(self, slot: Tensor, run: Reach) -> Segment:
+    def _segment(self, slot: Tensor, path: NStepPath) -> Segment:
         ring, potential = self.ring, self.ring.rows["potential"]
         gamma = self._gamma_at(self._horizon.present_gamma, ring, slot)
-        ends = potential[slot], potential[run.end]
-        return Segment(run.rewards, run.length, run.terminated, *ends, gamma, self._exponent(ring, run))
+        ends = potential[slot], potential[path.end]
+        return Segment(path.rewards, path.length, path.terminated, *ends, gamma, self._exponent(ring, path))
 
-    def _step(self, run: Reach, answer: Return, number: int) -> Step:
+    def _step(self, path: NStepPath, answer: Return, number: int) -> Step:
         """Decision `number` of the returns, counted from 0."""
-        slot = run.path[:, number]
+        slot = path.slots[:, number]
         obs = self.ring.observe(slot)
         floats = self._horizon.stamp(obs.floats, answer.clock + number)
         action = self.ring.rows["action"][slot].long()
@@ -162,7 +169,7 @@ class Replay:
 
     def measure(self) -> dict[str, Tensor | float]:
         """How full the memory is, and the health of its priorities; a host sync."""
-        capacity = float(self._memory(self._clock.frames).capacity)
+        capacity = float(self._sizes(self._clock.frames).capacity)
         return {"size": float(len(self)), "capacity": capacity, **self._sampler.measure()}
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:

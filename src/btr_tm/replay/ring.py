@@ -30,7 +30,7 @@ from btr_tm.replay.queue import NoQueue, Queue, StartQueue
 class Note(NamedTuple):
     """What the ring is told about one decision of all cars, besides the decision."""
 
-    through: Tensor  # (E,) bool, n-step returns may run through this action
+    continues: Tensor  # (E,) bool, an n-step return that began before may go on with this action
     kept: Tensor  # (E,) bool, it is stored as a transition
     test: Tensor  # (E,) bool, it is set aside for tests
     columns: Mapping[str, Tensor]  # (E,) each, what else is stored
@@ -106,7 +106,7 @@ class Ring:
                 "reward": zeros(self.slots, dtype=torch.float32),
                 "potential": zeros(self.slots, dtype=torch.float32),
                 "start": zeros(self.slots, dtype=torch.bool),
-                "through": zeros(self.slots, dtype=torch.bool),
+                "continues": zeros(self.slots, dtype=torch.bool),
                 "terminated": zeros(self.slots, dtype=torch.bool),
                 "test": zeros(self.slots, dtype=torch.bool),
             }
@@ -154,7 +154,7 @@ class Ring:
         self._put_frame(there, transition.next_obs, transition.next_potential)
         self._put_frame(here, transition.obs, transition.potential)
         self.rows["start"].index_fill_(0, there, False)
-        told = {"start": note.kept, "through": note.through, "test": note.test, **note.columns}
+        told = {"start": note.kept, "continues": note.continues, "test": note.test, **note.columns}
         drove = {"action": transition.action, "reward": transition.reward}
         for name, value in (told | drove | {"terminated": transition.terminated}).items():
             self.put(name, here, value)

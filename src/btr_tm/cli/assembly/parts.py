@@ -185,12 +185,12 @@ class Parts:
     def plan(self) -> Plan:
         profile = self.profile
         train_share: float = get_object(self.values["replay"]["split"]["_target_"]).train_share
-        memory = make(self.values["replay"]["capacity"])
+        replay_size = make(self.values["replay"]["capacity"])
         credit = make_with_known(
             self.values["credit"],
             frames_per_update=profile["frames_per_update"],
-            warmup_frames=memory(0).start_learning,
-            memory=memory,
+            warmup_frames=replay_size(0).start_learning,
+            replay_size=replay_size,
             batch_size=profile["batch_size"],
             train_share=train_share,
         )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from btr_tm.nets.activation import BuildActivation, LeakyRelu
+from btr_tm.nets.builders import BuildActivation
 from btr_tm.nets.encoder.conv import Conv
+from btr_tm.nets.layers import LeakyRelu
 
 
 @dataclass(frozen=True)

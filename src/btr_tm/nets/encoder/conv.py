@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from btr_tm.nets.init import GAIN, DrawWeights
+from btr_tm.nets.builders import DrawWeights
+from btr_tm.nets.layers import GAIN
 
 REGISTER_BYTES = 64  # of AVX-512
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
+from btr_tm.nets.builders import BuildBody, BuildKernelNorm, BuildPool, Pixels
 from btr_tm.nets.encoder.norm import NoNorm
 from btr_tm.nets.encoder.pool import NoPool
 from btr_tm.nets.pixels import Centred
-
-
-class Body(Protocol):
-    """Builds the convolutions for an image of `channels` channels."""
-
-    smallest_image: int
-
-    def __call__(self, channels: int) -> nn.Module: ...
 
 
 class ImageEncoder(nn.Module):
@@ -38,10 +28,10 @@ class Encoder(ImageEncoder):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        body: Body,
-        norm: Callable[[nn.Module], nn.Module] = NoNorm(),  # noqa: B008 (frozen)
-        pool: Callable[[], nn.Module] = NoPool(),  # noqa: B008 (frozen)
-        pixels: Callable[[Tensor], Tensor] = Centred(),  # noqa: B008 (frozen)
+        body: BuildBody,
+        norm: BuildKernelNorm = NoNorm(),  # noqa: B008 (frozen)
+        pool: BuildPool = NoPool(),  # noqa: B008 (frozen)
+        pixels: Pixels = Centred(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
         channels, height, width = image_shape

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from btr_tm.nets.builders import DrawWeights
 from btr_tm.nets.encoder.conv import Conv, Residual
-from btr_tm.nets.init import DrawWeights
 
 _EPSILON = 1e-12  # zero kernels stay zero instead of NaN
 _FIRST_ITERATIONS = 15  # as torch does at construction

@@ -7,7 +7,7 @@ from torch import Tensor
 QUANTILES = (0.1, 0.5, 0.75, 0.9, 0.98, 0.99)
 
 
-def health(leaves: Tensor, new: Tensor, is_exponent: float) -> dict[str, Tensor | float]:
+def health(leaves: Tensor, new: Tensor, beta: float) -> dict[str, Tensor | float]:
     """Figures on those of the priorities `leaves` that are not 0; nothing if all are. A host sync.
 
     `new` is what the next transition gets. `weight_min` is the smallest importance weight over the largest.
@@ -19,4 +19,4 @@ def health(leaves: Tensor, new: Tensor, is_exponent: float) -> dict[str, Tensor 
     found = {"min": held[0], "q10": at[0.1], "mean": held.mean(), "median": at[0.5], "q75": at[0.75]}
     found |= {"q90": at[0.9], "q98": at[0.98], "max": held[-1], "p99_p50": at[0.99] / at[0.5], "new": new}
     named: dict[str, Tensor | float] = {f"priority_{name}": value for name, value in found.items()}
-    return named | {"weight_min": (held[0] / held[-1]) ** is_exponent}
+    return named | {"weight_min": (held[0] / held[-1]) ** beta}

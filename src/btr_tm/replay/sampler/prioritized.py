@@ -16,9 +16,9 @@ from btr_tm.replay.sumtree import SumTree
 class Prioritized:
     """A transition is drawn with P_i proportional to (|delta_i| + epsilon)^alpha.
 
-    New transitions get the largest priority seen so far. Weights are (N P_i)^-is_exponent divided by the
+    New transitions get the largest priority seen so far. Weights are (N P_i)^-beta divided by the
     largest of the batch. Beyond The Rainbow (arXiv:2411.03820) states alpha 0.2 and its code uses the same
-    figure as importance exponent; Schaul et al. anneal that one, their beta, from 0.4 to 1, which a schedule
+    figure as importance-sampling exponent beta; Schaul et al. anneal beta from 0.4 to 1, which a schedule
     over frames does. Draws are stratified: one from each of B equal shares of the total.
     """
 
@@ -28,12 +28,12 @@ class Prioritized:
         generator: torch.Generator,
         clock: Clock,
         alpha: float = 0.2,
-        is_exponent: float | Schedule = 0.2,
+        beta: float | Schedule = 0.2,
         epsilon: float = 1e-6,
     ) -> None:
         self._ring, self._generator, self._clock = ring, generator, clock
         self._alpha, self._epsilon = alpha, epsilon
-        self._is_exponent = is_exponent if callable(is_exponent) else Constant(is_exponent)
+        self._beta = beta if callable(beta) else Constant(beta)
         self._tree = SumTree(ring.slots, ring.device)
         self._largest = torch.ones((), dtype=self._tree.leaves.dtype, device=ring.device)
 
@@ -50,8 +50,8 @@ class Prioritized:
         total = tree.total
         slot = tree.find(share * total)
         probability = tree.leaves[slot] / total
-        exponent = self._is_exponent(self._clock.frames)
-        weight = (ring.train.count.sum() * probability) ** -exponent
+        beta = self._beta(self._clock.frames)
+        weight = (ring.train.count.sum() * probability) ** -beta
         return Drawn(slot, (weight / weight.max()).float())
 
     def index(self, slot: Tensor, clock: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Prioritized:
 
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held; a host sync."""
-        return health(self._tree.leaves, self._largest, self._is_exponent(self._clock.frames))
+        return health(self._tree.leaves, self._largest, self._beta(self._clock.frames))
 
     @property
     def state(self) -> dict[str, Tensor]:
