@@ -30,7 +30,7 @@ SMALL = ["profile=smoke", "logger=none", "profile.cars=2", "profile.batch_size=2
 BASE = ["name=base", "learner/self_loss=normalised"]
 INGREDIENTS = [
     "+experiment=quickstart", "replay=prioritized", "learner/noise=share_with_acting",
-    "convention.target_sync=hard", "convention.target_hard_every=3", "convention.target_buffers=follow",
+    "learner/target_sync=hard", "convention.target_hard_every=3", "convention.target_buffers=follow",
 ]  # fmt: skip
 PER_SAMPLE = ["+experiment=quickstart", "convention.noise_draw=sample", "convention.loss_reduction=sum"]
 UPDATES = 5
