@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from hydra import compose, initialize_config_dir
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -23,6 +24,7 @@ from yaml import YAMLError
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration import validate
 from btr_tm.cli.configuration.groups import choices, conf_dir
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.cli.configuration.sentences import Known, user_error
 from btr_tm.core.errors import UserError
 
@@ -37,12 +39,12 @@ class Composition:
     folder: Path
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Node:
         """The resolved configuration as plain dicts and lists."""
         return OmegaConf.to_container(self.cfg, resolve=True)  # type: ignore[return-value]
 
     @property
-    def unresolved(self) -> dict[str, Any]:
+    def unresolved(self) -> Node:
         """The same with interpolations as they are written."""
         return OmegaConf.to_container(self.cfg, resolve=False)  # type: ignore[return-value]
 
@@ -52,7 +54,7 @@ class Composition:
         return fingerprint(self.values)
 
 
-def fingerprint(values: dict[str, Any]) -> str:
+def fingerprint(values: Node) -> str:
     """Twelve hex digits of the resolved configuration without labels."""
     kept = {key: value for key, value in values.items() if key not in typed.LABELS}
     kept["profile"] = {key: v for key, v in kept.get("profile", {}).items() if key != "threads"}
@@ -88,7 +90,7 @@ def current_job(cfg: DictConfig) -> Composition:
     return job
 
 
-def _composition(cfg: DictConfig, hydra: Any, folder: Path) -> Composition:
+def _composition(cfg: DictConfig, hydra: DictConfig | HydraConf, folder: Path) -> Composition:
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items()}
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     return Composition(kept, choices, list(hydra.overrides.task), folder)
@@ -143,7 +145,7 @@ def _override_lines(ablation: str) -> list[tuple[str, str]]:
     path = conf_dir() / "ablation" / f"{ablation}.yaml"
     if not path.is_file():  # a user's own, from --config-dir
         return []
-    content: Any = OmegaConf.to_container(OmegaConf.load(path)) or {}
+    content = cast(Node, OmegaConf.to_container(OmegaConf.load(path)) or {})
     lines = [line for entry in content.get("defaults", []) for line in entry.items()]
     return [(key.removeprefix("override").strip().lstrip("/"), str(choice)) for key, choice in lines]
 

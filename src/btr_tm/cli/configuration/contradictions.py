@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from math import inf
-from typing import Any
 
 from btr_tm.cli.assembly.build import partial
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
 from btr_tm.race import actions
 
@@ -17,18 +17,18 @@ RANGES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilo
 NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
 
 
-def refuse(values: dict[str, Any]) -> None:
+def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
     checks = (_signs, _noise, _horizon, _gymnasium, _atari, _sizes, _schedules, _blocks)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
         raise UserError(sentence)
 
 
-def _is(node: dict[str, Any], name: str) -> bool:
+def _is(node: Node, name: str) -> bool:
     return str(node.get("_target_", "")).rpartition(".")[2] == name
 
 
-def _signs(values: dict[str, Any]) -> Iterator[str]:
+def _signs(values: Node) -> Iterator[str]:
     """Numbers that cannot be so small."""
     least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
     for name in (*POSITIVE, *NOT_NEGATIVE):
@@ -39,7 +39,7 @@ def _signs(values: dict[str, Any]) -> Iterator[str]:
             yield f"{name} must be {'larger than 0' if positive else '0 or larger'}, got {value}"
 
 
-def _schedules(values: dict[str, Any]) -> Iterator[str]:
+def _schedules(values: Node) -> Iterator[str]:
     """Points that a schedule cannot read, found before a run or a sweep starts."""
     bonuses = values["reward"].get("bonuses", {})
     nodes = {f"schedule.{name}": node for name, node in values["schedule"].items()}
@@ -57,7 +57,7 @@ def _schedules(values: dict[str, Any]) -> Iterator[str]:
             yield f"schedule.{name} must stay from {least} to {most}, got {odd[0]}"
 
 
-def _blocks(values: dict[str, Any]) -> Iterator[str]:
+def _blocks(values: Node) -> Iterator[str]:
     """Actions of a decision that leave out a tick, or last for none."""
     if values["env"].get("ticks_per_action", 1) < 1:
         yield f"env.ticks_per_action must be 1 or larger, got {values['env']['ticks_per_action']}"
@@ -67,7 +67,7 @@ def _blocks(values: dict[str, Any]) -> Iterator[str]:
         yield str(error)
 
 
-def _noise(values: dict[str, Any]) -> Iterator[str]:
+def _noise(values: Node) -> Iterator[str]:
     # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
     noisy_head = _is(values["head"]["linear"], "Noisy")
     if _is(values["exploration"], "Noisy") and not noisy_head:
@@ -90,7 +90,7 @@ def _noise(values: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _horizon(values: dict[str, Any]) -> Iterator[str]:
+def _horizon(values: Node) -> Iterator[str]:
     for name, env in (("GymnasiumVectorEnv", "gymnasium"), ("AtariVectorEnv", "atari")):
         if _is(values["horizon"], "MiniRace") and _is(values["env"], name):
             yield f"horizon=mini_race needs the clock that env={env} lacks; choose horizon=discounted"
@@ -101,7 +101,7 @@ def _horizon(values: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
+def _gymnasium(values: Node) -> Iterator[str]:
     env, sees = values["env"], not _is(values["encoder"], "NoEncoder")
     if not _is(env, "GymnasiumVectorEnv"):
         return
@@ -113,7 +113,7 @@ def _gymnasium(values: dict[str, Any]) -> Iterator[str]:
         yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
 
 
-def _atari(values: dict[str, Any]) -> Iterator[str]:
+def _atari(values: Node) -> Iterator[str]:
     if not _is(values["env"], "AtariVectorEnv"):
         return
     if _is(values["obs"], "CameraFeatures"):
@@ -122,7 +122,7 @@ def _atari(values: dict[str, Any]) -> Iterator[str]:
         yield "encoder=none cannot see env=atari, which shows nothing but pictures; choose an encoder"
 
 
-def _sizes(values: dict[str, Any]) -> Iterator[str]:
+def _sizes(values: Node) -> Iterator[str]:
     profile = values["profile"]
     for name in ("taus", "taus_act"):
         if values["convention"]["symmetric_taus"] and profile[name] % 2:
@@ -139,11 +139,11 @@ def _sizes(values: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _largest(schedule: dict[str, Any]) -> float:
+def _largest(schedule: Node) -> float:
     return max(_values(schedule), default=0.0)
 
 
-def _values(schedule: dict[str, Any]) -> list[float]:
+def _values(schedule: Node) -> list[float]:
     """What a schedule takes, as far as it is numbers: of points, constants and decays."""
     points = [point for point in schedule.get("points", []) if isinstance(point, list) and len(point) == 2]
     found = [value for _, value in points] + [schedule.get(key) for key in ("value", "start", "end", "after")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Node = dict[str, Any]  # of a resolved configuration, for whose values OmegaConf gives no type
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -35,7 +37,7 @@ class Profile:
     threads: int | Literal["auto"]
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: Literal["eager", "traced", "compiled"]
-    replay_steps: list[Any]  # [frame, transitions held, transitions with which learning starts] steps
+    replay_steps: list[object]  # [frame, transitions held, transitions with which learning starts] steps
     probe_states: int  # stored states on which the network is looked at
     probe_every: int  # frames between two looks
 
@@ -75,20 +77,20 @@ class Convention:
     target_buffers: Literal["follow", "own"]
     rolling_start: Literal["first", "unfinished"]
     damper_std: float
-    speedslide_bonus: list[Any]
-    neoslide_bonus: list[Any]
-    kamikaze_bonus: list[Any]
-    close_to_line_bonus: list[Any]
+    speedslide_bonus: list[object]
+    neoslide_bonus: list[object]
+    kamikaze_bonus: list[object]
+    close_to_line_bonus: list[object]
 
 
 @dataclass(frozen=True)
 class Schedule:
     """Values that change while frames are driven, each a node with a class; `speed` stretches the frames."""
 
-    learning_rate: dict[str, Any]
-    gamma: dict[str, Any]
-    epsilon: dict[str, Any]
-    epsilon_boltzmann: dict[str, Any]
+    learning_rate: Node
+    gamma: Node
+    epsilon: Node
+    epsilon_boltzmann: Node
     speed: float
 
 
@@ -101,30 +103,30 @@ class Settings:
     device: str
     runs_dir: str
     on_existing: Literal["resume", "overwrite"]
-    plugins: list[Any]
+    plugins: list[str]
     profile: Profile
     convention: Convention
     schedule: Schedule
-    env: dict[str, Any]
-    track: dict[str, Any]
-    obs: dict[str, Any]
-    reward: dict[str, Any]
-    encoder: dict[str, Any]
-    head: dict[str, Any]
-    net: dict[str, Any]
-    target: dict[str, Any]
-    exploration: dict[str, Any]
-    horizon: dict[str, Any]
-    replay: dict[str, Any]
-    optimizer: dict[str, Any]
-    learner: dict[str, Any]
-    gates: dict[str, Any]
-    float_lookup: dict[str, Any]
-    pixels: dict[str, Any]
-    activation: dict[str, Any]
-    weight_init: dict[str, Any]
-    importance: dict[str, Any]
-    collector: dict[str, Any]
-    logger: dict[str, Any]
-    credit: dict[str, Any]
-    parallel: dict[str, Any]
+    env: Node
+    track: Node
+    obs: Node
+    reward: Node
+    encoder: Node
+    head: Node
+    net: Node
+    target: Node
+    exploration: Node
+    horizon: Node
+    replay: Node
+    optimizer: Node
+    learner: Node
+    gates: Node
+    float_lookup: Node
+    pixels: Node
+    activation: Node
+    weight_init: Node
+    importance: Node
+    collector: Node
+    logger: Node
+    credit: Node
+    parallel: Node

@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -32,11 +31,11 @@ class Known:
     """What could have been typed: choices by group, and the composed values, interpolations as they stand."""
 
     groups: Mapping[str, Iterable[str]]
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
-    def node(self, parts: Iterable[str]) -> Any:
+    def node(self, parts: Iterable[str]) -> object:
         """The value at a path, None where there is none."""
-        node: Any = self.values
+        node: object = self.values
         for part in parts:
             node = node.get(part) if isinstance(node, Mapping) else None
         return node
@@ -94,8 +93,8 @@ def _unknown_key(key: str, known: Known) -> UserError:
     if isinstance(node, str) and node.startswith("${"):
         origin = ".".join([node[2:-1], *key.split(".")[len(parents) :]])
         return UserError(f"'{'.'.join(parents)}' is taken from elsewhere; set {origin}=... instead")
-    top = {*node, *known.groups} if not parents and isinstance(node, Mapping) else node
-    valid = {name for name in top or () if not name.startswith("_")}
+    names = {*node} if isinstance(node, Mapping) else set()
+    valid = {name for name in names | ({*known.groups} if not parents else set()) if name[0] != "_"}
     name = key.split(".")[len(parents)]
     kind = "key" if parents else "group or key"
     return UserError(f"unknown {kind} '{key}'{suggest(name, valid)}")

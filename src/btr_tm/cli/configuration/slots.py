@@ -10,11 +10,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
 
 import yaml
 
@@ -88,7 +87,7 @@ class Shipped:
         return path
 
 
-def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Any:
+def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Callable[..., object]:
     """The class or function that the node at `path` names, if it may; else raises UserError."""
     kind = kind_of(path)
     if kind is None:
@@ -132,7 +131,7 @@ def shipped() -> Shipped:
             reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
             if place.endswith("._target_"):
                 node = place.removesuffix("._target_")
-                classes[node] = classes.get(node, frozenset()) | {value}
+                classes[node] = classes.get(node, frozenset()) | {str(value)}
             elif reference:
                 references[place] = reference[1]
     return Shipped(classes, references)
@@ -141,7 +140,7 @@ def shipped() -> Shipped:
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _leaves(value, f"{path}.{key}" if path else str(key))
@@ -153,7 +152,7 @@ def _is_torch_optimizer(kind: str, target: str) -> bool:
     return kind == "optimizer" and re.fullmatch(r"torch\.optim\.\w+", target) is not None
 
 
-def load(target: str) -> Any:
+def load(target: str) -> Callable[..., object]:
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
@@ -161,11 +160,12 @@ def load(target: str) -> Any:
         raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
 
 
-def refuse_misfit(found: Any, kind: str, path: str, target: str) -> None:
+def refuse_misfit(found: Callable[..., object], kind: str, path: str, target: str) -> None:
     """Raise UserError if `found` lacks what the protocol or base class of `kind` asks for."""
     if not KINDS[kind]:
         raise UserError(f"{path} cannot be a class of your own ('{target}'); choose one that is shipped")
     wanted = load(KINDS[kind])
+    assert isinstance(wanted, type), wanted
     if not getattr(wanted, "_is_protocol", False):
         if not (isinstance(found, type) and issubclass(found, wanted)):
             raise UserError(f"{path}: {target} must be a subclass of {wanted.__name__}")
@@ -180,7 +180,7 @@ def refuse_misfit(found: Any, kind: str, path: str, target: str) -> None:
             )
 
 
-def _answers(found: type, name: str, wanted: Any) -> bool:
+def _answers(found: type, name: str, wanted: Callable[..., object]) -> bool:
     """`found` has a method `name` that takes as many arguments as `wanted`."""
     if any(name in getattr(base, "__annotations__", {}) for base in found.__mro__):
         return True  # an attribute of each object
@@ -197,6 +197,6 @@ def _answers(found: type, name: str, wanted: Any) -> bool:
     return True
 
 
-def _shown(method: Any) -> str:
+def _shown(method: Callable[..., object]) -> str:
     names = [name for name in inspect.signature(method).parameters if name != "self"]
     return f"({', '.join(names)})"

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from btr_tm.cli.configuration import slots
-from btr_tm.cli.configuration.schema import Settings
+from btr_tm.cli.configuration.schema import Node, Settings
 from btr_tm.cli.configuration.sentences import suggest
 from btr_tm.core.errors import UserError
 
 INSTANTIATE_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 
 
-def structure(values: Mapping[str, Any]) -> dict[str, Any]:
+def structure(values: Mapping[str, object]) -> Node:
     """`values` with whole floats turned into the integers that were meant; imports no class.
 
     Raises UserError on an unknown, missing or wrongly typed key outside the nodes that name a class.
@@ -30,22 +30,24 @@ def structure(values: Mapping[str, Any]) -> dict[str, Any]:
     return _plain_node(values, Settings, "")
 
 
-def signatures(node: Any, path: str = "", plugins: Sequence[str] = ()) -> Any:
+def signatures(node: Node, path: str = "", plugins: Sequence[str] = ()) -> Node:
     """`node` with every class it names checked against its place, and every key against the signature.
 
     Raises UserError with the nearest valid name. Imports the classes, and torch with them.
     """
-    if isinstance(node, list):
-        return [signatures(item, f"{path}[]", plugins) for item in node]
-    if not isinstance(node, dict):
-        return node
     # The class first: what it takes is no matter if it may not stand here.
     function = slots.target_at(path, node["_target_"], plugins) if "_target_" in node else None
-    checked = {key: signatures(value, _join(path, key), plugins) for key, value in node.items()}
+    checked = {key: _checked(value, _join(path, key), plugins) for key, value in node.items()}
     return checked if function is None else _class_node(checked, function, path)
 
 
-def _refuse_gaps(node: Any, path: str = "") -> None:
+def _checked(value: object, path: str, plugins: Sequence[str]) -> object:
+    if isinstance(value, dict):
+        return signatures(value, path, plugins)
+    return [_checked(item, f"{path}[]", plugins) for item in value] if isinstance(value, list) else value
+
+
+def _refuse_gaps(node: object, path: str = "") -> None:
     """Raise UserError for a value that a choice leaves to the user (??? in its YAML)."""
     for key, value in node.items() if isinstance(node, Mapping) else ():
         place = _join(path, key)
@@ -54,14 +56,14 @@ def _refuse_gaps(node: Any, path: str = "") -> None:
         _refuse_gaps(value, place)
 
 
-def _refuse_nameless(loggers: Any) -> None:
+def _refuse_nameless(loggers: object) -> None:
     """Raise UserError for a logger without a class: a mistyped name in an experiment makes a new one."""
     nodes = loggers if isinstance(loggers, Mapping) else {}
     named = [name for name, node in nodes.items() if isinstance(node, Mapping) and "_target_" in node]
     _refuse_unknown(nodes, dict.fromkeys(named), "logger")
 
 
-def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
+def _plain_node(node: object, schema: type, path: str) -> Node:
     if not isinstance(node, Mapping):
         raise UserError(f"{path} must hold keys and values, got {node!r}")
     hints = get_type_hints(schema)
@@ -72,35 +74,35 @@ def _plain_node(node: Any, schema: type, path: str) -> dict[str, Any]:
     return {key: _typed(value, hints[key], _join(path, key)) for key, value in node.items()}
 
 
-def _class_node(node: dict[str, Any], function: Callable[..., Any], path: str) -> dict[str, Any]:
+def _class_node(node: Node, function: Callable[..., object], path: str) -> Node:
     hints = parameters(function)
     given = {key: value for key, value in node.items() if key not in INSTANTIATE_KEYS}
     if "**" not in hints:
         _refuse_unknown(given, hints, path, of=f" of {node['_target_'].rpartition('.')[2]}")
-    typed = {key: _typed(value, hints.get(key, Any), _join(path, key)) for key, value in given.items()}
+    typed = {key: _typed(value, hints.get(key, object), _join(path, key)) for key, value in given.items()}
     return {key: value for key, value in node.items() if key in INSTANTIATE_KEYS} | typed
 
 
 @cache
-def parameters(function: Callable[..., Any]) -> dict[str, Any]:
+def parameters(function: Callable[..., object]) -> Node:
     """Name and type of every argument; `**` stands for arbitrary ones."""
     hints = get_type_hints(
         getattr(function, "__init__", function) if isinstance(function, type) else function
     )
     parameters = inspect.signature(function).parameters.values()
-    names = {p.name: hints.get(p.name, Any) for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    names = {p.name: hints.get(p.name, object) for p in parameters if p.kind is not p.VAR_POSITIONAL}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        names["**"] = Any
+        names["**"] = object
     return names
 
 
-def _refuse_unknown(node: Mapping[str, Any], valid: Mapping[str, Any], path: str, of: str = "") -> None:
+def _refuse_unknown(node: Mapping[str, object], valid: Mapping[str, object], path: str, of: str = "") -> None:
     for key in node:
         if key not in valid:
             raise UserError(f"unknown key '{_join(path, key)}'{of}{suggest(key, valid)}")
 
 
-def _typed(value: Any, hint: Any, path: str) -> Any:
+def _typed(value: object, hint: object, path: str) -> object:
     """`value` if it suits `hint`, whole floats as int; only plain types are looked at."""
     if is_dataclass(hint) and isinstance(hint, type) and hint.__module__.endswith("configuration.schema"):
         return _plain_node(value, hint, path)
@@ -111,30 +113,30 @@ def _typed(value: Any, hint: Any, path: str) -> Any:
     raise UserError(f"{path} must be {_in_words(hint)}, got {value!r}")
 
 
-def _fits(value: Any, hint: Any) -> tuple[bool, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+def _fits(value: object, hint: object) -> tuple[bool, object]:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if get_origin(hint) is Literal:
         return value in get_args(hint), value
     if hint is int:
-        whole = number and float(value).is_integer()
-        return whole, int(value) if whole else value
+        whole = number is not None and float(number).is_integer()
+        return whole, int(number) if whole and number is not None else value
     if hint is float:
-        return number, value
-    if hint in (str, bool):
-        return isinstance(value, hint), value
-    if get_origin(hint) is list or hint is NoneType:
-        return isinstance(value, get_origin(hint) or hint), value
+        return number is not None, value
+    for kind in (str, bool, list, NoneType):
+        if hint is kind or get_origin(hint) is kind:
+            return isinstance(value, kind), value
     return True, value
 
 
-def _in_words(hint: Any) -> str:
+def _in_words(hint: object) -> str:
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(_in_words(option) for option in get_args(hint) if option is not NoneType)
     if get_origin(hint) is list:
         return "a list"
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
+    words = ((int, "a whole number"), (float, "a number"), (str, "text"), (bool, "true or false"))
+    return next((word for kind, word in words if hint is kind), str(hint))
 
 
 def _join(path: str, key: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from btr_tm.core.errors import UserError
 
+Value: TypeAlias = Any  # of a YAML file, for which PyYAML gives no type
 Kind = Literal["unknown", "unsupported", "no effect"]
 SHOWN = 60  # characters of a value
 
@@ -16,7 +17,7 @@ class Unmapped(NamedTuple):
     """A key that is not in the result, and why."""
 
     path: str
-    value: Any
+    value: Value
     kind: Kind
     reason: str
 
@@ -30,46 +31,46 @@ class Unmapped(NamedTuple):
 class Draft:
     """Values by group and dotted key, flags that together name choices, and keys left over."""
 
-    leaves: dict[str, Any]
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-    flags: dict[str, Any] = field(default_factory=dict)
+    leaves: dict[str, Value]
+    values: dict[str, dict[str, Value]] = field(default_factory=dict)
+    flags: dict[str, Value] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
     unmapped: list[Unmapped] = field(default_factory=list)
     mapped: int = 0
 
-    def set(self, group: str, key: str, value: Any) -> None:
+    def set(self, group: str, key: str, value: Value) -> None:
         self.values.setdefault(group, {})[key] = value
 
-    def flag(self, name: str, default: Any = False) -> Any:
+    def flag(self, name: str, default: Value = False) -> Value:
         return self.flags.get(name, default)
 
 
 # Says why a key is left over, if it is.
-Rule = Callable[[Draft, str, Any], tuple[Kind, str] | None]
+Rule = Callable[[Draft, str, Value], tuple[Kind, str] | None]
 
 
-def into(group: str, key: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule:
+def into(group: str, key: str, convert: Callable[[Value], Value] = lambda value: value) -> Rule:
     """The value is that of `key` in `group`, after `convert`."""
 
-    def rule(draft: Draft, path: str, value: Any) -> None:
+    def rule(draft: Draft, path: str, value: Value) -> None:
         draft.set(group, key, converted(path, value, convert))
 
     return rule
 
 
-def flag(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Rule:
+def flag(name: str, convert: Callable[[Value], Value] = lambda value: value) -> Rule:
     """The value decides about choices, together with others."""
 
-    def rule(draft: Draft, path: str, value: Any) -> None:
+    def rule(draft: Draft, path: str, value: Value) -> None:
         draft.flags[name] = converted(path, value, convert)
 
     return rule
 
 
-def choice(group: str, convert: Callable[[Any], str]) -> Rule:
+def choice(group: str, convert: Callable[[Value], str]) -> Rule:
     """The value decides which choice of `group` it is."""
 
-    def rule(draft: Draft, path: str, value: Any) -> None:
+    def rule(draft: Draft, path: str, value: Value) -> None:
         draft.choices[group] = converted(path, value, convert)
 
     return rule
@@ -80,16 +81,16 @@ def switch(name: str) -> Rule:
     return flag(name, on_or_off)
 
 
-def on_or_off(value: Any) -> bool:
+def on_or_off(value: Value) -> bool:
     if not isinstance(value, bool):
         raise TypeError("expected true or false")
     return value
 
 
-def always(*expected: Any) -> Rule:
+def always(*expected: Value) -> Rule:
     """There is no choice here; another value than the first of `expected` cannot be had."""
 
-    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    def rule(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
         if value in expected:
             return None
         return "unsupported", f"always {expected[0]} here"
@@ -105,13 +106,13 @@ def idle(reason: str) -> Rule:
 def absent(reason: str) -> Rule:
     """Nothing here corresponds, which matters unless it is switched off."""
 
-    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    def rule(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
         return None if value in (None, False, "", 0) or value == {} else ("unsupported", reason)
 
     return rule
 
 
-def converted(path: str, value: Any, convert: Callable[[Any], Any]) -> Any:
+def converted(path: str, value: Value, convert: Callable[[Value], Value]) -> Value:
     try:
         return convert(value)
     except (TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:

@@ -7,9 +7,19 @@ hold the same values; a key that is in none of these tables is reported as unkno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from btr_tm.cli.importing.draft import Rule, absent, always, choice, flag, idle, into, on_or_off, switch
+from btr_tm.cli.importing.draft import (
+    Rule,
+    Value,
+    absent,
+    always,
+    choice,
+    flag,
+    idle,
+    into,
+    on_or_off,
+    switch,
+)
 from btr_tm.cli.importing.rules import (
     algorithm,
     keys_of_actions,
@@ -26,11 +36,11 @@ RUN = "the run folder, the profile and the logger decide here"
 SPEED = "how fast it computes, not what"
 
 
-def _half(value: Any) -> int:
+def _half(value: Value) -> int:
     return int(value) // 2
 
 
-def _gates(value: Any) -> str:
+def _gates(value: Value) -> str:
     return "checkpoints" if on_or_off(value) else "none"
 
 

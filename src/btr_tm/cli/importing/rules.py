@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from btr_tm.cli.importing.draft import Draft, Kind, Rule, Unmapped, converted
+from btr_tm.cli.importing.draft import Draft, Kind, Rule, Unmapped, Value, converted
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Exponential, Linear
@@ -15,7 +13,7 @@ MAPS = ("short_name", "map_path", "reference_line_path", "is_exploration", "fill
 def schedule(group: str, key: str, kind: type[Linear | Exponential]) -> Rule:
     """Points [frames, value], checked by the schedule they are for."""
 
-    def rule(draft: Draft, path: str, value: Any) -> None:
+    def rule(draft: Draft, path: str, value: Value) -> None:
         points = converted(path, value, lambda rows: [[int(frame), float(number)] for frame, number in rows])
         try:
             kind(points)
@@ -26,7 +24,7 @@ def schedule(group: str, key: str, kind: type[Linear | Exponential]) -> Rule:
     return rule
 
 
-def replay_steps(draft: Draft, path: str, value: Any) -> None:
+def replay_steps(draft: Draft, path: str, value: Value) -> None:
     """Rows [frames, [capacity, start]]."""
     rows = converted(
         path, value, lambda rows: [[int(at), int(size), int(start)] for at, (size, start) in rows]
@@ -38,16 +36,16 @@ def replay_steps(draft: Draft, path: str, value: Any) -> None:
     draft.set("profile", "warmup_frames", rows[0][2])
 
 
-def algorithm(draft: Draft, path: str, value: Any) -> None:
+def algorithm(draft: Draft, path: str, value: Value) -> None:
     if value != "iqn":
         raise UserError(f"{path} must be iqn, got {value!r}; other algorithms cannot be imported")
 
 
-def sigma0(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+def sigma0(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
     return None if value == 0.5 else ("unsupported", f"0.5 here; type head.linear.sigma0={value} for a run")
 
 
-def maps(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+def maps(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
     """The one track of all entries; the rest of an entry says which races explore."""
     entries = converted(path, value, lambda entries: [dict(entry) for entry in entries])
     for number, entry in enumerate(entries):
@@ -65,7 +63,7 @@ def maps(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
     )
 
 
-def keys_of_actions(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+def keys_of_actions(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
     from btr_tm.race.actions import KEYS, TABLE
 
     rows = converted(path, value, lambda rows: [[bool(row[key]) for key in KEYS] for row in rows])
@@ -75,7 +73,7 @@ def keys_of_actions(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | N
 def line_statistics(which: str) -> Rule:
     """`which` is mean or std; the published table is built in."""
 
-    def rule(draft: Draft, path: str, value: Any) -> tuple[Kind, str] | None:
+    def rule(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
         layout = FloatLayout.full()
         ours = getattr(layout, which)[layout["line_points"]]
         theirs = converted(path, value, lambda numbers: tuple(float(number) for number in numbers))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from btr_tm.cli.configuration.sentences import suggest
+from btr_tm.cli.importing.draft import Value
 from btr_tm.core.errors import UserError
 
 SECTIONS = (
@@ -26,7 +26,7 @@ CNN_KEYS = (
 class _OnceEach(yaml.SafeLoader):
     """Refuses a key that stands twice in one place, of which YAML would drop the first."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Value, Value]:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
@@ -36,7 +36,7 @@ class _OnceEach(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Value]:
     """The leaves of a file, `nn.vis.cnn` filled from `btr`; raises UserError for what is no such file."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _OnceEach)
@@ -48,7 +48,7 @@ def read(path: Path) -> dict[str, Any]:
     return leaves_of(content, path.name)
 
 
-def leaves_of(content: Any, name: str) -> dict[str, Any]:
+def leaves_of(content: Value, name: str) -> dict[str, Value]:
     """As `read`, of parsed content."""
     if not isinstance(content, Mapping):
         raise UserError(f"expected sections and keys in {name}, got {type(content).__name__}; see its layout")
@@ -64,9 +64,9 @@ def leaves_of(content: Any, name: str) -> dict[str, Any]:
     return dict(_leaves(_filled(content)))
 
 
-def _filled(content: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(content: Mapping[str, Value]) -> dict[str, Value]:
     """With the CNN keys of `btr` moved to `nn.vis.cnn`, unless they stand there already."""
-    filled: dict[str, Any] = copy.deepcopy(dict(content))
+    filled: dict[str, Value] = copy.deepcopy(dict(content))
     btr, vis = filled.get("btr") or {}, (filled.get("nn") or {}).get("vis") or {}
     cnn = (vis.pop("cnn", None) or {}) if isinstance(vis, dict) else {}
     if not isinstance(cnn, Mapping):
@@ -75,7 +75,7 @@ def _filled(content: Mapping[str, Any]) -> dict[str, Any]:
     return filled | {"nn.vis.cnn": dict(cnn) | moved}  # in one place, whichever layout it was
 
 
-def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(node: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, Value]]:
     for key, value in node.items():
         place = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping) and value:

@@ -6,11 +6,10 @@ So the composition rules hold: `profile=smoke` or `target=ddqn` behind an import
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
-from btr_tm.cli.importing.draft import Draft, Kind
+from btr_tm.cli.importing.draft import Draft, Kind, Value
 
 # What the published runs have in common; imported values are deltas from it.
 BASE = {
@@ -30,7 +29,7 @@ GLOBAL = "preset"  # the group whose files hold more than their own node
 LABEL: dict[Kind, str] = {"unknown": "unknown", "unsupported": "unsupported", "no effect": "no effect"}
 
 
-def files(draft: Draft, name: str, source: str, base: Mapping[str, Any]) -> dict[str, str]:
+def files(draft: Draft, name: str, source: str, base: Mapping[str, Value]) -> dict[str, str]:
     """Text by group, the experiment first; `base` are the resolved values of BASE and PARTIAL_RESET."""
     deltas = {group: _delta(group, values, base) for group, values in draft.values.items()}
     bases = BASE | PARTIAL_RESET
@@ -56,9 +55,9 @@ def heading(draft: Draft) -> str:
     )
 
 
-def _delta(group: str, values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+def _delta(group: str, values: Mapping[str, Value], base: Mapping[str, Value]) -> dict[str, Value]:
     """Nested values that differ from `base`."""
-    nested: dict[str, Any] = {}
+    nested: dict[str, Value] = {}
     for key, value in values.items():
         *parents, last = key.split(".")
         if _present(base, [*([] if group == GLOBAL else group.split("/")), *parents], last) == value:
@@ -70,7 +69,7 @@ def _delta(group: str, values: Mapping[str, Any], base: Mapping[str, Any]) -> di
     return nested
 
 
-def _present(node: Any, parents: list[str], key: str) -> Any:
+def _present(node: Value, parents: list[str], key: str) -> Value:
     """The value in a configuration."""
     for parent in parents:
         node = node[parent]
@@ -86,5 +85,5 @@ _Dumper.add_representer(
 )
 
 
-def _dumped(values: Mapping[str, Any]) -> str:
+def _dumped(values: Mapping[str, Value]) -> str:
     return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, width=200) if values else ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from btr_tm.cli.importing.draft import Draft, Rule, Unmapped
+from btr_tm.cli.importing.draft import Draft, Rule, Unmapped, Value
 from btr_tm.cli.importing.keys import PREFIXES, RULES
 from btr_tm.core.errors import UserError
 
@@ -13,7 +12,7 @@ USES = "memory.number_times_single_memory_is_used_before_discard"
 NEVER = 10**12  # frames after which the published files "reset"
 
 
-def translate(leaves: Mapping[str, Any]) -> Draft:
+def translate(leaves: Mapping[str, Value]) -> Draft:
     """Read every leaf by its rule; raises UserError for values that cannot be meant."""
     draft = Draft(dict(leaves))
     for path, value in leaves.items():
