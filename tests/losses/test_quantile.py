@@ -110,3 +110,14 @@ def test_an_odd_number_of_mirrored_fractions_is_refused_and_of_others_is_not() -
         refuse_odd("taus", 3, symmetric=True)
     refuse_odd("taus", 3, symmetric=False)
     refuse_odd("taus", 4, symmetric=True)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_generators_seed_decides_the_fractions(symmetric: bool) -> None:
+    first, again = (draw_taus(3, 4, torch.Generator().manual_seed(7), symmetric) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, draw_taus(3, 4, torch.Generator().manual_seed(8), symmetric))
+
+
+def test_fixed_taus_live_where_they_are_asked_for() -> None:
+    assert fixed_taus(4, "meta").device.type == "meta"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.protocols import NetPair
-from btr_tm.core.types import Batch, Obs
+from btr_tm.core.types import Batch, Obs, Step
 from btr_tm.targets.greedy import DoubleDqn, Max
 from btr_tm.targets.munchausen import Munchausen, scaled_log_softmax, soft_value
 
@@ -178,3 +178,33 @@ def test_measure_tells_entropy_bonus_and_clipped_share() -> None:
     sure = Munchausen().measure(torch.tensor([[2.0, 0.5]] * 2), torch.tensor([0, 1]))
     assert sure["entropy"].item() == pytest.approx(0.0, abs=1e-6)
     assert sure["bonus_clipped"].item() == 0.5
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Max(), DoubleDqn(), *(Munchausen(log_pi_from=net, nstep="all") for net in ("online", "target"))],
+)
+def test_every_network_is_asked_at_the_fractions_of_the_target(rule) -> None:
+    asked = []
+
+    def network(seen: Obs, taus: Tensor) -> Tensor:
+        asked.append(taus)
+        return NEXT
+
+    step = Step(obs(1, 2.0), torch.tensor([1]), torch.tensor([0.9], dtype=F64))
+    rule(NetPair(network, network), worked_batch()._replace(inner=(step,)), NOW, TAUS)
+    assert asked and all(taus is TAUS for taus in asked)
+
+
+def test_scaled_log_softmax_stays_exact_for_large_values_and_small_tau() -> None:
+    """Values of 10,000 m, a quarter apart, in float32; the other row must not spoil it."""
+    q = torch.tensor([[10_000.0, 9_999.75], [0.0, -0.25]])
+    exact = -0.25 - 0.03 * math.log1p(math.exp(-0.25 / 0.03))
+    torch.testing.assert_close(
+        scaled_log_softmax(q, 0.03)[:, 1], torch.full((2,), exact), atol=1e-6, rtol=0.0
+    )
+
+
+def test_a_bonus_at_the_bound_is_not_counted_as_clipped() -> None:
+    only_action = Munchausen(clip_min=0.0).measure(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
+    assert only_action["bonus_clipped"].item() == 0.0
