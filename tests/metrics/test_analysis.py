@@ -87,3 +87,13 @@ def test_norms_are_those_of_the_formula():
     tensors = [torch.tensor([3.0, 4.0]), torch.tensor([[1.0], [1.0], [1.0], [1.0]])]
     assert [float(norm) for norm in analysis.l2(tensors)] == [5.0, 2.0]
     assert [float(value) for value in analysis.rms(tensors)] == pytest.approx([5 / math.sqrt(2), 1.0])
+
+
+def test_leading_dimensions_of_values_are_averaged_over():
+    draw = torch.Generator().manual_seed(3)
+    before, after = (torch.randn(6, 7, 4, generator=draw) for _ in range(2))
+    rows, other = before.reshape(42, 4), after.reshape(42, 4)
+    assert analysis.churn(before, after) == analysis.churn(rows, other)
+    assert float(analysis.action_gap(before)) == pytest.approx(float(analysis.action_gap(rows)))
+    assert float(analysis.mean_gap(before)) == pytest.approx(float(analysis.mean_gap(rows)))
+    assert analysis.action_gap(before[..., :1]) == 0.0

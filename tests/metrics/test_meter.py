@@ -14,7 +14,7 @@ from btr_tm.metrics import catalog
 from btr_tm.metrics.catalog import CATALOG
 from btr_tm.metrics.meter import Meter, Pace
 from btr_tm.metrics.races import race_metrics
-from btr_tm.metrics.stopwatch import Stopwatch
+from btr_tm.metrics.stopwatch import ACTIVITIES, Lap, Stopwatch
 
 
 class Rows(list):
@@ -195,3 +195,63 @@ def test_members_of_families_are_found_and_named_as_published():
     assert tags == ["Network/weights/head.value.0.weight/L2"]
     assert catalog.published_tags("canonical/split_s.2", "a01") == ["Race/split_a01_2"]
     assert catalog.published_tags("replay/weight_min", "a01") == []
+
+
+class TwoSecondLaps:
+    """A watch whose laps all took two seconds, one of them on the CPU."""
+
+    shares = dict.fromkeys(ACTIVITIES, 0.0) | {"acting": 0.25, "simulator": 0.125, "waiting": 0.0625}
+
+    def lap(self):
+        return Lap(2.0, 1.00049, dict(self.shares))
+
+
+def test_rows_tell_totals_of_the_run_and_rates_since_the_last_row():
+    meter, clock = Meter([], TwoSecondLaps()), Clock(seconds=10.0, cpu_seconds=5.0)
+    clock.frames, clock.updates = 100, 10
+    first = meter.flush(clock)
+    clock.frames, clock.updates = 400, 16
+    second = meter.flush(clock)
+    names = ("frames", "updates", "wall_s", "cpu_s", "speed/frames_per_s", "speed/updates_per_s")
+    assert [first[name] for name in names] == [100, 10, 12.0, 6.0, 50.0, 5.0]
+    assert [second[name] for name in names] == [400, 16, 14.0, 7.001, 150.0, 3.0]
+    assert first["speed/driving_share"] == 0.4375 and first["time/acting_share"] == 0.25
+
+
+def test_a_row_holds_every_section_and_every_gauge():
+    gauges = [lambda: {"replay/size": 7.0}, lambda: {"settings/gamma": 0.5}]
+    meter = Meter([], gauges=gauges)
+    meter.add("learner", {"loss": 1.0})
+    meter.add("test", {"loss": 2.0})
+    row = meter.flush(Clock())
+    assert {"frames", "learner/loss", "test/loss", "replay/size", "settings/gamma"} <= set(row)
+
+
+def test_a_row_is_pending_after_a_sample_or_a_frame(meter):
+    assert not meter.pending(Clock()) and meter.pending(Clock(frames=1))
+    meter.add("learner", {"loss": 1.0})
+    assert meter.pending(Clock())
+    meter.flush(Clock(frames=1))
+    assert not meter.pending(Clock(frames=1))
+
+
+def test_every_metric_that_went_bad_is_named(meter):
+    meter.add("learner", {"loss": float("inf"), "td_abs": float("nan"), "q_mean": 1.0})
+    with pytest.raises(UserError, match="1 times in learner/loss, 1 times in learner/td_abs; "):
+        meter.check_finite("learner")
+
+
+def test_statistics_are_kept_in_single_precision_whatever_comes(meter):
+    meter.add("learner", {"loss": torch.tensor(1.0, dtype=torch.float64)})
+    assert meter.state_dict()["sections"]["learner"]["sum"].dtype == torch.float32
+
+
+def test_race_metrics_have_one_precision_that_of_the_progress():
+    ended = races([1, 0], [1, 0], [20_000, 8_000], [1, 1])
+    ended = ended._replace(progress_m=ended.progress_m.double(), reward=ended.reward.double())
+    assert {values.dtype for values in race_metrics(ended).values()} == {torch.float64}
+
+
+def test_single_metrics_are_no_families():
+    assert not CATALOG["learner/loss"].family and CATALOG["learner/loss"].stem == "learner/loss"
+    assert CATALOG["weights/rms.{tensor}"].family and CATALOG["weights/rms.{tensor}"].stem == "weights/rms."

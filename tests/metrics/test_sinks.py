@@ -12,7 +12,7 @@ import pytest
 
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.sinks import tensorboard, wandb
-from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole
+from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, Standing, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.wording import clock_text, summary_lines
 
@@ -21,7 +21,7 @@ ROW |= {"speed/updates_per_s": 2.0, "eval/best_canonical_time_s": 24.5, "eval/fi
 
 
 def test_record_is_read_back_and_rewound(tmp_path):
-    sink = JsonlSink(tmp_path / "deep" / "record.jsonl")
+    sink = JsonlSink(tmp_path / "quite" / "deep" / "record.jsonl")
     for frames in (100, 200, 300):
         sink.write(ROW | {"frames": frames})
     sink.rewind(200)
@@ -39,10 +39,18 @@ def test_line_cut_short_by_a_crash_is_left_out(tmp_path):
     assert len(read_record(sink.path)) == 2
 
 
-def test_rows_that_a_full_disk_refuses_are_written_later_and_whole(tmp_path, monkeypatch):
+def test_record_holds_numbers_that_every_json_reader_knows(tmp_path):
+    sink = JsonlSink(tmp_path / "record.jsonl")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        sink.write(ROW | {"learner/loss": float("nan")})
+
+
+@pytest.mark.parametrize("rows", [1, 0])
+def test_rows_that_a_full_disk_refuses_are_written_later_and_whole(tmp_path, monkeypatch, rows):
     said = []
     sink = JsonlSink(tmp_path / "record.jsonl", said.append)
-    sink.write(ROW)
+    if rows:
+        sink.write(ROW)
 
     original = open
 
@@ -55,27 +63,72 @@ def test_rows_that_a_full_disk_refuses_are_written_later_and_whole(tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "open", lambda *_, **__: FullDisk())
         sink.write(ROW | {"frames": 600})
-    assert len(said) == 1 and "No space left" in said[0] and read_record(sink.path) == [ROW]
+    assert len(said) == 1 and "No space left" in said[0] and read_record(sink.path) == [ROW] * rows
     sink.write(ROW | {"frames": 700})
-    assert [row["frames"] for row in read_record(sink.path)] == [500, 600, 700]
+    assert [row["frames"] for row in read_record(sink.path)] == [500] * rows + [600, 700]
 
 
-def test_plain_console_prints_one_line_with_the_figures(capsys):
-    console = PlainConsole(1000, Clock(frames=500))
-    console.write(ROW)
-    console.write(ROW)  # within ten seconds: silent
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    for part in (
-        "50%",
-        "500 frames",
-        "100 frames/s",
-        "2.0 updates/s",
-        "best 24.50 s",
-        "finish 50%",
-        "ETA 5s",
-    ):
-        assert part in out
+FIGURES = "500 frames  100 frames/s  2.0 updates/s  best 24.50 s  finish 50%  ETA 5s"
+
+
+def test_plain_console_prints_one_line_in_ten_seconds_and_the_last(capsys):
+    clock = Clock(frames=500)
+    plain = PlainConsole(1000, clock, seconds=10.0)
+    plain.write(ROW)
+    plain.write(ROW)  # within ten seconds: silent
+    assert capsys.readouterr().out == f" 50%  {FIGURES}\n"
+    clock.frames = 1000
+    plain.write(ROW)
+    assert capsys.readouterr().out.startswith("100%  1,000 frames")
+
+
+def test_lines_do_not_wait_in_a_buffer(monkeypatch):
+    class Stream(io.StringIO):
+        flushed = ""
+
+        def flush(self):
+            self.flushed = self.getvalue()
+
+    monkeypatch.setattr(sys, "stdout", Stream())
+    PlainConsole(1000, Clock()).say("hello")
+    assert sys.stdout.flushed == "hello\n"
+
+
+def test_figures_stay_until_a_row_brings_new_ones_and_the_rate_is_smoothed():
+    standing = Standing(1000)
+    standing.update(ROW)
+    standing.update({"speed/frames_per_s": 200.0, "speed/updates_per_s": 3.0})
+    expected = "500 frames  130 frames/s  3.0 updates/s  best 24.50 s  finish 50%  ETA 3s"
+    assert "  ".join(standing.fields(500)) == expected
+
+
+def test_figures_without_an_evaluation_are_those_of_training_races():
+    standing = Standing(1000)
+    expected = "0 frames  0 frames/s  0.0 updates/s  best --  finish --  ETA --"
+    assert "  ".join(standing.fields(0)) == expected
+    standing.update({"speed/frames_per_s": 0.5, "race/best_time_s": 30.0, "race/finish_rate": 0.25})
+    assert standing.fields(999)[3:] == ["best 30.00 s", "finish 25%", "ETA 2s"]
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(True, LiveConsole), (False, PlainConsole)])
+def test_the_console_suits_standard_output(monkeypatch, terminal, kind):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    clock = Clock()
+    made = console(1000, clock)
+    assert type(made) is kind and made.clock is clock and made.standing.total_frames == 1000
+
+
+@pytest.mark.parametrize(("frames", "share", "bar"), [(500, "50%", 25), (4000, "100%", 50)])
+def test_live_console_draws_the_share_and_the_figures(frames, share, bar):
+    rich = pytest.importorskip("rich.console")
+    live = LiveConsole(1000, Clock(frames=frames))
+    live.write(ROW)
+    page = rich.Console(file=io.StringIO(), width=200)
+    page.print(live._live.get_renderable())
+    first, second = page.file.getvalue().splitlines()
+    assert first.count("━") == bar and share in first and "ETA" in first
+    assert second.startswith(f"{frames:,} frames  100 frames/s  2.0 updates/s  best 24.50 s  finish 50%")
+    assert live._live.console is live.console
 
 
 def test_live_console_renders_without_a_terminal(capsys):
@@ -91,12 +144,33 @@ def test_estimate_waits_for_updates_and_speaks_once():
     said = []
     estimate = Estimate(10_000, Clock(frames=1000), said.append)
     estimate.write(ROW | {"speed/updates_per_s": 0.0})
+    estimate.write(ROW | {"speed/frames_per_s": 0.0})
+    assert said == []
     estimate.write(ROW)
     estimate.write(ROW)
     assert said == ["about 1m30s to go at 100 frames/s"]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(9.9, "9s"), (185, "3m05s"), (7620, "2h07m"), (-1, "0s")])
+def test_estimate_speaks_of_slow_runs_too():
+    said = []
+    Estimate(100, Clock(), said.append).write(ROW | {"speed/frames_per_s": 1.0, "speed/updates_per_s": 0.5})
+    assert said == ["about 1m40s to go at 1 frames/s"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (9.9, "9s"),
+        (59, "59s"),
+        (60, "1m00s"),
+        (185, "3m05s"),
+        (3540, "59m00s"),
+        (3600, "1h00m"),
+        (7620, "2h07m"),
+        (36_000, "10h00m"),
+        (-1, "0s"),
+    ],
+)
 def test_durations_read_well(seconds, text):
     assert clock_text(seconds) == text
 
@@ -105,6 +179,11 @@ def test_summary_shows_units():
     lines = summary_lines({"wall_s": 65.0, "eval/finish_rate": 0.9, "eval/canonical_time_s": 24.5, "x": None})
     assert [line.split()[-1] for line in lines[:2]] == ["1m05s", "90%"]
     assert lines[2].endswith("24.500 s") and lines[3].endswith("--")
+
+
+def test_summary_writes_each_kind_of_value_its_own_way():
+    lines = summary_lines({"cpu_s": 60.0, "unheard_of": 0.25, "frames": 12345, "folder": "runs/a b"})
+    assert [line[25:] for line in lines] == ["1m00s", "0.250", "12,345", "runs/a b"]
 
 
 def test_core_tags_have_their_published_names():
@@ -137,6 +216,43 @@ def test_wandb_is_offline_without_a_key(settings):
     assert wandb.choose_mode(settings)[0] == "offline"
 
 
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_wandb_mode_of_the_environment_is_followed_without_a_question(settings, monkeypatch, mode):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setattr(wandb, "answers", lambda address: pytest.fail("asked"))
+    assert wandb.choose_mode(settings)[0] == mode
+
+
+def test_a_key_is_found_in_the_settings_and_in_the_netrc_file(settings, monkeypatch):
+    assert not wandb.key_configured(settings)
+    assert wandb.key_configured(types.SimpleNamespace(api_key="x" * 40))
+    known = {"127.0.0.1": ("user", None, "x" * 40)}
+    monkeypatch.setattr(wandb.netrc, "netrc", lambda: types.SimpleNamespace(authenticators=known.get))
+    assert wandb.key_configured(settings)
+    assert not wandb.key_configured(types.SimpleNamespace(base_url="http://elsewhere"))
+
+
+def test_a_host_answers_if_it_speaks_in_time(monkeypatch):
+    asked = []
+
+    def urlopen(address, timeout):
+        asked.append((address, timeout))
+        return io.BytesIO()
+
+    monkeypatch.setattr(wandb.urllib.request, "urlopen", urlopen)
+    assert wandb.answers("http://host", 1.5) and asked == [("http://host", 1.5)]
+
+
+def test_an_error_page_is_an_answer_and_a_closed_port_is_none(monkeypatch):
+    def refused(address, timeout):
+        raise wandb.urllib.error.HTTPError(address, 404, "not found", None, None)
+
+    monkeypatch.setattr(wandb.urllib.request, "urlopen", refused)
+    assert wandb.answers("http://host")
+    monkeypatch.undo()
+    assert not wandb.answers("http://127.0.0.1:9")
+
+
 def test_wandb_is_offline_with_a_key_where_no_host_answers(settings, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     mode, reason = wandb.choose_mode(settings)
@@ -155,6 +271,10 @@ class FakeWandb(types.ModuleType):
     def __init__(self):
         super().__init__("wandb")
         self.rows, self.axes, self.summary, self.url = [], [], {}, "https://host/run"
+        self.finished, self.settings = 0, "its settings"
+
+    def setup(self):
+        return self
 
     def init(self, **kwargs):
         self.kwargs = kwargs
@@ -170,7 +290,7 @@ class FakeWandb(types.ModuleType):
         self.rows.append(row)
 
     def finish(self):
-        self.finished = True
+        self.finished += 1
 
 
 def test_wandb_rows_lie_on_the_frames_axis_under_a_stable_id(monkeypatch, tmp_path):
@@ -179,8 +299,32 @@ def test_wandb_rows_lie_on_the_frames_axis_under_a_stable_id(monkeypatch, tmp_pa
     sink = wandb.WandbSink("abc", tmp_path, {"seed": 0}, mode="offline")
     sink.write(ROW)
     sink.close()
-    assert fake.kwargs["id"] == "abc" and ("*", "frames") in fake.axes
-    assert fake.rows == [ROW] and fake.summary == {"best_time_s": 24.5} and fake.finished
+    assert fake.kwargs["id"] == "abc" and fake.axes == [("frames", None), ("*", "frames")]
+    assert fake.rows == [ROW] and fake.summary == {"best_time_s": 24.5} and fake.finished == 1
+
+
+def test_wandb_gets_what_the_configuration_says(monkeypatch, tmp_path):
+    fake, said = FakeWandb(), []
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    names = {"project": "p", "name": "n", "group": "g", "job_type": "j", "tags": ["t"]}
+    sink = wandb.WandbSink("abc", tmp_path, {"seed": 0}, **names, mode="online", say=said.append)
+    sink.write(ROW)
+    expected = {"id": "abc", "dir": str(tmp_path), "config": {"seed": 0}, "mode": "online"} | names
+    assert fake.kwargs == expected | {"resume": "allow", "settings": {"silent": True}}
+    assert said == ["wandb: https://host/run"]
+
+
+def test_wandb_auto_asks_once_and_says_why(monkeypatch, tmp_path):
+    fake, said = FakeWandb(), []
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.setattr(wandb, "choose_mode", lambda settings: ("offline", f"{settings} say so"))
+    sink = wandb.WandbSink("abc", tmp_path, {}, mode="auto", say=said.append)
+    sink.write(ROW)
+    sink.write(ROW)
+    sink.close()
+    sink.close()  # a second time does nothing
+    assert fake.kwargs["mode"] == "offline" and said == ["wandb: offline (its settings say so)"]
+    assert len(fake.rows) == 2 and fake.finished == 1
 
 
 def test_wandb_run_that_logs_nothing_leaves_nothing(monkeypatch, tmp_path):
@@ -192,7 +336,9 @@ def test_wandb_run_that_logs_nothing_leaves_nothing(monkeypatch, tmp_path):
 
 def test_tensorboard_files_hold_own_and_published_tags(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    sink = tensorboard.TensorboardSink(tmp_path, "A01", say=lambda line: None)
+    said = []
+    sink = tensorboard.TensorboardSink(tmp_path, "A01", say=said.append)
+    assert str(tmp_path) in said[0]
     row = {name: value for name, value in ROW.items() if "best" not in name}
     sink.write(row | {"race/alltime_best_s": 30.0, "learner/loss": 0.25})
     sink.write(row | {"frames": 600, "race/alltime_best_s": 29.0})

@@ -60,3 +60,38 @@ def test_common_window_is_what_every_curve_covers():
     assert stats.common_window([np.array([0, 10]), np.array([2, 30])]) == (2.0, 10.0)
     with pytest.raises(AssertionError, match="no stretch"):
         stats.common_window([np.array([0, 1]), np.array([2, 3])])
+
+
+def test_bootstrap_cuts_the_same_share_at_both_ends():
+    # means of two resampled runs: 0, 1/2, 1 with chances 1/4, 1/2, 1/4; the middle 40 % are all 1/2
+    interval = stats.stratified_bootstrap(np.array([0.0, 1.0]), estimate=np.mean, confidence=0.4)
+    assert interval == (0.5, 0.5, 0.5)
+
+
+def test_bootstrap_of_the_same_seed_is_the_same():
+    scores = np.random.default_rng(1).normal(size=(9, 2))
+    first, again = (stats.stratified_bootstrap(scores, repetitions=50, seed=3) for _ in range(2))
+    assert first == again != stats.stratified_bootstrap(scores, repetitions=50, seed=4)
+
+
+def test_mean_interval_of_two_values_is_symmetric_and_as_the_table_says():
+    # 1 and 3: mean 2, sd sqrt(2), half width 12.706 * sqrt(2 / 2)
+    value, low, high = stats.mean_interval([1.0, 3.0])
+    assert (low, value, high) == pytest.approx((2 - 12.706, 2.0, 2 + 12.706), abs=1e-3)
+
+
+def test_student_t_below_one_has_its_closed_form():
+    # one degree of freedom is the Cauchy distribution: tan(confidence * pi / 2)
+    assert stats.student_t(0.2, 1) == pytest.approx(np.tan(0.1 * np.pi), abs=1e-9)
+
+
+def test_area_does_not_see_the_curve_outside_the_window():
+    # a peak of 8 at 1, then flat at 2 from 2 on
+    frames, values = [0, 1, 2, 10], [0, 8, 2, 2]
+    assert stats.area_under(frames, values, 5, 9) == pytest.approx(2.0)
+    assert stats.area_under([*frames, 12], [*values, 20], 5, 9) == pytest.approx(2.0)
+
+
+def test_common_window_ends_with_the_last_point_of_the_shortest_curve():
+    assert stats.common_window([np.array([0, 3, 10]), np.array([2, 4, 30])]) == (2.0, 10.0)
+    assert stats.common_window([np.array([0, 2]), np.array([2, 3])]) == (2.0, 2.0)

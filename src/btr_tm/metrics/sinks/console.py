@@ -94,7 +94,6 @@ class LiveConsole:
         self.clock = clock
         self.console = Console()
         self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2)
-        self._running = False
 
     def _render(self):  # type: ignore[no-untyped-def]
         from rich.console import Group
