@@ -7,7 +7,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast faults lint docs bench bench-gpu memory scaling
+.PHONY: help venv train test test-fast faults mutation lint docs bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,10 @@ test: venv ## run every test
 
 test-fast: venv ## run the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+mutation: venv ## change the code in small ways and see whether its tests notice (PACKAGE=losses, default: seven)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,mutation]'
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation/run.py $(PACKAGE)
 
 lint: venv ## check style and types
 	$(BIN)/ruff check src tests
