@@ -125,7 +125,9 @@ def test_every_appearance_builds(choice: str, numbers: int) -> None:
 def test_every_replay_builds(choice: str) -> None:
     built = parts("profile=smoke", f"replay={choice}")
     layout = FloatLayout.generic(3)
-    env = SimpleNamespace(num_envs=4, image_shape=(1, 8, 8), layout=layout, block=(), decision_ms=50)
+    env = SimpleNamespace(
+        num_envs=4, image_shape=(1, 8, 8), layout=layout, block=(), decision_ms=50, stacked_frames=1
+    )
     assert len(built.replay(env)) == 0
 
 

@@ -17,7 +17,8 @@ from btr_tm.race.inputs_file import InputsFile
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.report import plots, redrive, video
 from btr_tm.report.summary import CurveReport, RaceReport
-from btr_tm.run.evaluate import NOTHING, Evaluator
+from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.race import NO_RACE
 from btr_tm.sim.track.compile import load_track
 from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.world import NO_KEYS
@@ -162,8 +163,8 @@ def test_report_says_when_the_race_takes_another_time_driven_again(track, tmp_pa
 
 def test_run_that_never_raced_still_has_its_curve(track, tmp_path):
     (tmp_path / "record.jsonl").touch()
-    assert set(RaceReport("title", track).make(NOTHING, tmp_path, print)) == {"curve"}
-    assert set(CurveReport("title").make(NOTHING, tmp_path, print)) == {"curve"}
+    assert set(RaceReport("title", track).make(NO_RACE, tmp_path, print)) == {"curve"}
+    assert set(CurveReport("title").make(NO_RACE, tmp_path, print)) == {"curve"}
 
 
 def rows():

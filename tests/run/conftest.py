@@ -21,6 +21,8 @@ TRACK_M = 20.0
 class FakeEnv:
     """Cars on a line: action 1 drives 1 m, action 0 half; the race ends at 20 m or after 60 decisions."""
 
+    can_shrink = False
+
     def __init__(self, cars: int, seed: int = 0) -> None:
         self.num_envs = cars
         self.generator = torch.Generator().manual_seed(seed)

@@ -14,7 +14,8 @@ from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.run.evaluate import NOTHING, Evaluator, Race
+from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.race import NO_RACE, Race
 from btr_tm.sim.track.compile import load_track
 
 
@@ -73,7 +74,7 @@ def test_best_race_is_kept_over_evaluations_and_a_resume(evaluator, fake_env):
 def test_finished_beats_farther_and_faster_beats_slower():
     actions = torch.zeros(1, dtype=torch.int64)
     races = [
-        NOTHING,
+        NO_RACE,
         Race(actions, False, 300_000, 10.0, 0),
         Race(actions, False, 2_000, 900.0, 0),
         Race(actions, True, 30_000, 900.0, 0),
@@ -125,7 +126,7 @@ def test_races_that_are_over_are_not_driven_on_and_nothing_else_changes(compile)
     results, asked = [], []
     for shrinks in (True, False):
         evaluator, driver = Evaluator(simulator(compile), Clock(), starts=7), ByFeel()
-        evaluator.env.shrinks = shrinks
+        evaluator.env.can_shrink = shrinks
         results.append(evaluator.race(driver))
         asked.append(driver.asked)
     fewer, all_of_them = results
@@ -142,7 +143,7 @@ def test_races_that_are_over_are_not_driven_on_and_nothing_else_changes(compile)
 
 def test_a_compiled_simulator_keeps_its_size(monkeypatch):
     monkeypatch.setitem(HOW, "compiled", lambda function: function)
-    assert not simulator("compiled")(2).shrinks
+    assert not simulator("compiled")(2).can_shrink
 
 
 def test_the_next_evaluation_has_all_races_again():

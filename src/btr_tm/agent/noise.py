@@ -33,5 +33,7 @@ class ShareWithActing:
     Noise per sample cannot be shared, since the samples of a batch are not the cars that acted.
     """
 
+    shares_noise = True
+
     def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int = 1) -> None:
         target.reset_noise(generator, samples)

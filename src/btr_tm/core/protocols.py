@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypedDict
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from btr_tm.core.types import Batch, Chunk, Obs
+from btr_tm.core.block import Block
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Batch, Obs, Races, StateDict, Transition
+
+
+class Stateful(Protocol):
+    """Something that a checkpoint saves and restores."""
+
+    def state_dict(self) -> StateDict: ...
+
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 class QNet(Protocol):
@@ -40,7 +53,7 @@ class Decision(NamedTuple):
     q: Tensor  # (E, A) float32, or (E, K, A), mean over quantiles
 
 
-class Policy(Protocol):
+class Actor(Protocol):
     """Chooses actions; holds its own random generator."""
 
     def act(self, obs: Obs, explore: bool) -> Decision:
@@ -48,9 +61,168 @@ class Policy(Protocol):
         ...
 
 
-class Collector(Protocol):
-    """Drives cars and hands over what they experienced."""
+class Policy(Actor, Protocol):
+    """An actor whose network can be copied to other processes."""
 
-    def collect(self, policy: Policy) -> Chunk:
-        """Transitions and races since the last call; may be empty when the cars are remote."""
+    @property
+    def net(self) -> nn.Module:
+        """What it chooses with; its parameters and buffers are all that another copy needs."""
+        ...
+
+
+class EnvironmentSpec(Protocol):
+    """What a network has to know of an environment."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """C, H, W; H = W = 0 where nothing is rendered."""
+        ...
+
+    @property
+    def layout(self) -> FloatLayout:
+        """Names and normalisation of the floats."""
+        ...
+
+    @property
+    def actions(self) -> int:
+        """How many there are to choose from."""
+        ...
+
+    @property
+    def block(self) -> Block:
+        """Shape of a decision: () or (K,)."""
+        ...
+
+
+class ResetInfo(TypedDict):
+    """What a reset says beside the observation."""
+
+    potential: Tensor  # (E,) float32, Phi of the state seen
+
+
+class StepInfo(TypedDict):
+    """What a step says beside observation, reward and ends; leading axis E."""
+
+    final_obs: Obs  # the true successor of every car, also of those that have begun a new race
+    final_potential: Tensor  # (E,) float32, Phi(final_obs)
+    potential: Tensor  # (E,) float32, Phi of the observation returned
+    races: Races
+
+
+class DrivingEnv(EnvironmentSpec, Protocol):
+    """E cars that drive side by side, under SAME_STEP autoreset; `envs.contract.TensorVectorEnv` is its base.
+
+    A gymnasium VectorEnv that takes and returns tensors on its device.
+    """
+
+    @property
+    def num_envs(self) -> int:
+        """E."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def decision_ms(self) -> int:
+        """Time from one decision to the next."""
+        ...
+
+    @property
+    def stacked_frames(self) -> int:
+        """How many frames an image consists of; each image shares all but the newest with the one before."""
+        ...
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether `keep` may be called."""
+        ...
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, str] | None = None
+    ) -> tuple[Obs, ResetInfo]:
+        """Begin races; `options["start"]` is "training" (default), "canonical" or "evaluation".
+
+        After the latter two a race that is over stays over.
+        """
+        ...
+
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:
+        """One decision (E,) or (E, K) int64: observation, reward, terminated, truncated, and the rest."""
+        ...
+
+    def keep(self, rows: Tensor) -> Obs:
+        """Go on with the cars `rows` (K,) alone, until the next reset; what they see."""
+        ...
+
+    def state_dict(self) -> StateDict: ...
+
+    def load_state_dict(self, state: StateDict) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RedrivableEnv(DrivingEnv, Protocol):
+    """One whose races our simulator can drive again from their actions."""
+
+    @property
+    def decision_ticks(self) -> int:
+        """Ticks of the simulator from one decision to the next."""
+        ...
+
+    @property
+    def action_delay_ticks(self) -> int:
+        """Ticks before an action reaches the car."""
+        ...
+
+
+class ReplayBuffer(Protocol):
+    """Stores what was driven and hands out batches of it."""
+
+    @property
+    def capacity(self) -> int:
+        """Most transitions it ever holds."""
+        ...
+
+    @property
+    def bytes_per_transition(self) -> float: ...
+
+    def add(self, transition: Transition, cars: slice = slice(None)) -> None:
+        """Store one decision of each car, or of each of those in `cars`."""
+        ...
+
+    def cut(self, cars: slice) -> None:
+        """What `cars` do next does not follow what they did last."""
+        ...
+
+    def forget_open(self, cars: slice) -> None:
+        """Take back what is stored of the races that `cars` are in."""
+        ...
+
+    def sample(self, batch_size: int) -> Batch: ...
+
+    def sample_test(self, batch_size: int) -> Batch:
+        """A batch of what is never trained on."""
+        ...
+
+    def update_priorities(self, index: Tensor, priority: Tensor) -> None:
+        """Absolute errors `priority` (B,) of the batch that came with `index` (B,)."""
+        ...
+
+    def draw_states(self, count: int, generator: torch.Generator) -> tuple[Obs, Tensor]:
+        """`count` stored observations and the actions taken there."""
+        ...
+
+    def measure(self) -> dict[str, Tensor | float]:
+        """Metrics of the section `replay`."""
+        ...
+
+    def save(self, folder: str | Path) -> StateDict:
+        """Write what is new to `folder`; returns the manifest by which `load` finds it."""
+        ...
+
+    def load(self, folder: str | Path, manifest: StateDict) -> None: ...
+
+    def prune(self, folder: str | Path, manifests: Iterable[StateDict]) -> None:
+        """Remove files that none of the `manifests` needs."""
         ...

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+StateDict = dict[str, Any]  # what a checkpoint keeps of one object, typed as torch types its own state dicts
 States = Literal["ends", "all"]  # of an n-step return that a target looks at: first and last, or every one
 
 

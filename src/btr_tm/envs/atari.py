@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
-from btr_tm.core.types import Obs, Races
-from btr_tm.envs.contract import checked_actions, set_spaces, start_of
+from btr_tm.core.protocols import ResetInfo, StepInfo
+from btr_tm.core.types import Obs, Races, StateDict
+from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
 from btr_tm.envs.emulators import RACK, ActionSet, Emulators
 from btr_tm.envs.gymnasium import EVALUATION_SEED, episode_seed
 
 FRAMES_PER_SECOND = 60
 
 
-class AtariVectorEnv(VectorEnv):
+class AtariVectorEnv(TensorVectorEnv):
     """`cars` copies of a game under SAME_STEP autoreset, seen as their last frames, oldest first.
 
     Rewards are points clipped to plus and minus `reward_clip`; in `Races`, `reward` and `progress_m` are the
@@ -30,8 +30,8 @@ class AtariVectorEnv(VectorEnv):
     a fresh seed takes 0.1 s. To restore a state, what was played since then is played again.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    block = ()  # a decision is a single action
+    has_floats = False
+    named_by = "game"
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class AtariVectorEnv(VectorEnv):
         self._sizes = (image_size, action_set, sticky, frame_skip, no_ops, threads)
         self._game, self._rack = game, 1
         self._games = Emulators(game, 1, *self._sizes)  # tells the buttons; the others come with a reset
-        self.num_envs, self.device, self.seed = cars, torch.device(device), seed
+        self.device, self.seed = torch.device(device), seed
         self.decision_ms = round(1000 * frame_skip / FRAMES_PER_SECOND)
         self.actions, self.layout = self._games.actions, FloatLayout.generic(0)
         self.image_shape, self.stacked_frames = (frame_stack, *image_size), frame_stack
@@ -64,7 +64,7 @@ class AtariVectorEnv(VectorEnv):
         self._reward_clip, self._reseed_every = reward_clip, reseed_every
         self._restarts = True
         self._allocate(cars)
-        set_spaces(self, self.image_shape, 0, gymnasium.spaces.Discrete(self.actions))
+        self.set_spaces(cars)
 
     def _allocate(self, cars: int) -> None:
         self._stack = np.zeros((cars, *self.image_shape), dtype=np.uint8)
@@ -77,8 +77,8 @@ class AtariVectorEnv(VectorEnv):
         self._everyone = np.arange(cars)
 
     def reset(  # type: ignore[override]
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, dict[str, Any]]:
+        self, *, seed: int | None = None, options: Mapping[str, str] | None = None
+    ) -> tuple[Obs, ResetInfo]:
         """Begin episodes: `options["start"]` is "training" (default), "canonical" or "evaluation".
 
         Evaluation episodes are the same in every run, the canonical one is their first, and none restarts.
@@ -99,9 +99,9 @@ class AtariVectorEnv(VectorEnv):
         if rack != self._rack:
             self._games, self._rack = Emulators(self._game, self.num_envs, *self._sizes, rack), rack
 
-    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
-        """One decision of every copy: `action` (E,) int64; info as described at `SimVectorEnv`."""
-        chosen = np.array(checked_actions(torch.as_tensor(action), self.actions))
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
+        """One decision of every copy: `action` (E,) int64."""
+        chosen = np.array(checked_actions(action, self.actions))
         was_over = self._over.copy()
         points = self._play(chosen)
         reward = self._tensor(points.clip(-self._reward_clip, self._reward_clip), torch.float32)
@@ -110,7 +110,7 @@ class AtariVectorEnv(VectorEnv):
         self._restart()
         after = final if self._stack is shown else self._observe()
         zero = torch.zeros_like(reward)
-        info = {"final_obs": final, "final_potential": zero, "potential": zero, "races": races}
+        info = StepInfo(final_obs=final, final_potential=zero, potential=zero, races=races)
         return after, reward, terminated, truncated, info
 
     def _play(self, action: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -177,13 +177,13 @@ class AtariVectorEnv(VectorEnv):
         """A copy on the device."""
         return torch.from_numpy(values.copy()).to(self.device, dtype)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Per copy, which seed of the run it draws from and what it has played since."""
         actions = torch.from_numpy(self._actions[:, : self._played.max()].copy())
         session, played = torch.from_numpy(self._session.copy()), torch.from_numpy(self._played.copy())
         return {"seed": self.seed, "session": session, "played": played, "actions": actions}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Play again what was played since a training reset; all copies get to the saved state together."""
         self.seed, self._restarts = state["seed"], True
         self._gather()

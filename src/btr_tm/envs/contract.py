@@ -1,44 +1,84 @@
-"""What backends have in common: spaces that say what comes, and the kinds of starts."""
+"""What environments have in common: what each class says about itself, spaces, and the kinds of starts."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import VectorEnv
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from torch import Tensor
 
+from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.types import Obs
 
 STARTS = ("training", "canonical", "evaluation")
 
 
-def set_spaces(env: VectorEnv, image_shape: tuple[int, ...], floats: int, action: gymnasium.Space) -> None:
-    """Give `env`, whose `num_envs` is known, its spaces: an image (C, H, W), `floats` numbers, `action`."""
-    env.single_observation_space = gymnasium.spaces.Dict(
-        {
-            "image": gymnasium.spaces.Box(0, 255, image_shape, np.uint8),
-            "floats": gymnasium.spaces.Box(-np.inf, np.inf, (floats,), np.float32),
-        }
-    )
-    env.single_action_space = action
-    env.observation_space = batch_space(env.single_observation_space, env.num_envs)
-    env.action_space = batch_space(env.single_action_space, env.num_envs)
+class TensorVectorEnv(VectorEnv):
+    """Base of every environment that can be driven: a gymnasium VectorEnv of tensors, SAME_STEP autoreset.
+
+    Subclasses keep the protocol `core.protocols.DrivingEnv`. The class variables say what can be asked before
+    an environment is built; a subclass inherits them. One `with_track` is built with `track`, `features`,
+    `reward` and `clock`, as `SimVectorEnv` is.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    with_track: ClassVar[bool] = False  # cars race along a track, seen through obs=, rewarded by reward=
+    can_redrive: ClassVar[bool] = False  # our simulator can drive a race again from its actions, and film it
+    has_clock: ClassVar[bool] = False  # the first float is the clock of a mini-race
+    has_floats: ClassVar[bool] = True  # it can be driven without looking at images
+    named_by: ClassVar[str] = "id"  # the argument that names the task, where there is no track
+
+    device: torch.device
+    layout: FloatLayout
+    image_shape: tuple[int, int, int]
+    actions: int
+    block: Block = ()  # a decision is a single action
+    stacked_frames: int = 1
+    can_shrink: bool = False
+
+    def set_spaces(self, cars: int) -> None:
+        """Set `num_envs` and the spaces from image_shape, layout, actions and block."""
+        self.num_envs = cars
+        self.single_observation_space = gymnasium.spaces.Dict(
+            {
+                "image": gymnasium.spaces.Box(0, 255, self.image_shape, np.uint8),
+                "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
+            }
+        )
+        self.single_action_space = self._action_space()
+        self.observation_space = batch_space(self.single_observation_space, cars)
+        self.action_space = batch_space(self.single_action_space, cars)
+
+    def _action_space(self) -> gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete:
+        if not self.block:
+            return gymnasium.spaces.Discrete(self.actions)
+        return gymnasium.spaces.MultiDiscrete(np.full(self.block, self.actions))
+
+    def keep(self, rows: Tensor) -> Obs:
+        """Go on with the cars `rows` (K,) alone; only where `can_shrink`."""
+        raise NotImplementedError(f"{type(self).__name__} always has all its cars")
 
 
-def start_of(options: dict[str, Any] | None) -> str:
+def start_of(options: Mapping[str, str] | None) -> str:
     """The kind of start that `options` of a reset ask for, training unless they do; raises UserError."""
     start = (options or {}).get("start", STARTS[0])
     if start not in STARTS:
-        raise UserError(f"expected a start out of {', '.join(STARTS)}, got {start!r}; correct it")
+        raise UserError(f"the start must be {', '.join(STARTS[:-1])} or {STARTS[-1]}, got {start!r}")
     return start
 
 
-def checked_actions(action: Any, count: int) -> list[int]:
+def checked_actions(action: Tensor, count: int) -> list[int]:
     """`action` (E,) as numbers on the host; raises UserError for one that is not within 0 to `count` - 1."""
-    chosen = action.tolist()
+    chosen: list[int] = action.tolist()
     for a in chosen:
         if not (isinstance(a, int) and 0 <= a < count):
-            raise UserError(f"expected whole-numbered actions from 0 to {count - 1}, got {a}")
+            raise UserError(f"actions must be whole numbers from 0 to {count - 1}, got {a}")
     return chosen

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
-from btr_tm.core.types import Obs, Races
-from btr_tm.envs.contract import checked_actions, set_spaces, start_of
+from btr_tm.core.protocols import ResetInfo, StepInfo
+from btr_tm.core.types import Obs, Races, StateDict
+from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
 from btr_tm.envs.game import Blind, Eyes, Game, make
 
 EVALUATION_SEED = 2**32 - 1  # shared by all runs; training seeds are smaller
 DEFAULT_FPS = 50
 
 
-class GymnasiumVectorEnv(VectorEnv):
+class GymnasiumVectorEnv(TensorVectorEnv):
     """`cars` copies of the environment `id`, one after the other in this process, under SAME_STEP autoreset.
 
     Every episode has a seed of its own, made from run seed, car and episode number. In `Races`, `progress_m`
@@ -28,9 +28,6 @@ class GymnasiumVectorEnv(VectorEnv):
     finished when its return reached the environment's reward threshold (LunarLander-v3: 200, CarRacing-v3:
     900) or, where there is none, when it ended by itself. A picture observed is the image; no floats remain.
     """
-
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    block = ()  # a decision is a single action
 
     def __init__(
         self,
@@ -48,23 +45,20 @@ class GymnasiumVectorEnv(VectorEnv):
         looks = image == "pixels" and image_size[0] > 0
         self.eyes: Eyes | Blind = Eyes((image_size[0], image_size[1]), frame_stack) if looks else Blind()
         self.games = [Game(make(id, self.eyes, options or {}), self.eyes) for _ in range(cars)]
-        self.num_envs, self.device, self.seed = cars, torch.device(device), seed
+        self.device, self.seed = torch.device(device), seed
         env = self.games[0].env
         fps = env.metadata.get("render_fps") or DEFAULT_FPS
         self.decision_ms = round(1000 / fps)
         self._threshold = env.spec.reward_threshold if env.spec else None
         self._restarts = True
-        self._set_spaces(env, self.eyes.shape)
-
-    def _set_spaces(self, env: gymnasium.Env, image_shape: tuple[int, ...]) -> None:
         self.games[0].start(0)
-        self.image_shape, self.actions = tuple(image_shape), int(env.action_space.n)  # type: ignore[attr-defined]
+        self.image_shape, self.actions = self.eyes.shape, int(env.action_space.n)  # type: ignore[attr-defined]
         self.layout = FloatLayout.generic(len(self.games[0].floats))
-        set_spaces(self, self.image_shape, self.layout.size, gymnasium.spaces.Discrete(self.actions))
+        self.set_spaces(cars)
 
     def reset(  # type: ignore[override]
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, dict[str, Any]]:
+        self, *, seed: int | None = None, options: Mapping[str, str] | None = None
+    ) -> tuple[Obs, ResetInfo]:
         """Begin episodes: `options["start"]` is "training" (default), "canonical" or "evaluation".
 
         Evaluation episodes are the same in every run, the canonical one is their first, and none restarts.
@@ -78,9 +72,9 @@ class GymnasiumVectorEnv(VectorEnv):
             game.start(episode_seed(self.seed, car, 0) if self._restarts else fixed)
         return self._observe(), {"potential": torch.zeros(self.num_envs, device=self.device)}
 
-    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
-        """One step of every copy: `action` (E,) int64; info as described at `SimVectorEnv`."""
-        chosen = checked_actions(torch.as_tensor(action), self.actions)
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
+        """One step of every copy: `action` (E,) int64."""
+        chosen = checked_actions(action, self.actions)
         was_over = [game.over for game in self.games]
         outcomes = [game.step(a) for game, a in zip(self.games, chosen, strict=True)]
         reward, terminated, truncated = (self._tensor(column) for column in zip(*outcomes, strict=True))
@@ -92,7 +86,7 @@ class GymnasiumVectorEnv(VectorEnv):
         if ended:
             obs = self._observe()
         zero = torch.zeros_like(reward)
-        info = {"final_obs": final, "final_potential": zero, "potential": zero, "races": races}
+        info = StepInfo(final_obs=final, final_potential=zero, potential=zero, races=races)
         return obs, reward, terminated, truncated, info
 
     def _races(self, was_over: list[bool], terminated: Tensor) -> Races:
@@ -115,12 +109,12 @@ class GymnasiumVectorEnv(VectorEnv):
     def _tensor(self, values: Any) -> Tensor:
         return torch.tensor(values, device=self.device)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Seed and, per copy, the episode number and its actions so far, which lead to the present state."""
         games = [{"episode": game.episode, "actions": list(game.actions)} for game in self.games]
         return {"seed": self.seed, "games": games}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Drive every episode of a training reset again up to where it was; this takes as long as it took."""
         self.seed, self._restarts = state["seed"], True
         for car, (game, saved) in enumerate(zip(self.games, state["games"], strict=True)):

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-import gymnasium
-import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
-from btr_tm.core.types import Obs
+from btr_tm.core.types import Obs, StateDict
+from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
+from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import Named, Reading
 from btr_tm.race.gates import Gates, no_gates
 from btr_tm.race.progress import CutOffs
+from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.physics.car import CarConstants
+from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
@@ -34,7 +35,7 @@ LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
 
-class SimVectorEnv(VectorEnv):
+class SimVectorEnv(TensorVectorEnv):
     """E cars, each alone on the track, under SAME_STEP autoreset.
 
     `info["final_obs"]` holds the true successor of EVERY car, `final_potential` its Phi, `races` a Races.
@@ -48,13 +49,13 @@ class SimVectorEnv(VectorEnv):
     the same numbers; "compiled" fuses them by torch.compile.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    with_track = can_redrive = has_clock = True
 
     def __init__(
         self,
         track: Track,
-        features: Any,
-        reward: Any,
+        features: FeatureSet,
+        reward: Reward,
         cars: int,
         image_size: tuple[int, int] = (64, 64),
         ticks_per_action: int = 5,
@@ -79,6 +80,7 @@ class SimVectorEnv(VectorEnv):
         compile = within_reach(compile, self.device)
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
+        self.action_delay_ticks = action_delay_ticks
         ticking = TICKING[compile]
         world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, ticking)
         camera = Camera(self.track, *image_size, WAYS[compile]()) if image_size[0] else NoCamera()
@@ -87,41 +89,25 @@ class SimVectorEnv(VectorEnv):
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
         self.race = Race(world, *rules, reading or Named())
         self.coefficients = Coefficients(reward, clock or Clock(), self.device)
-        self.shrinks = compile != "compiled"  # fewer cars would be compiled anew
+        self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
-        self.layout, self.image_shape, self.actions = features.layout, (1, *image_size), actions.COUNT
+        self.layout, self.actions = features.layout, actions.COUNT
+        self.image_shape = (1, image_size[0], image_size[1])
         self.decide = HOW[compile](self.race.decide)
         self._restart = HOW[for_moves(compile, self.device)](restart)
-        self._set_spaces(cars)
-
-    def _set_spaces(self, cars: int) -> None:
-        self.num_envs = cars
-        self.single_observation_space = gymnasium.spaces.Dict(
-            {
-                "image": gymnasium.spaces.Box(0, 255, self.image_shape, np.uint8),
-                "floats": gymnasium.spaces.Box(-np.inf, np.inf, (self.layout.size,), np.float32),
-            }
-        )
-        self.single_action_space = self._action_space()
-        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, cars)
-        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, cars)
-
-    def _action_space(self) -> gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete:
-        if not self.block:
-            return gymnasium.spaces.Discrete(self.actions)
-        return gymnasium.spaces.MultiDiscrete(np.full(self.block, self.actions))
+        self.set_spaces(cars)
 
     @torch.no_grad()
     def reset(  # type: ignore[override]
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, dict[str, Any]]:
+        self, *, seed: int | None = None, options: Mapping[str, str] | None = None
+    ) -> tuple[Obs, ResetInfo]:
         """Put every car at a start; `options["start"]`: "training" (default), "canonical" or "evaluation".
 
         `options["look"]` of the latter two: "neutral" (default), or "drawn", which is the same in every run.
         """
         self.seed = self.seed if seed is None else seed
-        chosen = {"start": "training", "look": "neutral"} | (options or {})
+        chosen = {"start": "training", "look": "neutral", **(options or {})}
         fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}
         looks = {"neutral": self._neutral, "drawn": self._drawn}
         for option, known in (("start", fillers), ("look", looks)):
@@ -158,12 +144,12 @@ class SimVectorEnv(VectorEnv):
         seeded = self.starts.evaluation(self.num_envs - 1)
         self._place(concat_rows([self.starts.canonical(1), seeded]), look)
 
-    def _place(self, sim: Any, look: Tensor) -> None:
+    def _place(self, sim: SimState, look: Tensor) -> None:
         self._restarts = False
         from_start = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._drive, self._seen = self._begin(sim, from_start, look)
 
-    def _begin(self, sim: Any, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
+    def _begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
         rows = torch.arange(len(from_start), device=self.device).split(START_BATCH)
         parts = [self.race.begin(take_rows(sim, part), from_start[part], look[part]) for part in rows]
         return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
@@ -172,7 +158,7 @@ class SimVectorEnv(VectorEnv):
         return torch.randint(self.start_pool, (self.num_envs,), device=self.device, generator=self.generator)
 
     @torch.no_grad()
-    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
         """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick.
 
         An action out of range is a UserError on the CPU; on other devices looking would be a host sync.
@@ -185,17 +171,17 @@ class SimVectorEnv(VectorEnv):
         if self._restarts:
             present = drive, seen
             self._drive, self._seen = self._restart(present, outcome.races.done, self._pool, self._draw())
-        info = {
-            "final_obs": seen.obs,
-            "final_potential": torch.where(outcome.terminated, 0.0, seen.potential),
-            "potential": self._seen.potential,
-            "races": outcome.races,
-        }
+        info = StepInfo(
+            final_obs=seen.obs,
+            final_potential=torch.where(outcome.terminated, 0.0, seen.potential),
+            potential=self._seen.potential,
+            races=outcome.races,
+        )
         return self._seen.obs, outcome.reward, outcome.terminated, outcome.truncated, info
 
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone, until the next reset; only where nothing restarts."""
-        assert not self._restarts and self.shrinks
+        assert not self._restarts and self.can_shrink
         self._drive, self._seen = take_rows((self._drive, self._seen), rows)
         return self._seen.obs
 
@@ -213,7 +199,7 @@ class SimVectorEnv(VectorEnv):
         """The present state of every car, for pictures and tests."""
         return self._drive
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Complete after a training reset; the pool is rebuilt from the seed."""
         # Looks lie apart, so that the rest is laid out as in checkpoints from before there were any.
         *drive, look = self._drive
@@ -221,7 +207,7 @@ class SimVectorEnv(VectorEnv):
         return {"seed": self.seed, "state": state, "look": look, "generator": generator}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.reset(seed=state["seed"], options={"start": "training"})
         like = (self._drive[:-1], self._seen)
         drive, self._seen = unflatten(like, [leaf.to(self.device) for leaf in state["state"]])

@@ -16,6 +16,7 @@ class Noisy:
     """The best action of the noisy network; epsilon and Boltzmann do not exist here."""
 
     noise = True
+    needs_noise = True  # without a noisy head nothing is explored
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
         """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool, always true."""

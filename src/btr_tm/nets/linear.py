@@ -138,6 +138,8 @@ _NOISY = {"batch": NoisyLinear, "sample": NoisyLinearPerSample}
 class Plain:
     """Builds the plain linear layers of a head."""
 
+    noisy = False
+
     def __call__(self, inputs: int, outputs: int, role: Role = "hidden") -> nn.Module:
         return Linear(inputs, outputs, GAIN if role == "hidden" else 1.0)
 
@@ -155,6 +157,7 @@ class Noisy:
     last_value: Literal["noisy", "plain"] = "noisy"
     bias_sigma: BiasSigma = "inputs"
     draw: Literal["batch", "sample"] = "batch"
+    noisy = True
 
     def __call__(self, inputs: int, outputs: int, role: Role = "hidden") -> nn.Module:
         if role == "value" and self.last_value == "plain":

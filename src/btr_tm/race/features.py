@@ -109,6 +109,7 @@ class CameraFeatures(_Remembering):
     previous_actions: int = 5
     damper_std: float = DAMPER_STD_M
     layout: FloatLayout = field(init=False, repr=False, compare=False)
+    needs_camera = True
 
     def __post_init__(self) -> None:
         layout = FloatLayout.camera(self.previous_actions, self.damper_std)

@@ -9,7 +9,7 @@ from typing import Any
 
 from btr_tm.core.block import by_slot
 from btr_tm.metrics.sinks.jsonl import read_record
-from btr_tm.run.evaluate import Race
+from btr_tm.run.race import Race
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from btr_tm.core.protocols import Policy
-from btr_tm.core.types import Chunk, Obs, Races, Transition
+from btr_tm.core.protocols import Actor, DrivingEnv
+from btr_tm.core.types import Chunk, Obs, Races, StateDict, Transition
 from btr_tm.metrics.stopwatch import Stopwatch
 
 
 class InlineCollector:
     """Drives every car of `env` for `decisions_per_collect` decisions a call."""
 
-    def __init__(self, env: Any, decisions_per_collect: int = 1, watch: Stopwatch | None = None) -> None:
+    acts_with_learner = True  # with its network itself, not with a copy
+
+    def __init__(
+        self, env: DrivingEnv, decisions_per_collect: int = 1, watch: Stopwatch | None = None
+    ) -> None:
         self.env = env
         self.decisions = decisions_per_collect
         self.watch = watch or Stopwatch()
@@ -22,7 +24,7 @@ class InlineCollector:
         self._potential = info["potential"]
 
     @torch.no_grad()
-    def collect(self, policy: Policy) -> Chunk:
+    def collect(self, policy: Actor) -> Chunk:
         transitions: list[Transition] = []
         races: list[Races] = []
         for _ in range(self.decisions):
@@ -31,7 +33,7 @@ class InlineCollector:
             races.append(finished)
         return Chunk(transitions, races, self.decisions * self.env.num_envs)
 
-    def _decide(self, policy: Policy) -> tuple[Transition, Races]:
+    def _decide(self, policy: Actor) -> tuple[Transition, Races]:
         with self.watch("acting"):
             decision = policy.act(self._obs, explore=True)
         with self.watch("simulator"):
@@ -50,10 +52,10 @@ class InlineCollector:
         self._obs, self._potential = obs, info["potential"]
         return transition, info["races"]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"env": self.env.state_dict(), "obs": tuple(self._obs), "potential": self._potential}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         device = self._obs.floats.device
         self.env.load_state_dict(state["env"])
         self._obs = Obs(*(part.to(device) for part in state["obs"]))

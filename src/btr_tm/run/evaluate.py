@@ -5,34 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from btr_tm.core.block import by_slot
 from btr_tm.core.clock import Clock
-from btr_tm.core.protocols import Policy
-from btr_tm.core.types import Obs, Races
-from btr_tm.run.canonical import Canonical
+from btr_tm.core.protocols import Actor, DrivingEnv
+from btr_tm.core.types import Obs, Races, StateDict
+from btr_tm.run.canonical_metrics import CanonicalMetrics
+from btr_tm.run.race import NO_RACE, Race
 
 CHECK_EVERY = 8  # decisions between two looks at whether every race is over, each a device sync point
-
-
-class Race(NamedTuple):
-    """One recorded race; T decisions of one action or K, out of A."""
-
-    actions: Tensor  # (T,) int64, row of the action table per decision, or (T, K)
-    finished: bool
-    time_ms: int
-    progress_m: float
-    frames: int  # training frames of the policy that drove it
-    q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), what it thought of its actions
-    metres: Tensor = torch.zeros(0)  # (T,) furthest metre after each decision
-
-    def rank(self) -> tuple[bool, float]:
-        """Larger is better: finished before unfinished, then faster, or farther."""
-        return (self.finished, -self.time_ms if self.finished else self.progress_m)
 
 
 class Result(NamedTuple):
@@ -50,9 +35,6 @@ def never() -> bool:
     return False
 
 
-NOTHING = Race(torch.zeros(0, dtype=torch.int64), False, 0, -math.inf, 0)  # every race beats it
-
-
 class Evaluator:
     """Drives `1 + starts` races and remembers the best canonical one.
 
@@ -62,30 +44,30 @@ class Evaluator:
 
     def __init__(
         self,
-        make_env: Callable[[int], Any],
+        make_env: Callable[[int], DrivingEnv],
         clock: Clock,
         starts: int = 32,
         track_m: float = math.nan,
         author_time_s: float = math.nan,
-        canonical: Canonical | None = None,
+        canonical: CanonicalMetrics | None = None,
     ) -> None:
         self.env = make_env(1 + starts)
         self.track_m, self.author_time_s = track_m, author_time_s
-        self.canonical = canonical or Canonical()
+        self.canonical = canonical or CanonicalMetrics()
         self.clock = clock
-        self.best = NOTHING
+        self.best = NO_RACE
         self.latest: dict[str, float] = {}  # figures of the last evaluation, at `latest_frames`
         self.latest_frames = -1
         self.closely: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
-    def race(self, policy: Policy) -> Result:
+    def race(self, policy: Actor) -> Result:
         """Drive every race to its end."""
         result = self._race(policy, never)
         assert result is not None
         return result
 
     @torch.inference_mode()
-    def _race(self, policy: Policy, stop: Callable[[], bool]) -> Result | None:
+    def _race(self, policy: Actor, stop: Callable[[], bool]) -> Result | None:
         """The same, or None if `stop()` came first."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
@@ -117,7 +99,7 @@ class Evaluator:
         half = (len(rows) + 1) // 2
         going = ~done[rows]
         going[0] = True
-        if not getattr(self.env, "shrinks", False) or half == len(rows) or int(going.sum()) > half:
+        if not self.env.can_shrink or half == len(rows) or int(going.sum()) > half:
             return obs, rows
         places = going.int().argsort(descending=True, stable=True)[:half]
         return self.env.keep(places), rows[places]
@@ -129,7 +111,7 @@ class Evaluator:
         canonical = Race(actions, *first, self.clock.frames, q.float(), metres)
         return Result(finished, time_s, progress_m, ends.reward.cpu().double(), canonical)
 
-    def run(self, policy: Policy, stop: Callable[[], bool] = never) -> dict[str, float]:
+    def run(self, policy: Actor, stop: Callable[[], bool] = never) -> dict[str, float]:
         """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist.
 
         None at all, and nothing is remembered, if `stop()` comes before its end.
@@ -140,7 +122,7 @@ class Evaluator:
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
         self.latest_frames, self.latest = self.clock.frames, self.summarise(result)
-        self.closely = self.canonical.look(result.canonical, self.best)
+        self.closely = self.canonical.measure(result.canonical, self.best)
         return self.latest
 
     def take(self) -> dict[str, float]:
@@ -166,11 +148,11 @@ class Evaluator:
             "best_canonical_time_s": self.best.time_ms / 1000.0 if self.best.finished else math.nan,
         }
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         latest = {"latest": self.latest, "latest_frames": self.latest_frames, "closely": self.closely}
         return {"best": self.best._asdict(), "rolling_s": self.canonical.rolling.value_s} | latest
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.best, self.closely = Race(**state["best"]), dict(state["closely"])
         self.canonical.rolling.value_s = float(state["rolling_s"])
         self.latest, self.latest_frames = dict(state["latest"]), int(state["latest_frames"])

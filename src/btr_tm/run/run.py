@@ -19,8 +19,9 @@ from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, co
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.wording import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint, write_atomic
-from btr_tm.run.evaluate import Evaluator, Race
+from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
+from btr_tm.run.race import Race
 from btr_tm.run.train import train
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,10 +13,13 @@ from btr_tm.cli.assembly.parts import Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildDriver, BuildLearner, Looks
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
+from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer
 from btr_tm.core.seeding import seed_globals
+from btr_tm.metrics.meter import Sink
 from btr_tm.nets.precision import resolved
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
+from btr_tm.run.protocols import Collector
 from btr_tm.run.run import Report, Run
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
@@ -46,7 +49,7 @@ def build(job: Composition) -> Run:
         crew.charge_to(collector.watch)
         recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
         manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
-        look = "watch" if parts.simulated else "evaluate"
+        look = "watch" if parts.env_class.can_redrive else "evaluate"
         title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
         run = Run(
             folder=job.folder,
@@ -68,14 +71,14 @@ def build(job: Composition) -> Run:
     return run
 
 
-def collector_of(parts: Parts, env: Any, net: torch.nn.Module) -> Any:
+def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collector:
     """Inline ones drive `env` themselves, others build environments where they are."""
     node = parts.values["collector"]
     build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))
     return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
 
 
-def helpers_of(parts: Parts, env: Any) -> Any:
+def helpers_of(parts: Parts, env: EnvironmentSpec) -> Any:
     """Who learns besides this process."""
     looks = Looks(env.image_shape, env.layout, env.actions, env.block)
     known = {"build": BuildLearner(parts.values, looks), "device": parts.device}
@@ -88,7 +91,7 @@ def set_threads(threads: int | str) -> None:
         torch.set_num_threads(int(threads))
 
 
-def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
+def facts(parts: Parts, net: torch.nn.Module, replay: ReplayBuffer) -> dict[str, str]:
     """What the banner says about size and place."""
     place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
     precision = resolved(parts.profile["precision"], parts.device.type)
@@ -103,13 +106,14 @@ def facts(parts: Parts, net: torch.nn.Module, replay: Any) -> dict[str, str]:
     }
 
 
-def _report(title: str, parts: Parts, env: Any) -> Report:
-    if not parts.simulated:
+def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:
+    if not parts.env_class.can_redrive:
         return CurveReport(title)
-    return RaceReport(title, parts.track, env.decision_ticks, parts.values["env"]["action_delay_ticks"])
+    race = cast(RedrivableEnv, env)
+    return RaceReport(title, parts.track, race.decision_ticks, race.action_delay_ticks)
 
 
-def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Any]:
+def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Sink]:
     name, arm = parts.values["name"], typed.arm(job.overrides)
     known = {
         "run_id": manifest.run_id,

@@ -32,4 +32,4 @@ def make(node: Mapping[str, Any], **parts: Any) -> Any:
 def make_with_known(node: Mapping[str, Any], **parts: Any) -> Any:
     """`make` with those `parts` that the constructor names: backends and sinks differ in what they need."""
     known = parameters(get_object(node["_target_"]))
-    return make(node, **{name: part for name, part in parts.items() if name in known})
+    return make(node, **{name: part for name, part in parts.items() if name in known or "**" in known})

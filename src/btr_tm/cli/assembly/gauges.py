@@ -10,17 +10,18 @@ from torch import Tensor
 
 from btr_tm.cli.assembly.build import make
 from btr_tm.cli.assembly.parts import Parts
+from btr_tm.core.protocols import DrivingEnv, ReplayBuffer
 from btr_tm.metrics.meter import Gauge, Pace
 
 
-def gauges(parts: Parts, learner: Any, replay: Any) -> list[Gauge]:
+def gauges(parts: Parts, learner: Any, replay: ReplayBuffer) -> list[Gauge]:
     """Those of every run, whatever its parts are; an evaluation's come from the evaluator."""
     return [_settings(parts, learner), _memory(parts, replay), learner.take]
 
 
-def pace(parts: Parts, env: Any) -> Pace:
+def pace(parts: Parts, env: DrivingEnv) -> Pace:
     """What a frame and an update amount to."""
-    frame_s = env.decision_ms / 1000 if parts.simulated else math.nan
+    frame_s = env.decision_ms / 1000 if parts.env_class.with_track else math.nan
     return Pace(frame_s, parts.profile["batch_size"])
 
 
@@ -45,7 +46,7 @@ def _settings(parts: Parts, learner: Any) -> Gauge:
     return read
 
 
-def _memory(parts: Parts, replay: Any) -> Gauge:
+def _memory(parts: Parts, replay: ReplayBuffer) -> Gauge:
     batch_size, clock = parts.profile["batch_size"], parts.clock
     uses = batch_size / parts.profile["frames_per_update"]
 

@@ -19,12 +19,15 @@ from btr_tm.cli.assembly.build import make, make_with_known, partial
 from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer
 from btr_tm.core.seeding import generator
+from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.nets.iqn import IQN
 from btr_tm.replay.images import images_of
-from btr_tm.run.canonical import Canonical, RollingMean
+from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
+from btr_tm.sim.track.ribbon import Track
 
 CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
 UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where something is set aside for them
@@ -67,38 +70,38 @@ class Parts:
         return self.values["profile"]
 
     @property
-    def simulated(self) -> bool:
-        return self.values["env"]["_target_"].endswith(".SimVectorEnv")
+    def env_class(self) -> type[TensorVectorEnv]:
+        """The class of the environment, for what it says about every one of its objects."""
+        return get_object(self.values["env"]["_target_"])
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(0, 0) for a network without eyes: what nobody looks at is not rendered."""
-        blind = self.values["encoder"]["_target_"].endswith(".NoEncoder")
-        return (0, 0) if blind else (self.profile["image_height"], self.profile["image_width"])
+        """(0, 0) for an encoder that reads no images: what nobody looks at is not rendered."""
+        reads = get_object(self.values["encoder"]["_target_"]).reads_images
+        return (self.profile["image_height"], self.profile["image_width"]) if reads else (0, 0)
 
     @cached_property
-    def track(self) -> Any:
+    def track(self) -> Track:
         return make(self.values["track"])
 
     @property
     def track_name(self) -> str:
         """Of the track, or of the task where there is none."""
-        env = self.values["env"]
-        return self.track.name if self.simulated else env["game"] if "game" in env else env["id"]
+        return self.track.name if self.env_class.with_track else self.values["env"][self.env_class.named_by]
 
     def stream(self, name: str) -> torch.Generator:
         """A random stream of this run on its device."""
         return generator(self.seed, name, self.device)
 
-    def env(self, cars: int, **parts: Any) -> Any:
+    def env(self, cars: int, **parts: Any) -> DrivingEnv:
         """A vector environment with `cars` cars; `parts` replace values of the node."""
         known = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size}
-        if self.simulated:
+        if self.env_class.with_track:
             known |= {"track": self.track, "clock": self.clock}
             known |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
         return make_with_known(self.values["env"], **(known | parts))
 
-    def net(self, env: Any) -> IQN:
+    def net(self, env: EnvironmentSpec) -> IQN:
         """The online network with its initial weights, for what `env` shows."""
         net = make(
             self.values["net"],
@@ -112,7 +115,7 @@ class Parts:
         )
         return net.to(self.device)
 
-    def policy(self, env: Any) -> IqnPolicy:
+    def policy(self, env: EnvironmentSpec) -> IqnPolicy:
         """A driver with a fresh network."""
         net = self.net(env)
         exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
@@ -145,13 +148,13 @@ class Parts:
             net.compile(dynamic=False)
         return learner
 
-    def probed(self, learner: Any, replay: Any) -> ProbedLearner:
+    def probed(self, learner: Any, replay: ReplayBuffer) -> ProbedLearner:
         """`learner`, looked at now and then on states of `replay`."""
         count, every, rows = (self.profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
         probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
         return ProbedLearner(learner, probe, self.clock)
 
-    def replay(self, env: Any) -> Any:
+    def replay(self, env: DrivingEnv) -> ReplayBuffer:
         return make(
             self.values["replay"],
             cars=env.num_envs,
@@ -163,16 +166,16 @@ class Parts:
             horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
             device=self.device,
             generator=self.stream("replay"),
-            images=images_of(getattr(env, "stacked_frames", 1)),
+            images=images_of(env.stacked_frames),
         )
 
     def evaluator(self, starts: int | None = None) -> Evaluator:
         """Races from the canonical and `starts` seeded starts, in an environment of their own."""
         starts = self.profile["eval_starts"] if starts is None else starts
-        if not self.simulated:
+        if not self.env_class.with_track:
             return Evaluator(self.env, self.clock, starts)
         track, env = self.track, self.env(1 + starts)
-        canonical = Canonical(
+        canonical = CanonicalMetrics(
             RollingMean(self.values["convention"]["rolling_start"]),
             track.medals_ms,
             [at_m - track.start_m for at_m in track.checkpoints_m],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from btr_tm.cli.assembly.driver import Driver
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import RedrivableEnv
 from btr_tm.report.redrive import TICK_MS, Redriven, per_tick, redrive, values_per_tick
 from btr_tm.report.video import race_video
-from btr_tm.run.evaluate import Race
+from btr_tm.run.race import Race
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
@@ -22,13 +24,11 @@ RATES = (1, 2, 4, 5, 10, 20, 25, 50, 100)
 def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) -> Path:
     """Drive the canonical `race` of `driver` again and film it with the action values it was driven by."""
     parts = driver.parts
-    if not parts.simulated:
-        raise UserError(
-            "expected a driver of env=sim to film, got one of another environment; it has no film"
-        )
-    env, delay_ticks = parts.env(1, start_pool=1), parts.values["env"]["action_delay_ticks"]
+    if not parts.env_class.can_redrive:
+        raise UserError("only races in the simulator can be filmed; this driver drives elsewhere")
+    env = cast(RedrivableEnv, parts.env(1, start_pool=1))
     env.close()
-    again = redrive(parts.track, per_tick(race.actions, env.decision_ticks, delay_ticks))
+    again = redrive(parts.track, per_tick(race.actions, env.decision_ticks, env.action_delay_ticks))
     return film_race(parts.track, again, path, values_per_tick(race.q, env.decision_ticks), fps)
 
 

@@ -1,10 +1,16 @@
-"""Choices that exclude each other, each with the sentence that says what to choose instead."""
+"""Choices that exclude each other, each with the sentence that says what to choose instead.
+
+Classes say what they need and what they give in class attributes, so that a user's subclass counts like the
+class it comes from; one that says nothing needs nothing and gives nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
 from math import inf
+
+from hydra.utils import get_object
 
 from btr_tm.cli.assembly.build import partial
 from btr_tm.cli.configuration.schema import Node
@@ -19,13 +25,14 @@ NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "prior
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (_signs, _noise, _horizon, _gymnasium, _atari, _sizes, _schedules, _blocks)
+    checks = (_signs, _noise, _horizon, _sight, _sizes, _schedules, _blocks)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
         raise UserError(sentence)
 
 
-def _is(node: Node, name: str) -> bool:
-    return str(node.get("_target_", "")).rpartition(".")[2] == name
+def _says(node: Node, attribute: str) -> object:
+    """A class attribute of what `node` names, None where it has no such attribute."""
+    return getattr(get_object(node["_target_"]), attribute, None)
 
 
 def _signs(values: Node) -> Iterator[str]:
@@ -69,16 +76,16 @@ def _blocks(values: Node) -> Iterator[str]:
 
 def _noise(values: Node) -> Iterator[str]:
     # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
-    noisy_head = _is(values["head"]["linear"], "Noisy")
-    if _is(values["exploration"], "Noisy") and not noisy_head:
+    noisy_head, exploration = _says(values["head"]["linear"], "noisy"), values["exploration"]
+    if _says(exploration, "needs_noise") and not noisy_head:
         yield "exploration=noisy needs noise in the head; choose head=noisy or noisy_ln, or exploration=auto"
-    if _is(values["exploration"], "EpsilonBoltzmann") and noisy_head:
+    if _says(exploration, "noise") is False and noisy_head:
         yield (
             "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
             "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
         )
-    shared = _is(values["learner"]["noise"], "ShareWithActing")
-    if noisy_head and shared and not _is(values["collector"], "InlineCollector"):
+    shared = _says(values["learner"]["noise"], "shares_noise")
+    if noisy_head and shared and not _says(values["collector"], "acts_with_learner"):
         yield (
             "learner/noise=share_with_acting needs the learner's network to act, which it does with "
             "collector=inline only; choose that, or learner/noise=redraw_both"
@@ -91,35 +98,26 @@ def _noise(values: Node) -> Iterator[str]:
 
 
 def _horizon(values: Node) -> Iterator[str]:
-    for name, env in (("GymnasiumVectorEnv", "gymnasium"), ("AtariVectorEnv", "atari")):
-        if _is(values["horizon"], "MiniRace") and _is(values["env"], name):
-            yield f"horizon=mini_race needs the clock that env={env} lacks; choose horizon=discounted"
-    if _is(values["horizon"], "Discounted") and _largest(values["schedule"]["gamma"]) >= 1:
+    if _says(values["horizon"], "needs_clock") and not _says(values["env"], "has_clock"):
+        yield "horizon=mini_race needs the clock that only env=sim has; choose horizon=discounted"
+    if _says(values["horizon"], "endless") and _largest(values["schedule"]["gamma"]) >= 1:
         yield (
             "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "
             "choose schedule=btr or constant, or horizon=mini_race"
         )
 
 
-def _gymnasium(values: Node) -> Iterator[str]:
-    env, sees = values["env"], not _is(values["encoder"], "NoEncoder")
-    if not _is(env, "GymnasiumVectorEnv"):
-        return
-    if _is(values["obs"], "CameraFeatures"):
-        yield "obs=camera belongs to env=sim; with env=gymnasium set env.image=pixels"
-    if env["image"] == "none" and sees:
+def _sight(values: Node) -> Iterator[str]:
+    """Networks that see nothing, and observations that nobody makes."""
+    env, sees = values["env"], _says(values["encoder"], "reads_images")
+    if _says(values["obs"], "needs_camera") and not _says(env, "with_track"):
+        yield "obs=camera belongs to env=sim; leave it out"
+    if env.get("image") == "none" and sees:
         yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
-    if env["image"] == "pixels" and not sees:
+    if env.get("image") == "pixels" and not sees:
         yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
-
-
-def _atari(values: Node) -> Iterator[str]:
-    if not _is(values["env"], "AtariVectorEnv"):
-        return
-    if _is(values["obs"], "CameraFeatures"):
-        yield "obs=camera belongs to env=sim; env=atari has no floats, so leave obs out"
-    if _is(values["encoder"], "NoEncoder"):
-        yield "encoder=none cannot see env=atari, which shows nothing but pictures; choose an encoder"
+    if not _says(env, "has_floats") and not sees:
+        yield "this environment shows nothing but pictures, which encoder=none cannot see; choose an encoder"
 
 
 def _sizes(values: Node) -> Iterator[str]:

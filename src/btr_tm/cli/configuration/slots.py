@@ -22,7 +22,7 @@ from btr_tm.core.errors import UserError
 
 # Kinds of nodes: where they stand, and the protocol or base class of what they build.
 KINDS: dict[str, str] = {
-    "env": "gymnasium.vector.VectorEnv",
+    "env": "btr_tm.envs.contract.TensorVectorEnv",
     "env.appearance": "",  # "" : no class of the user's own fits
     "env.cut_offs": "",
     "track": "",
@@ -63,7 +63,7 @@ KINDS: dict[str, str] = {
     "replay.gamma_at": "btr_tm.replay.n_step.GammaAt",
     "replay.exponent": "btr_tm.replay.n_step.BootstrapExponent",
     "credit": "btr_tm.run.plan.Account",
-    "collector": "btr_tm.core.protocols.Collector",
+    "collector": "btr_tm.run.protocols.Collector",
     "parallel": "",
     "logger.*": "btr_tm.metrics.meter.Sink",
 }

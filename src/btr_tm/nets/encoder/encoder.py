@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from btr_tm.nets.pixels import Centred
 class ImageEncoder(nn.Module):
     """What every encoder says about itself."""
 
+    reads_images: ClassVar[bool] = True
     out_features: int
 
 
@@ -56,6 +59,7 @@ class Encoder(ImageEncoder):
 class NoEncoder(ImageEncoder):
     """A driver with its eyes shut: (B, C, H, W) -> (B, 0)."""
 
+    reads_images = False
     out_features = 0
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:

@@ -18,6 +18,7 @@ class Discounted:
 
     gamma: Callable[[int], float]
     clock: Clock
+    endless = True  # only a discount below 1 keeps the return finite
 
     @property
     def present_gamma(self) -> float:

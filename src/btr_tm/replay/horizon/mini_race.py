@@ -34,6 +34,7 @@ class MiniRace:
     decision_ms: int = 50
     oversample_long: int = 40
     oversample_max: int = 5
+    needs_clock = True  # among the floats
 
     def __post_init__(self) -> None:
         least = max(self.oversample_long - 2 * self.oversample_max, 0) + 1

@@ -1,18 +1,16 @@
-"""The canonical race of an evaluation under the microscope, in the terms of the published TrackMania runs."""
+"""Metrics of the canonical race of an evaluation, in the terms of the published TrackMania runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from btr_tm.core.block import by_slot
 from btr_tm.metrics import analysis
 from btr_tm.metrics.races import UNFINISHED_S
-
-if TYPE_CHECKING:
-    from btr_tm.run.evaluate import Race
+from btr_tm.run.race import Race
 
 MEDALS = ("bronze", "silver", "gold", "author")  # 1 to 4
 ROBUST = 1.02  # times the rolling mean
@@ -38,8 +36,8 @@ class RollingMean:
 
 
 @dataclass(frozen=True)
-class Canonical:
-    """Figures of the section `canonical`; NaN where one does not exist.
+class CanonicalMetrics:
+    """Computes the section `canonical`; a figure that does not exist is NaN.
 
     `medals_ms` as of a Track; `checkpoints_m` are metres from the start; a decision lasts `decision_s`.
     """
@@ -49,8 +47,8 @@ class Canonical:
     checkpoints_m: Sequence[float] = ()
     decision_s: float = math.nan
 
-    def look(self, race: Race, best: Race) -> dict[str, float]:
-        """`best` of all evaluations so far, this one included; the rolling mean moves."""
+    def measure(self, race: Race, best: Race) -> dict[str, float]:
+        """Figures of `race`, and the medal of `best`, the best so far; updates the rolling mean."""
         time_s = race.time_ms / 1000.0
         rolling_s = self.rolling.add(time_s) if race.finished else self.rolling.value_s
         robust_s = time_s if race.finished and time_s < ROBUST * rolling_s else math.nan
@@ -63,7 +61,7 @@ class Canonical:
         }
         for name in ("author", "gold"):
             found[f"{name}_percent"] = 1e5 * robust_s / self.medals_ms.get(name, math.nan)
-        return found | values_of(race) | self._way(race)
+        return found | decision_metrics(race) | self._splits(race)
 
     def medal(self, race: Race) -> float:
         """4 author, 3 gold, 2 silver, 1 bronze, 0 none; NaN where the track has none."""
@@ -72,8 +70,8 @@ class Canonical:
         won = [race.finished and race.time_ms <= self.medals_ms[name] for name in MEDALS]
         return float(sum(won))
 
-    def _way(self, race: Race) -> dict[str, float]:
-        """Where it came, and when it passed the checkpoints."""
+    def _splits(self, race: Race) -> dict[str, float]:
+        """How far it came, and the times between the checkpoints."""
         if math.isnan(self.decision_s):
             return {}
         zone = FIRST_POINT + math.floor(POINTS_PER_M * race.progress_m + 0.5)
@@ -83,8 +81,8 @@ class Canonical:
         return {"zone": float(zone)} | {f"split_s.{i}": split for i, split in enumerate(splits)}
 
 
-def values_of(race: Race) -> dict[str, float]:
-    """What the driver thought of its actions, and how often it changed its mind."""
+def decision_metrics(race: Race) -> dict[str, float]:
+    """Of its action values, and how often the action changed."""
     if not race.q.numel():
         return {}
     return {
@@ -95,7 +93,7 @@ def values_of(race: Race) -> dict[str, float]:
 
 
 def passed_s(metres: Sequence[float], at_m: float, decision_s: float) -> float:
-    """When the way driven, `metres` after each decision, first reached `at_m`; NaN if it did not."""
+    """When a race at `metres` after each decision first reached `at_m`, interpolated; NaN if it did not."""
     before = 0.0
     for number, after in enumerate(metres):
         if after >= at_m:

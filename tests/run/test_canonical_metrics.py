@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from btr_tm.run.canonical import Canonical, RollingMean, passed_s
-from btr_tm.run.evaluate import NOTHING, Race
+from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean, passed_s
+from btr_tm.run.race import NO_RACE, Race
 
 MEDALS = {"author": 23_000, "gold": 25_000, "silver": 28_000, "bronze": 35_000}
 
@@ -32,15 +32,17 @@ def test_mean_that_begins_with_the_first_finish_is_there_at_once() -> None:
 
 
 def test_robust_time_is_of_finishes_not_far_above_the_mean_that_includes_them() -> None:
-    canonical = Canonical(RollingMean("first"))
-    robust = [canonical.look(race(ms), NOTHING)["robust_time_s"] for ms in (30_000, 24_000, 60_000, 24_500)]
+    canonical = CanonicalMetrics(RollingMean("first"))
+    robust = [
+        canonical.measure(race(ms), NO_RACE)["robust_time_s"] for ms in (30_000, 24_000, 60_000, 24_500)
+    ]
     assert robust[0] == 30.0 and robust[1] == 24.0 and math.isnan(robust[2]) and robust[3] == 24.5
 
 
 def test_unfinished_race_counts_300_seconds_and_leaves_the_mean_alone() -> None:
-    canonical = Canonical(RollingMean("first"))
-    canonical.look(race(30_000), NOTHING)
-    found = canonical.look(race(60_000, finished=False), NOTHING)
+    canonical = CanonicalMetrics(RollingMean("first"))
+    canonical.measure(race(30_000), NO_RACE)
+    found = canonical.measure(race(60_000, finished=False), NO_RACE)
     assert found["time_s"] == 300.0 and found["finished"] == 0.0 and found["rolling_time_s"] == 30.0
     assert math.isnan(found["robust_time_s"])
 
@@ -49,21 +51,21 @@ def test_unfinished_race_counts_300_seconds_and_leaves_the_mean_alone() -> None:
     ("time_ms", "medal"), [(23_000, 4), (24_000, 3), (25_001, 2), (35_000, 1), (36_000, 0)]
 )
 def test_medals_are_those_of_the_track(time_ms: int, medal: int) -> None:
-    canonical = Canonical(medals_ms=MEDALS)
-    found = canonical.look(race(time_ms), best=race(time_ms))
+    canonical = CanonicalMetrics(medals_ms=MEDALS)
+    found = canonical.measure(race(time_ms), best=race(time_ms))
     assert found["medal"] == medal
     assert found["author_percent"] == pytest.approx(100 * time_ms / 23_000)
     assert found["gold_percent"] == pytest.approx(100 * time_ms / 25_000)
-    assert canonical.look(race(22_000, finished=False), best=race(22_000, finished=False))["medal"] == 0
-    assert math.isnan(Canonical().look(race(22_000), best=race(22_000))["medal"])
+    assert canonical.measure(race(22_000, finished=False), best=race(22_000, finished=False))["medal"] == 0
+    assert math.isnan(CanonicalMetrics().measure(race(22_000), best=race(22_000))["medal"])
 
 
 def test_splits_are_the_times_between_checkpoints_start_and_finish() -> None:
-    canonical = Canonical(checkpoints_m=(3.0, 6.0), decision_s=0.05)
-    found = canonical.look(race(190, metres=(2.0, 4.0, 5.0, 7.0)), NOTHING)
+    canonical = CanonicalMetrics(checkpoints_m=(3.0, 6.0), decision_s=0.05)
+    found = canonical.measure(race(190, metres=(2.0, 4.0, 5.0, 7.0)), NO_RACE)
     assert found["split_s.0"] == pytest.approx(0.075) and found["split_s.1"] == pytest.approx(0.1)
     assert found["split_s.2"] == pytest.approx(0.19 - 0.175) and found["zone"] == 20 + 14
-    short = canonical.look(race(60_000, finished=False, metres=(2.0, 4.0, 4.0)), NOTHING)
+    short = canonical.measure(race(60_000, finished=False, metres=(2.0, 4.0, 4.0)), NO_RACE)
     assert short["split_s.0"] == pytest.approx(0.075) and math.isnan(short["split_s.1"])
 
 
@@ -74,7 +76,7 @@ def test_checkpoint_passed_on_a_decision_counts_at_its_end_and_one_behind_the_st
 
 def test_values_of_the_race_match_a_slow_loop() -> None:
     q = torch.tensor([[1.0, 2.0, 4.0], [0.0, 3.0, 1.0], [5.0, 5.0, 2.0], [1.0, 1.0, 1.0]])
-    found = Canonical().look(race(200, q=q), NOTHING)
+    found = CanonicalMetrics().measure(race(200, q=q), NO_RACE)
     slow = sum(max(row) - value for row in q.tolist() for value in row) / 12
     assert found["q_gap"] == pytest.approx(slow) and found["q_start"] == 1.0
     assert found["action_swaps"] == pytest.approx(1 / 3)

@@ -1,0 +1,26 @@
+"""Which classes keep which protocol, for the type checker: Hydra builds them, so nothing else would notice.
+
+A test holds this list against the classes that conf/ names.
+"""
+
+from __future__ import annotations
+
+from btr_tm.core.protocols import DrivingEnv, RedrivableEnv, ReplayBuffer
+from btr_tm.envs.atari import AtariVectorEnv
+from btr_tm.envs.gymnasium import GymnasiumVectorEnv
+from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.metrics.meter import Sink
+from btr_tm.metrics.sinks.tensorboard import TensorboardSink
+from btr_tm.metrics.sinks.wandb import WandbSink
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.host import HostReplay
+from btr_tm.run.collector import InlineCollector
+from btr_tm.run.protocols import Collector
+from btr_tm.run.remote.processes import ProcessCollector
+from btr_tm.run.remote.ray import RayCollector
+
+ENVS: tuple[type[DrivingEnv], ...] = (AtariVectorEnv, GymnasiumVectorEnv, SimVectorEnv)
+REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
+REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
+COLLECTORS: tuple[type[Collector], ...] = (InlineCollector, ProcessCollector, RayCollector)
+SINKS: tuple[type[Sink], ...] = (TensorboardSink, WandbSink)
