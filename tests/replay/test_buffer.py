@@ -153,5 +153,5 @@ def test_a_batch_is_a_copy() -> None:
 
 
 def test_too_small_a_capacity_is_refused() -> None:
-    with pytest.raises(UserError, match="at least 4 transitions per car, got 11 for 3 cars"):
+    with pytest.raises(UserError, match="at least 4 transitions per car, 12 for 3 cars, got 11;"):
         replay(capacity=11)

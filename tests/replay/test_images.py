@@ -15,7 +15,7 @@ from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.tree import flatten
 from btr_tm.core.types import Batch, Obs, Step, Transition
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.images import Planes, WholeImages, images_of
+from btr_tm.replay.images import FrameStacks, WholeImages, images_of
 from btr_tm.replay.n_step import DropFinish, StoreFinish
 from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
@@ -125,7 +125,7 @@ def test_planes_and_whole_images_give_the_same_batches(sampler, capacity, finish
     """Around the ring many times, through ends of races, lost decisions and forgotten races."""
     dice, cars = random.Random(3), [Camera(name) for name in range(CARS)]
     options = {"finish": finish, "sampler": sampler, "states": "all", "cut_at_non_greedy": True}
-    planes, whole = (build(images, capacity, **options) for images in (Planes(FRAMES), Roomy()))
+    planes, whole = (build(images, capacity, **options) for images in (FrameStacks(FRAMES), Roomy()))
     ages: set[int] = set()
     for _ in range(100):
         happen([planes, whole], cars, dice, p_end)
@@ -154,7 +154,7 @@ def test_a_car_first_seen_in_the_middle_of_a_race_shows_what_it_saw_before() -> 
     for car in cars:
         for _ in range(7):
             car.go_on()
-    planes, dice = build(Planes(FRAMES)), random.Random(0)
+    planes, dice = build(FrameStacks(FRAMES)), random.Random(0)
     want = seen(cars).image
     planes.add(decide(cars, dice, 1e-9))
     batch = planes.sample(64)
@@ -165,7 +165,7 @@ def test_a_car_first_seen_in_the_middle_of_a_race_shows_what_it_saw_before() -> 
 def test_a_restored_ring_of_planes_goes_on_alike(tmp_path, between_saves: int) -> None:
     """Saved also right after something was lost, when the slots before what comes next are still empty."""
     dice, cars = random.Random(between_saves), [Camera(name) for name in range(CARS)]
-    fresh = partial(build, Planes(FRAMES), 40, Prioritized)
+    fresh = partial(build, FrameStacks(FRAMES), 40, Prioritized)
     planes, whole = fresh(), build(Roomy(), 40, Prioritized)
     manifests = []
     for turn in range(100):
@@ -186,7 +186,7 @@ def test_a_restored_ring_of_planes_goes_on_alike(tmp_path, between_saves: int) -
 
 def test_whole_images_are_not_resumed_as_planes(tmp_path) -> None:
     with pytest.raises(UserError, match="slots_per_car|columns"):
-        build(Planes(FRAMES)).load(tmp_path, build(WholeImages()).save(tmp_path))
+        build(FrameStacks(FRAMES)).load(tmp_path, build(WholeImages()).save(tmp_path))
 
 
 def test_a_transition_takes_little_more_than_a_plane() -> None:

@@ -53,7 +53,7 @@ class Archive:
         number = 1 + max((int(m[1]) for m in map(NAME.fullmatch, _names(folder)) if m), default=0)
         segments = [segment for segment in self._segments if self._holds_live_rows(segment)]
         rows, state = folder / f"replay-{number:06d}.rows", folder / f"replay-{number:06d}.state"
-        if self._ring.tally.writes > self._saved_writes:
+        if self._ring.writes.count > self._saved_writes:
             segments.append(self._save_rows(rows))
         try:
             columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
@@ -64,7 +64,7 @@ class Archive:
         return {
             "format": FORMAT,
             "geometry": self._geometry(),
-            "writes": self._ring.tally.writes,
+            "writes": self._ring.writes.count,
             "state": state.name,
             "segments": segments,
         }
@@ -87,7 +87,7 @@ class Archive:
         for name, tensor in self._tensors().items():
             tensor.copy_(state[name])
         self._generator.set_state(state["generator"].clone())
-        self._ring.tally.writes = manifest["writes"]
+        self._ring.writes.count = manifest["writes"]
         self._sampler.restored()
         self._folder = folder
         self._note(list(manifest["segments"]))
@@ -104,7 +104,7 @@ class Archive:
 
     def _note(self, segments: list[Manifest]) -> None:
         self._segments = segments
-        self._saved_writes = self._ring.tally.writes
+        self._saved_writes = self._ring.writes.count
         self._saved_cursor = self._ring.cursor.clone()
 
     def _state(self) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from btr_tm.replay.n_step import (
     follow,
     steps_summed,
 )
-from btr_tm.replay.ring import Note, Ring
+from btr_tm.replay.ring import Marks, Ring
 from btr_tm.replay.sampler.sampler import SamplerFactory
 from btr_tm.replay.split import NoSplit, Split, SplitFactory
 
@@ -69,7 +69,7 @@ class Replay:
         self._clock = clock or Clock()
         self._split = split(cars, generator)
         shapes = (self.capacity, cars, image_shape, floats, device, block)
-        self.ring = Ring(*shapes, columns=gamma_at.columns, test_queue=self._split.queue, images=images)
+        self.ring = Ring(*shapes, gamma_at.columns, self._split.queue, images)
         self._parts: dict[tuple[int, int], tuple[Ring, Split]] = {}
         self._n_step, self._inner = n_step, range(1, n_step) if states == "all" else range(0)
         self._sampler = sampler(self.ring, generator, self._clock)
@@ -90,13 +90,13 @@ class Replay:
     def add(self, transition: Transition, cars: slice = ALL) -> None:
         """Store one decision of each car, or of each of those in `cars`."""
         (ring, split), greedy = self._part(cars), transition.greedy
-        note = Note(
+        marks = Marks(
             continues=greedy if self._cut_at_non_greedy else torch.ones_like(greedy),
             kept=self._finish(ring, transition),
             test=split((transition.terminated | transition.truncated).to(ring.device)),
             columns=self._gamma_at.stored(self._horizon.present_gamma, ring),
         )
-        self._sampler.added(ring.write(transition, note))
+        self._sampler.added(ring.write(transition, marks))
 
     def cut(self, cars: slice) -> None:
         """What `cars` do next does not follow what they did last: something between was lost."""
@@ -120,7 +120,7 @@ class Replay:
 
     def sample(self, batch_size: int) -> Batch:
         """A batch drawn with replacement; no host sync."""
-        assert self.ring.tally.writes > 0, "nothing to sample: the replay is empty"
+        assert self.ring.writes.count > 0, "nothing to sample: the replay is empty"
         return self._batch(*self._sampler.draw(batch_size))
 
     def sample_test(self, batch_size: int) -> Batch:

@@ -1,4 +1,4 @@
-"""Storage: one ring of slots per car, every frame stored once.
+"""What is alive in the storage: one ring of slots per car, every frame stored once.
 
     slot    0     1     2     3     4     5          one car, two races, the second under way
     obs     s0    s1    s2*   s0'   s1'   s2'        * final frame of the first race
@@ -23,17 +23,19 @@ from torch import Tensor
 from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
-from btr_tm.replay.images import Images, WholeImages
+from btr_tm.replay.columns_file import Column
+from btr_tm.replay.images import Images
 from btr_tm.replay.queue import NoQueue, Queue, StartQueue
+from btr_tm.replay.storage import Storage
 
 
-class Note(NamedTuple):
-    """What the ring is told about one decision of all cars, besides the decision."""
+class Marks(NamedTuple):
+    """What is stored of one decision of all cars besides the decision itself."""
 
     continues: Tensor  # (E,) bool, an n-step return that began before may go on with this action
     kept: Tensor  # (E,) bool, it is stored as a transition
     test: Tensor  # (E,) bool, it is set aside for tests
-    columns: Mapping[str, Tensor]  # (E,) each, what else is stored
+    columns: Mapping[str, Tensor]  # (E,) each, by name
 
 
 class Written(NamedTuple):
@@ -45,18 +47,17 @@ class Written(NamedTuple):
 
 
 @dataclass
-class Tally:
-    """Counts what was written; a ring and its parts share one."""
+class Writes:
+    """How often a ring was written to; a ring and its parts share one."""
 
-    writes: int = 0
+    count: int = 0
 
 
-class Ring:
-    """Columns of `cars * slots_per_car` rows, addressed by flat slot = car * slots_per_car + position.
+class Ring(Storage):
+    """At most `window` slots of each car are alive: a setting, at first what holds `capacity` transitions.
 
-    At most `window` slots of each car are alive: a setting, up to `slots_per_car` less the history that
-    `images` look back on. `columns` are columns of one number besides the usual ones, by dtype; `test_queue`
-    holds what is set aside for tests.
+    There are as many slots, and before the oldest of them those that `images` still read. `columns` are
+    columns of one number besides the usual ones, by dtype; `test_queue` holds what is set aside for tests.
     """
 
     def __init__(
@@ -66,106 +67,76 @@ class Ring:
         image_shape: tuple[int, ...],
         floats: int,
         device: str | torch.device,
-        block: Block = (),
-        columns: Mapping[str, torch.dtype] = {},  # noqa: B006 (never changed)
-        test_queue: type[StartQueue] | type[NoQueue] = NoQueue,
-        images: Images = WholeImages(),  # noqa: B008 (no state)
+        block: Block,
+        columns: Mapping[str, torch.dtype],
+        test_queue: type[StartQueue] | type[NoQueue],
+        images: Images,
     ) -> None:
         if capacity < 4 * cars:
             raise UserError(
-                f"expected a replay capacity of at least 4 transitions per car, got {capacity} for {cars} "
-                "cars; raise the capacity or drive fewer cars"
+                f"the replay must hold at least 4 transitions per car, {4 * cars} for {cars} cars, got "
+                f"{capacity}; raise profile.replay_capacity or drive fewer cars"
             )
-        self.device = torch.device(device)
-        self.cars = cars
+        self.window = _window(capacity, cars)
+        super().__init__(
+            cars,
+            self.window + images.history,
+            images.columns(image_shape) | _columns(floats, block, columns),
+            torch.device(device),
+        )
         self.image_shape = tuple(image_shape)
         self.images = images
-        self.window = self.window_for(capacity)
-        self.slots_per_car = self.window + images.history
-        self.slots = cars * self.slots_per_car
-        self.tally = Tally()
-        self._allocate(floats, block, columns)
-        images.begin_anywhere(self)
+        self.writes = Writes()
+        self.cursor += images.history
+        self.low = self.cursor.clone()  # positions from `low` to `cursor` are alive
+        self._two = torch.arange(2, device=self.device)[:, None]
+        images.begin_after_gap(self)
         self.train: Queue = StartQueue(cars, self.slots_per_car, self.device)
         self.test: Queue = test_queue(cars, self.slots_per_car, self.device, "test_")
 
-    def window_for(self, capacity: int) -> int:
-        """Slots of each car that hold `capacity` transitions."""
-        return math.ceil(capacity / self.cars) + 1  # + 1: the newest frame is no transition
-
-    def _allocate(self, floats: int, block: Block, columns: Mapping[str, torch.dtype]) -> None:
-        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=self.device)
-
-        seen = self.images.columns(self.image_shape)
-        self.rows = (
-            {name: zeros(self.slots, *row, dtype=dtype) for name, (dtype, row) in seen.items()}
-            | {
-                "floats": zeros(self.slots, floats, dtype=torch.float32),
-                "action": zeros(self.slots, *block, dtype=torch.int32),
-                "reward": zeros(self.slots, dtype=torch.float32),
-                "potential": zeros(self.slots, dtype=torch.float32),
-                "start": zeros(self.slots, dtype=torch.bool),
-                "continues": zeros(self.slots, dtype=torch.bool),
-                "terminated": zeros(self.slots, dtype=torch.bool),
-                "test": zeros(self.slots, dtype=torch.bool),
-            }
-            | {name: zeros(self.slots, dtype=dtype) for name, dtype in columns.items()}
-        )
-        # Positions count the slots of a car without wrapping: those from `low` to `cursor` are alive.
-        self.cursor = zeros(self.cars, dtype=torch.int64) + self.images.history
-        self.low = self.cursor.clone()
-        self._first_slot = torch.arange(self.cars, device=self.device) * self.slots_per_car
-        self._two = torch.arange(2, device=self.device)[:, None]
-
     @property
     def state(self) -> dict[str, Tensor]:
-        """Everything but the rows and the tally; the tensors themselves, not copies."""
+        """Everything but the rows and the number of writes; the tensors themselves, not copies."""
         return self.train.state | self.test.state | {"cursor": self.cursor, "low": self.low}
 
     def __len__(self) -> int:
         """Live transitions that are trained on. A host sync."""
         return int(self.train.count.sum())
 
-    def slot(self, position: Tensor) -> Tensor:
-        """Flat slots (..., E) of per-car positions that need not be wrapped."""
-        return self._first_slot + position % self.slots_per_car
-
-    def after(self, slot: Tensor, steps: Tensor) -> Tensor:
-        """The slots `steps` after `slot` in the same car; the two broadcast."""
-        first = slot - slot % self.slots_per_car
-        return first + (slot - first + steps) % self.slots_per_car
+    def window_for(self, capacity: int) -> int:
+        """Slots of each car that hold `capacity` transitions of all."""
+        return _window(capacity, self.cars)
 
     def trainable(self, slot: Tensor) -> Tensor:
         """Whether slots hold a transition that is not set aside for tests."""
         return self.rows["start"][slot] & ~self.rows["test"][slot]
 
     def is_newest_frame(self, slot: Tensor) -> Tensor:
-        """Whether the car of each slot (B,) is still there, or has not come there yet."""
+        """Whether the cursor of its car is at each slot (B,): no action there is known yet."""
         return slot == self.slot(self.cursor)[slot // self.slots_per_car]
 
-    def write(self, transition: Transition, note: Note) -> Written:
+    def write(self, transition: Transition, marks: Marks) -> Written:
         """Store one decision of each car."""
         here, there = self.slot(self.cursor), self.slot(self.cursor + 1)
         retired = self._retire(there)
-        self.train.push(here, note.kept & ~note.test)
-        self.test.push(here, note.kept & note.test)
+        self.train.push(here, marks.kept & ~marks.test)
+        self.test.push(here, marks.kept & marks.test)
         self.images.put(self, here, there, transition.obs.image, transition.next_obs.image)
         self._put_frame(there, transition.next_obs, transition.next_potential)
         self._put_frame(here, transition.obs, transition.potential)
         self.rows["start"].index_fill_(0, there, False)
-        told = {"start": note.kept, "continues": note.continues, "test": note.test, **note.columns}
+        marked = {"start": marks.kept, "continues": marks.continues, "test": marks.test, **marks.columns}
         drove = {"action": transition.action, "reward": transition.reward}
-        for name, value in (told | drove | {"terminated": transition.terminated}).items():
+        for name, value in (marked | drove | {"terminated": transition.terminated}).items():
             self.put(name, here, value)
         ended = (transition.terminated | transition.truncated).to(self.device)
-        self.cursor += 1 + (ended & note.kept).long()  # the final frame of a race keeps its own slot
+        self.cursor += 1 + (ended & marks.kept).long()  # the final frame of a race keeps its own slot
         self.images.begin_race(self, ended)
-        self.tally.writes += 1
+        self.writes.count += 1
         return Written(here, there, retired)
 
     def part(self, cars: slice) -> Ring:
-        """A ring of some of the cars over the same memory, for writing what only they drove."""
+        """A ring of some of the cars over the same storage, for writing what only they drove."""
         part = copy.copy(self)
         part.cursor, part.low = self.cursor[cars], self.low[cars]
         part._first_slot = self._first_slot[cars]
@@ -177,13 +148,15 @@ class Ring:
         """What is written next does not follow the newest frames: each car's becomes a final frame."""
         here = self.slot(self.cursor)
         there, retired = zip(*(self._skip() for _ in range(1 + self.images.history)), strict=True)
-        self.rows["start"].index_fill_(0, here, False)  # after the end of a race it is what it was a lap ago
-        self.images.begin_anywhere(self)
-        self.tally.writes += 1
+        self.rows["start"].index_fill_(
+            0, here, False
+        )  # after the end of a race it may still hold an old mark
+        self.images.begin_after_gap(self)
+        self.writes.count += 1
         return Written(here[:0], torch.cat([here, *there]), torch.cat(retired))
 
     def _skip(self) -> tuple[Tensor, Tensor]:
-        """Go on by a slot of each car, for a frame that is no start (yet); it and what had to go for it."""
+        """Move each car on by a slot, for a frame that is no start (yet): that slot, and what was retired."""
         there = self.slot(self.cursor + 1)
         retired = self._retire(there)
         self.rows["start"].index_fill_(0, there, False)
@@ -225,14 +198,25 @@ class Ring:
         self.put("floats", slot, obs.floats)
         self.put("potential", slot, potential)
 
-    def put(self, name: str, slot: Tensor, value: Tensor) -> None:
-        """Overwrite a row of each car, `slot` (E,), in the column `name` with `value` (E, ...)."""
-        column = self.rows[name]
-        row = column.shape[1:].numel() if column.ndim > 1 else 1
-        assert value.numel() == self.cars * row, (name, tuple(value.shape), self.cars, row)
-        value = value.to(self.device, column.dtype)
-        column.index_copy_(0, slot, value.reshape(self.cars, *column.shape[1:]))
-
     def observe(self, slot: Tensor) -> Obs:
         """A copy of the observations in `slot` (B,)."""
-        return Obs(self.images.at(self, slot), self.rows["floats"].index_select(0, slot))
+        image = self.images.at(self, slot).view(len(slot), *self.image_shape)
+        return Obs(image, self.rows["floats"].index_select(0, slot))
+
+
+def _window(capacity: int, cars: int) -> int:
+    return math.ceil(capacity / cars) + 1  # + 1: the newest frame is no transition
+
+
+def _columns(floats: int, block: Block, more: Mapping[str, torch.dtype]) -> dict[str, Column]:
+    """All columns of a ring but those of images."""
+    return {
+        "floats": Column(torch.float32, (floats,)),
+        "action": Column(torch.int32, block),
+        "reward": Column(torch.float32, ()),
+        "potential": Column(torch.float32, ()),
+        "start": Column(torch.bool, ()),
+        "continues": Column(torch.bool, ()),
+        "terminated": Column(torch.bool, ()),
+        "test": Column(torch.bool, ()),
+    } | {name: Column(dtype, ()) for name, dtype in more.items()}
