@@ -27,7 +27,7 @@ def test_every_of_zero_never_fires():
     assert not any(Every(0)(frames) for frames in range(100))
 
 
-def test_every_keeps_its_place_when_the_period_changes_between_sittings():
+def test_every_keeps_its_place_when_the_period_changes_on_resuming():
     before = Every(100)
     before(250)
     after = Every(40)

@@ -103,18 +103,29 @@ def test_a_larger_memory_than_200_000_learns_four_times_more_slowly_until_it_is_
     assert filling == pytest.approx(299_000 / 128 / 4, abs=2) and full == pytest.approx(300_000 / 128, abs=5)
 
 
-@pytest.mark.parametrize("build", [lambda: Credit(128, 1000, 4096), lambda: UseCredit(128, MEMORY, 4096)])
+SIZE = ReplaySizeSchedule([[0, 100_000, 1000]])
+BOTH = pytest.mark.parametrize(
+    "build", [lambda: Credit(128, 1000, 4096), lambda: UseCredit(128, SIZE, 4096)], ids=["frames", "uses"]
+)
+
+
+@BOTH
 def test_uses_that_are_granted_buy_updates_once(build) -> None:
+    """10 updates are granted, later 5 more; what is told are all that were ever granted."""
     one, other = build(), build()
-    expected = [one.due(frames) for frames in (2000, 4000, 6000)]
-    assert [other.due(2000), other.due(4000, 10 * 4096), other.due(6000, 10 * 4096)] == [
-        expected[0],
-        expected[1] + 10,
-        expected[2],
+    expected = [one.due(frames) for frames in (2000, 4000, 6000, 8000, 9000)]
+    granted = [0, 10, 10, 15, 15]
+    found = [
+        other.due(frames, updates * 4096)
+        for frames, updates in zip((2000, 4000, 6000, 8000, 9000), granted, strict=True)
     ]
+    assert found == [due + more for due, more in zip(expected, (0, 10, 0, 5, 0), strict=True)]
 
 
-MEMORY = ReplaySizeSchedule([[0, 100_000, 1000]])
+@BOTH
+def test_frames_that_were_paid_for_are_not_paid_for_again(build) -> None:
+    once, back = build(), build()
+    assert sum(back.due(frames) for frames in (6000, 5000, 7000)) == sum(map(once.due, (6000, 7000)))
 
 
 def test_test_transitions_pay_for_nothing() -> None:
@@ -122,12 +133,12 @@ def test_test_transitions_pay_for_nothing() -> None:
     assert credit.due(64_000) == 950
 
 
-def test_an_account_continues_from_its_state() -> None:
-    for build in (lambda: Credit(128, 1000, 4096), lambda: UseCredit(128, MEMORY, 4096)):
-        one, other = build(), build()
-        one.due(5000, 4096)
-        other.load_state_dict(one.state_dict())
-        assert [one.due(f, 8192) for f in (5100, 9000)] == [other.due(f, 8192) for f in (5100, 9000)]
+@BOTH
+def test_an_account_continues_from_its_state(build) -> None:
+    one, other = build(), build()
+    one.due(5000, 4096)
+    other.load_state_dict(one.state_dict())
+    assert [one.due(f, 8192) for f in (5100, 9000)] == [other.due(f, 8192) for f in (5100, 9000)]
 
 
 def test_memory_holds_each_step_until_the_next_and_is_stretched_by_the_speed() -> None:

@@ -74,6 +74,15 @@ def test_a_save_writes_only_what_is_new(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in before.items())
 
 
+def test_a_save_without_anything_new_writes_no_rows(tmp_path: Path) -> None:
+    buffer = replay()
+    for t in drive(20, 3, torch.Generator().manual_seed(0)):
+        buffer.add(t)
+    manifests = [buffer.save(tmp_path) for _ in range(3)]
+    assert len(list(tmp_path.glob("*.rows"))) == 1
+    assert manifests[0]["segments"] == manifests[2]["segments"]
+
+
 def test_disk_use_is_bounded(tmp_path: Path) -> None:
     buffer = replay()
     manifests = []

@@ -71,6 +71,53 @@ def test_a_restored_one_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> N
         assert equal(*batches)
 
 
+def test_a_batch_comes_once() -> None:
+    """Also without priorities in between."""
+    fast, slow = build(HostReplay, Uniform), build(Replay, Uniform)
+    fill(fast)
+    fill(slow)
+    fast.update_priorities(fast.sample(8).index, torch.rand(8))  # draws the next one ahead
+    slow.sample(8)
+    assert all(equal(fast.sample(8), slow.sample(8)) for _ in range(3))
+
+
+def test_saving_changes_nothing_that_follows(tmp_path: Path) -> None:
+    """The batch that was drawn ahead is drawn again, with the same random numbers."""
+    saved, other = build(HostReplay, Uniform), build(HostReplay, Uniform)
+    for buffer in (saved, other):
+        fill(buffer)
+        buffer.update_priorities(buffer.sample(8).index, torch.rand(8))
+    saved.save(tmp_path)
+    assert all(equal(saved.sample(8), other.sample(8)) for _ in range(3))
+
+
+def test_priorities_count_once_though_their_slots_hold_others_by_then(tmp_path: Path) -> None:
+    buffer = build(HostReplay, Prioritized)
+    fill(buffer)
+    buffer.update_priorities(buffer.sample(8).index, torch.full((8,), 100.0))
+    buffer.save(tmp_path)  # writes them
+    fill(buffer)  # over and over the ring
+    leaves = buffer._sampler.state["leaves"]
+    index = leaves.nonzero()[:, 0]
+    Replay.update_priorities(buffer, index, torch.zeros(len(index)))
+    before = leaves.clone()
+    buffer.update_priorities(index[:8], torch.zeros(8))
+    assert torch.equal(leaves, before)
+
+
+def test_what_was_under_way_is_forgotten_by_a_load(tmp_path: Path) -> None:
+    saved, busy = build(HostReplay, Prioritized), build(HostReplay, Prioritized, seed=9)
+    fill(saved)
+    fill(busy, decisions=30)
+    busy.update_priorities(busy.sample(8).index, torch.full((8,), 100.0))
+    busy.load(tmp_path, saved.save(tmp_path))
+    for _ in range(3):
+        batches = saved.sample(8), busy.sample(8)
+        assert equal(*batches)
+        for buffer, batch in zip((saved, busy), batches, strict=True):
+            buffer.update_priorities(batch.index, torch.ones(8))
+
+
 def test_another_batch_size_is_drawn_anew() -> None:
     buffer = build(HostReplay, Uniform)
     fill(buffer)

@@ -70,6 +70,30 @@ def test_first_transitions_have_priority_one_and_later_ones_the_largest_seen() -
     assert leaves[5] == 0
 
 
+def test_new_transitions_get_the_largest_priority_of_all_updates_not_of_the_latest() -> None:
+    """The error of 8 counts on after smaller ones, after its own slot got one, and after a save."""
+    fast = four(alpha=0.5)
+    leaves, largest = fast._sampler.state["leaves"], (8.0 + 1e-6) ** 0.5
+    for slot, new in zip((0, 3, 1), one_race(7)[4:], strict=True):
+        fast.update_priorities(torch.tensor([slot]), torch.tensor([0.25]))
+        fast.add(new)
+        assert leaves[4:][leaves[4:] > 0].tolist() == [largest] * (slot_of(fast) - 4)
+
+
+def test_the_largest_priority_is_restored_though_no_transition_has_it_any_more(tmp_path) -> None:
+    saved, restored = four(alpha=0.5), four(alpha=0.5)
+    restored.update_priorities(torch.tensor([0]), torch.tensor([100.0]))
+    saved.update_priorities(torch.tensor([3]), torch.tensor([0.25]))
+    restored.load(tmp_path, saved.save(tmp_path))
+    restored.add(one_race(5)[4])
+    assert restored._sampler.state["leaves"][4] == (8.0 + 1e-6) ** 0.5
+
+
+def slot_of(fast) -> int:
+    """Of the newest frame of the only car."""
+    return int(fast.ring.cursor[0])
+
+
 def test_leaves_are_positive_exactly_at_starts() -> None:
     fast = replay(sampler=Prioritized)
     generator = torch.Generator().manual_seed(3)

@@ -56,6 +56,22 @@ def test_the_published_slip_sets_14_5_per_cent_aside_one_by_one() -> None:
     assert PerTransition.train_share == pytest.approx(0.855)
 
 
+def test_a_restored_split_goes_on_with_the_stretches_it_was_in() -> None:
+    """Given the random numbers of the saved one and its state, but nothing else."""
+    generator = torch.Generator().manual_seed(0)
+    saved, ended = Contiguous(CARS_OF_FLAGS, generator), torch.arange(CARS_OF_FLAGS) % 2 == 0
+    for _ in range(20):
+        saved(ended)
+    fresh_generator = torch.Generator()
+    fresh_generator.set_state(generator.get_state())
+    restored = Contiguous(CARS_OF_FLAGS, fresh_generator)
+    for name, tensor in restored.state.items():
+        tensor.copy_(saved.state[name])
+    assert saved.state["split_test"].any()
+    for _ in range(5):
+        assert torch.equal(saved(ended), restored(ended))
+
+
 def test_without_a_split_nothing_is_set_aside() -> None:
     assert not flags(NoSplit).any() and NoSplit.train_share == 1.0
 
