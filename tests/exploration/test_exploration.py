@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.core.schedule import Constant, Linear
+from btr_tm.core.schedule import Constant, Decay, Linear
 from btr_tm.exploration.auto import auto
 from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.exploration.noise import Noisy, NoisyEpsilon
@@ -57,6 +57,18 @@ def test_noisy_epsilon_explores_both_ways() -> None:
     action, greedy = draw(exploration)
     assert (action != 1).float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert (greedy == (action == 1)).all()
+
+
+def test_noise_and_epsilon_end_in_noise_alone_when_epsilon_is_switched_off() -> None:
+    """BTR: epsilon decays geometrically toward 0.01 and is off in the second half of the run."""
+    epsilon = Decay(start=1.0, end=0.01, constant_frames=2000.0, stop_frames=25_000)
+    exploration = NoisyEpsilon(epsilon)
+    assert exploration.noise
+    for frames, share in ((0, 1.0), (2000, 0.374), (24_999, 0.0100037)):
+        action, greedy = draw(exploration, frames=frames)
+        assert (action != 1).float().mean().item() == pytest.approx(2 / 3 * share, abs=0.011)
+        assert torch.equal(greedy, action == 1)
+    assert draw(exploration, frames=25_000)[1].all()
 
 
 def test_auto_is_noise_for_noisy_heads_and_epsilon_for_plain_ones() -> None:

@@ -1,4 +1,4 @@
-"""Choices for blocks of actions: a draw for each action or for the block, counted and against a slow loop."""
+"""Exploring where a decision is a block of actions: one draw for each action, or one for the whole block."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 import torch
 
-from btr_tm.core.schedule import Constant, Decay
+from btr_tm.core.schedule import Constant
 from btr_tm.exploration.auto import auto
 from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
-from btr_tm.exploration.noise import Noisy, NoisyEpsilon
+from btr_tm.exploration.noise import Noisy
 
 CARS, K = 20_000, 3
 CLEAR = torch.tensor([[0.0, 1.0, 0.2, 0.3], [1.0, 0.0, 0.2, 0.3], [0.0, 0.1, 0.2, 1.0]])
@@ -97,21 +97,6 @@ def test_how_blocks_are_drawn_makes_no_difference_to_single_actions() -> None:
 def test_noise_takes_the_best_action_of_every_slot() -> None:
     action, greedy = draw(Noisy(), cars=7)
     assert torch.equal(action, BEST.expand(7, -1)) and greedy.shape == (7,) and greedy.all()
-
-
-def test_noise_and_epsilon_end_in_noise_alone_when_epsilon_is_switched_off() -> None:
-    """BTR: epsilon decays geometrically toward 0.01 and is off in the second half of the run."""
-    epsilon = Decay(start=1.0, end=0.01, constant_frames=2000.0, stop_frames=25_000)
-    exploration = NoisyEpsilon(epsilon)
-    assert exploration.noise
-    single = CLEAR[0]
-    for frames, share in ((0, 1.0), (2000, 0.374), (24_999, 0.0100037)):
-        action, greedy = draw(exploration, single, frames=frames)
-        assert (action != 1).float().mean().item() == pytest.approx(0.75 * share, abs=0.011)
-        assert torch.equal(greedy, action == 1)
-    for block in (single, CLEAR):
-        _, greedy = draw(exploration, block, frames=25_000)
-        assert greedy.all()
 
 
 def test_auto_hands_on_how_to_draw() -> None:

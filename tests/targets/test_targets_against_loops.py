@@ -1,4 +1,4 @@
-"""Targets of blocks of actions, and Munchausen terms at every state, against slow loops in float64."""
+"""Targets against slow loops: decisions of one or several actions, Munchausen terms at every state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from btr_tm.core.block import by_slot, of_action
 from btr_tm.core.protocols import NetPair
 from btr_tm.core.types import Batch, Obs, Step
 from btr_tm.targets.greedy import DoubleDqn, Max
@@ -216,18 +215,3 @@ def test_worked_numbers_hold_in_every_slot_of_a_block() -> None:
     assert measured["bonus_mean"].item() == pytest.approx(-0.9)
     uniform = Munchausen().measure(torch.zeros(2, 5, 12), torch.zeros(2, 5, dtype=torch.int64))
     assert uniform["entropy"].item() == pytest.approx(math.log(12), rel=1e-6)
-
-
-def test_values_of_decisions_are_sums_over_slots() -> None:
-    generator = torch.Generator().manual_seed(2)
-    quantiles = torch.randn(B, N, K, A, generator=generator)
-    action = torch.randint(A, (B, K), generator=generator)
-    slow = torch.tensor(
-        [[sum(float(quantiles[b, n, k, action[b, k]]) for k in range(K)) for n in range(N)] for b in range(B)]
-    )
-    torch.testing.assert_close(of_action(quantiles, action), slow)
-    torch.testing.assert_close(of_action(quantiles.mean(1), action), slow.mean(1))
-    single = quantiles[:, :, 0]
-    assert torch.equal(of_action(single, action[:, 0]), single[torch.arange(B), :, action[:, 0]])
-    assert torch.equal(of_action(single[:, 0], action[:, 0]), single[torch.arange(B), 0, action[:, 0]])
-    assert by_slot(single, 2).shape == (B, N, 1, A) and by_slot(quantiles, 2).shape == quantiles.shape

@@ -1,4 +1,4 @@
-"""Updates on blocks of actions, and on batches that hold the decisions between the ends."""
+"""An update where each decision is a block of several actions: loss, gradient, and the block of one."""
 
 from __future__ import annotations
 

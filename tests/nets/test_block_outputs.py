@@ -1,4 +1,4 @@
-"""Networks whose decisions are blocks of actions: shapes, size, and nothing new for single actions."""
+"""What networks answer where a decision is a block of actions, and nothing new for single ones."""
 
 from __future__ import annotations
 

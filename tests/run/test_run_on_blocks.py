@@ -1,4 +1,4 @@
-"""Runs whose decisions are blocks of five actions, one per tick: from the first frame to `.inputs`."""
+"""Whole runs whose decisions are blocks of five actions: training, resuming, `.inputs` files, drivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the composition root makes of `env.action_offsets_ms`."""
+"""`env.action_offsets_ms`: what is built where a decision is a block of several actions."""
 
 from __future__ import annotations
 

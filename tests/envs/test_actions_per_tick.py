@@ -1,4 +1,4 @@
-"""Decisions that are blocks of actions, one per tick of 10 ms."""
+"""The simulator driven by blocks of actions, one action per tick of 10 ms."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_restored_environment_goes_on_as_the_saved_one() -> None:
         assert torch.equal(one[0].floats, two[0].floats) and torch.equal(one[1], two[1])
 
 
-def test_spaces_and_refusals_are_those_of_blocks() -> None:
+def test_spaces_are_those_of_blocks_and_other_actions_are_refused() -> None:
     env = simulator()
     assert env.single_action_space == gymnasium.spaces.MultiDiscrete([12] * 5)
     assert env.action_space.shape == (3, 5)
