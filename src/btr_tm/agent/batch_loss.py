@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from btr_tm.agent.parallel import Team
 from btr_tm.core.block import of_action
-from btr_tm.core.protocols import NetPair
+from btr_tm.core.protocols import NetPair, TargetFn
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import SelfLoss
 from btr_tm.nets.iqn import IQN
-
-
-class Target(Protocol):
-    """A TargetFn that can also describe itself in numbers."""
-
-    def __call__(self, nets: NetPair, batch: Batch, q_online: Tensor, taus: Tensor) -> Tensor: ...
-
-    def measure(self, q_online: Tensor, action: Tensor) -> dict[str, Tensor]: ...
 
 
 class Errors(NamedTuple):
@@ -57,7 +49,7 @@ class BatchLoss:
 
     online: IQN
     target_net: IQN
-    target: Target
+    target: TargetFn
     generator: torch.Generator
     self_loss: SelfLoss
     taus: int

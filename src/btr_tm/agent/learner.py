@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from btr_tm.agent.batch_loss import BatchLoss, Errors, Target
+from btr_tm.agent.batch_loss import BatchLoss, Errors
 from btr_tm.agent.launch import Launch, OneByOne
 from btr_tm.agent.loss_scaling import NoScaling, Scaling
 from btr_tm.agent.noise import RedrawBoth
@@ -21,19 +21,12 @@ from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import HardSync, Moment, TargetSync, target_copy
 from btr_tm.core.block import by_slot, of_action
 from btr_tm.core.clock import Clock
-from btr_tm.core.protocols import NetPair
+from btr_tm.core.protocols import NetPair, TargetFn, Update
 from btr_tm.core.schedule import Schedule
 from btr_tm.core.types import Batch
 from btr_tm.losses.quantile import refuse_odd
 from btr_tm.losses.self_loss import NoSelfLoss, SelfLoss
 from btr_tm.nets.iqn import IQN
-
-
-class Update(NamedTuple):
-    """What an update leaves behind, on the device."""
-
-    metrics: dict[str, Tensor]  # scalars
-    priority: Tensor  # (B,) how wrong each prediction was
 
 
 class Learner:
@@ -50,7 +43,7 @@ class Learner:
         policy: IqnPolicy,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         learning_rate: Schedule,
-        target: Target,
+        target: TargetFn,
         clock: Clock,
         generator: torch.Generator,
         target_sync: TargetSync = HardSync(),  # noqa: B008 (frozen)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from btr_tm.agent import diagnostics as look
 from btr_tm.agent.diagnostics import Activity, Values, still
-from btr_tm.agent.learner import Learner, Update
+from btr_tm.agent.learner import Learner
 from btr_tm.core.clock import Clock, Every
+from btr_tm.core.protocols import Update
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.metrics import analysis

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from btr_tm.core.block import Block
 from btr_tm.core.floats import FloatLayout
-from btr_tm.core.types import Batch, Obs, Races, StateDict, Transition
+from btr_tm.core.types import Batch, Obs, Races, StateDict, States, Transition
 
 
 class Stateful(Protocol):
@@ -40,8 +40,58 @@ class NetPair(NamedTuple):
 class TargetFn(Protocol):
     """Builds the regression target of the quantile loss."""
 
+    @property
+    def states(self) -> States:
+        """Which states of an n-step return the batches have to hold."""
+        ...
+
     def __call__(self, nets: NetPair, batch: Batch, q_online: Tensor, taus: Tensor) -> Tensor:
         """Target quantiles (B, N), without gradient, from the prediction `q_online` (B, N', [K,] A)."""
+        ...
+
+    def measure(self, q: Tensor, action: Tensor) -> dict[str, Tensor]:
+        """Scalars by name that describe this target, from action values `q` (B, [K,] A) of the online network
+        and the actions taken (B,) or (B, K); may be empty.
+        """
+        ...
+
+
+class Update(NamedTuple):
+    """What an update leaves behind, on the device."""
+
+    metrics: dict[str, Tensor]  # scalars
+    priority: Tensor  # (B,) how wrong each prediction was
+
+
+class Learner(Stateful, Protocol):
+    """Trains the network that `policy` drives with; all that the loop, the log and checkpoints ask of it."""
+
+    @property
+    def policy(self) -> Policy:
+        """Drives with the weights of the latest update."""
+        ...
+
+    @property
+    def extra_uses(self) -> int:
+        """Uses of transitions that were granted so far beyond what driving pays for."""
+        ...
+
+    def update(self, batch: Batch) -> Update:
+        """One gradient step on `batch`; nothing here waits for the device."""
+        ...
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """Metrics of a batch that is not learnt from; no later update is any different for it."""
+        ...
+
+    def take(self) -> dict[str, Tensor | float]:
+        """What a row of the log says besides the metrics of updates: settings now in force, and what was
+        measured since this was last asked.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release processes that help, if any; safe to call twice."""
         ...
 
 

@@ -11,9 +11,10 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from btr_tm.agent.learner import Learner, Update
+from btr_tm.agent.learner import Learner
 from btr_tm.agent.parallel import Alone, Together
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import Update
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
 from btr_tm.metrics.stopwatch import Stopwatch

@@ -33,7 +33,7 @@ class Max:
             return bootstrap(batch, by_slot(quantiles, 2).amax(3).sum(2))
         return bootstrap(batch, of_action(quantiles, quantiles.mean(1).argmax(-1)))
 
-    def measure(self, q_online: Tensor, action: Tensor) -> dict[str, Tensor]:
+    def measure(self, q: Tensor, action: Tensor) -> dict[str, Tensor]:
         return {}
 
 
@@ -50,7 +50,7 @@ class DoubleDqn:
         best = nets.online(batch.next_obs, taus).mean(1).argmax(-1)
         return bootstrap(batch, of_action(nets.target(batch.next_obs, taus), best))
 
-    def measure(self, q_online: Tensor, action: Tensor) -> dict[str, Tensor]:
+    def measure(self, q: Tensor, action: Tensor) -> dict[str, Tensor]:
         return {}
 
 

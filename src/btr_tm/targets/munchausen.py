@@ -73,15 +73,15 @@ class Munchausen:
         return self.clip_min if self.clip_on == "tau_log_pi" else self.clip_min * self.entropy_tau
 
     @torch.no_grad()
-    def measure(self, q_online: Tensor, action: Tensor) -> dict[str, Tensor]:
+    def measure(self, q: Tensor, action: Tensor) -> dict[str, Tensor]:
         """Of the online policy, from its Q (B, A) or (B, K, A).
 
         Entropy in nats and clipped share are those of a single action, the bonus is that of a decision.
         """
         return {
-            "entropy": (scaled_entropy(q_online, self.entropy_tau) / self.entropy_tau).mean(),
-            "bonus_mean": self.bonus(q_online, action).mean(),
-            "bonus_clipped": (self._log_pi(q_online, action) < self._low).float().mean(),
+            "entropy": (scaled_entropy(q, self.entropy_tau) / self.entropy_tau).mean(),
+            "bonus_mean": self.bonus(q, action).mean(),
+            "bonus_clipped": (self._log_pi(q, action) < self._low).float().mean(),
         }
 
 
