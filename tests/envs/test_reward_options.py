@@ -9,7 +9,7 @@ from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.clock import Clock
 from btr_tm.envs.drive import Coefficients
-from btr_tm.race.float_lookup import FixedForFive, Named
+from btr_tm.race.float_lookup import FixedForFiveLookup, NamedLookup
 from btr_tm.race.gates import CheckpointGates, NoGates
 from btr_tm.race.reward.bonus import Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
@@ -25,7 +25,8 @@ def built(*overrides: str) -> Parts:
 def test_by_default_there_is_no_bonus_no_gate_and_no_misreading() -> None:
     race = built().env(2).race
     assert race.reward.active == ()
-    assert (race.line.gates, race.reading) == (NoGates(), Named())
+    assert isinstance(race.line.gates, NoGates)
+    assert race.float_lookup == NamedLookup()
     # The sixteen figures of the layout's dampers and all others are those of a plain layout.
     assert race.features.layout.std[29:33] == (0.06,) * 4
 
@@ -40,7 +41,7 @@ def test_conventions_reach_the_race() -> None:
     )
     race = parts.env(2).race
     assert isinstance(race.line.gates, CheckpointGates)
-    assert race.reading == FixedForFive()
+    assert race.float_lookup == FixedForFiveLookup()
     assert race.features.layout.std[29:33] == (0.5,) * 4
     assert [type(bonus) for bonus in race.reward.active] == [Neoslide]
     # Four times the published frames.

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from btr_tm.race.centerline import Centerline
-from btr_tm.race.gates import CheckpointGates, NoGates, checkpoint_gates, no_gates
+from btr_tm.race.gates import CheckpointGates, NoGates
 from btr_tm.race.progress import walk
 from btr_tm.sim.track.compile import load_track
 
@@ -84,7 +84,7 @@ def gated(request) -> Centerline:
     """The line of a shipped track in float64, with its own checkpoints as gates."""
     track = load_track(request.param)
     line = in_double(Centerline.from_points(track.line()))
-    return line.gated(checkpoint_gates, track.gate_centres())
+    return line.gated(CheckpointGates, track.gate_centres())
 
 
 def test_gates_lie_where_the_slow_loop_puts_them():
@@ -92,7 +92,7 @@ def test_gates_lie_where_the_slow_loop_puts_them():
         track = load_track(name)
         line = in_double(Centerline.from_points(track.line()))
         centres, radii = slow_gates(line.points.numpy(), track.gate_centres().double().numpy())
-        gates = CheckpointGates.on(line.points, track.gate_centres())
+        gates = CheckpointGates(line.points, track.gate_centres())
         np.testing.assert_allclose(gates.centre, centres)
         np.testing.assert_array_equal(gates.square.isinf(), radii == OPEN_M)
         np.testing.assert_array_equal(gates.square[gates.square.isfinite()], radii[radii < OPEN_M] ** 2)
@@ -126,7 +126,7 @@ def test_zones_of_whole_drives_equal_the_published_loop(gated, deck_m):
 def test_every_lap_has_its_gates_and_the_start_line_too():
     track = load_track("oval")
     laps, blocks = track.laps, len(track.gate_centres())
-    gates = Centerline.from_points(track.line()).gated(checkpoint_gates, track.gate_centres()).gates
+    gates = Centerline.from_points(track.line()).gated(CheckpointGates, track.gate_centres()).gates
     assert isinstance(gates, CheckpointGates)
     per_lap = int(gates.square.isfinite().sum()) - 1  # the finish line is met once more at the end
     assert laps > 1
@@ -136,7 +136,7 @@ def test_every_lap_has_its_gates_and_the_start_line_too():
 def test_a_car_that_cuts_a_checkpoint_stays_behind_it_until_it_drives_through():
     track = load_track("a01")
     line = Centerline.from_points(track.line())
-    gated = line.gated(checkpoint_gates, track.gate_centres())
+    gated = line.gated(CheckpointGates, track.gate_centres())
     gate = int(torch.nonzero(gated.gates.square.isfinite())[1])
     aside = torch.tensor([[0.0, 13.0, 0.0]])
     free = held = torch.tensor([gate - 10])
@@ -152,7 +152,7 @@ def test_a_car_that_cuts_a_checkpoint_stays_behind_it_until_it_drives_through():
 def test_gates_let_cars_pass_with_their_wheels_on_a_road_of_24_metres(name):
     track = load_track(name)
     line = Centerline.from_points(track.line())
-    gated = line.gated(checkpoint_gates, track.gate_centres())
+    gated = line.gated(CheckpointGates, track.gate_centres())
     s_m = torch.arange(track.start_m, track.finish_m - 0.5, 2.75)  # 55 m/s
     road = track.at(s_m)
     for side in (-1, 0, 1):
@@ -165,6 +165,6 @@ def test_gates_let_cars_pass_with_their_wheels_on_a_road_of_24_metres(name):
 
 
 def test_without_gates_every_zone_may_be_left(straight):
-    rule = straight.gated(no_gates, torch.zeros(1, 3)).gates
-    assert rule == NoGates()
+    rule = straight.gated(NoGates, torch.zeros(1, 3)).gates
+    assert isinstance(rule, NoGates)
     assert rule(torch.zeros(2, 5, dtype=torch.int64), torch.full((2, 3), 1e6)).all()

@@ -137,7 +137,7 @@ def test_gates_hold_the_zone_like_the_published_loop(winding):
     line = in_double(winding)
     # Roadside, so that about half of the cars below miss them.
     checkpoints = line.points[100:1500:150] + torch.tensor([6.0, 0.0, 6.0])
-    gates = CheckpointGates.on(line.points, checkpoints)
+    gates = CheckpointGates(line.points, checkpoints)
     gated = replace(line, gates=gates)
     centres = {int(z): gates.centre[z].numpy() for z in torch.nonzero(gates.square.isfinite()).flatten()}
     assert len(centres) >= 9
@@ -154,7 +154,7 @@ def test_gates_hold_the_zone_like_the_published_loop(winding):
 
 def test_a_checkpoint_gates_every_lap_once(straight):
     points = torch.cat((straight.points[:620], straight.points[20:620] + 0.01))
-    gates = CheckpointGates.on(points, torch.tensor([[1.0, 0.0, 50.0]]))
+    gates = CheckpointGates(points, torch.tensor([[1.0, 0.0, 50.0]]))
     gated = torch.nonzero(gates.square.isfinite()).flatten().tolist()
     assert gated == [120, 720]
 

@@ -14,7 +14,7 @@ from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet, Memory
-from btr_tm.race.float_lookup import Named, Reading
+from btr_tm.race.float_lookup import FloatLookup, NamedLookup
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
 from btr_tm.sim.physics.state import SimState
@@ -63,7 +63,7 @@ class Race:
     cut_offs: CutOffs
     camera: Any
     appearance: Appearance
-    reading: Reading = field(default_factory=Named)
+    float_lookup: FloatLookup = field(default_factory=NamedLookup)
 
     def begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
         """Cars that stand at `sim`, before their first decision of a race with looks `look` (E, L)."""
@@ -108,7 +108,7 @@ class Race:
         return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
-        read, points = self.reading(self.features, floats, car, progress, self.line)
+        read, points = self.float_lookup(self.features, floats, car, progress, self.line)
         return Moment(read, progress, time_ms, points)
 
     def _seen(self, drive: Drive, floats: Tensor) -> Seen:

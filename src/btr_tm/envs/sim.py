@@ -19,8 +19,8 @@ from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within
 from btr_tm.race import actions
 from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet
-from btr_tm.race.float_lookup import Named, Reading
-from btr_tm.race.gates import Gates, no_gates
+from btr_tm.race.float_lookup import FloatLookup, NamedLookup
+from btr_tm.race.gates import Gates, NoGates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.grey.camera import Camera
@@ -63,8 +63,8 @@ class SimVectorEnv(TensorVectorEnv):
         action_offsets_ms: Sequence[int] = (0,),
         cut_offs: CutOffs | None = None,
         appearance: Appearance | None = None,
-        gates: Callable[[Tensor, Tensor], Gates] = no_gates,
-        reading: Reading | None = None,
+        gates: Callable[[Tensor, Tensor], Gates] = NoGates,
+        float_lookup: FloatLookup | None = None,
         clock: Clock | None = None,
         anywhere_share: float = 0.5,
         start_pool: int = 1024,
@@ -87,7 +87,7 @@ class SimVectorEnv(TensorVectorEnv):
         line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
-        self.race = Race(world, *rules, reading or Named())
+        self.race = Race(world, *rules, float_lookup or NamedLookup())
         self.coefficients = Coefficients(reward, clock or Clock(), self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts = Starts(world)

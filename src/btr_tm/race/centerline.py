@@ -69,9 +69,9 @@ class Centerline:
             raise UserError(message) from error
         return cls.from_points(points, spacing_m)
 
-    def gated(self, rule: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> Centerline:
-        """The same line with the gates that `rule` puts on it for checkpoint centres (C, 3)."""
-        return replace(self, gates=rule(self.points, checkpoints))
+    def gated(self, gates: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> Centerline:
+        """The same line with `gates` built for it and for the checkpoint centres (C, 3)."""
+        return replace(self, gates=gates(self.points, checkpoints))
 
     def rows(self, zones: Tensor) -> Tensor:
         """Points of `zones` (...) -> (..., 3); twice as fast on the CPU as `points[zones]`."""

@@ -1,4 +1,4 @@
-"""What the reward believes about a car: the truth, or what an index meant for another vector finds."""
+"""Where the reward finds a car's values: by name, or at fixed places of the float vector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIVE = FloatLayout.full(previous_actions=5)
 _READ = ("wheel_contact", "velocity", "line_points")  # by rewards and potentials of the published runs
 
 
-class Reading(Protocol):
+class FloatLookup(Protocol):
     """Car and nearest line points as the reward sees them."""
 
     def __call__(
@@ -30,8 +30,8 @@ class Reading(Protocol):
 
 
 @dataclass(frozen=True)
-class Named:
-    """Every figure from where it is."""
+class NamedLookup:
+    """Each value by its name: the reward sees the car as it is."""
 
     def __call__(
         self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
@@ -40,12 +40,12 @@ class Named:
 
 
 @dataclass(frozen=True)
-class FixedForFive:
+class FixedForFiveLookup:
     """Floats 25 to 28, 56 to 58 and 62 to 67, whatever they hold (Linesight's reward and potential).
 
     With 5 previous actions, for which they were written, those are wheel contacts, velocity and line points:
-    the same as Named, bit for bit. With 25 they are keys that were held 9 to 19 decisions ago: the reward
-    then pays for keys, not for speed. Published runs with 25 may have had it.
+    the same as NamedLookup, bit for bit. With 25 they are keys that were held 9 to 19 decisions ago: the
+    reward then pays for keys, not for speed. Published runs with 25 may have had it.
     """
 
     def __call__(
@@ -53,9 +53,9 @@ class FixedForFive:
     ) -> tuple[CarState, Tensor]:
         layout = features.layout
         if all(name in layout and layout[name].start == _FIVE[name].start for name in _READ):
-            return Named()(features, floats, car, progress, line)
+            return NamedLookup()(features, floats, car, progress, line)
         contact, velocity, points = (floats[:, place] for place in _places(layout))
-        # Unturned axes: the velocity found counts as one in car axes.
+        # The published reward takes the velocity found as one in car axes: no rotation is left to undo.
         upright = torch.eye(3, device=floats.device).expand(len(floats), 3, 3).contiguous()
         misread = car._replace(wheel_contact=contact, velocity=velocity, rotation=upright)
         return misread, points.unflatten(1, (2, 3))
@@ -64,9 +64,10 @@ class FixedForFive:
 def _places(layout: FloatLayout) -> tuple[slice, slice, slice]:
     """Where wheel contacts, velocity and the first two line points lie for 5 previous actions."""
     contact, velocity, line = (_FIVE[name] for name in _READ)
-    if layout.size < line.start + 6:
+    end = line.start + 6
+    if layout.size < end:
         raise UserError(
-            f"expected at least {line.start + 6} floats for float_lookup=fixed_for_5, got "
-            f"{layout.size}; choose named, or more previous actions or line points"
+            f"float_lookup=fixed_for_5 reads floats up to number {end - 1}, but there are {layout.size}; "
+            "choose float_lookup=named, or more previous actions or line points"
         )
-    return contact, velocity, slice(line.start, line.start + 6)
+    return contact, velocity, slice(line.start, end)

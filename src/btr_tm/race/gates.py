@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
 from typing import Protocol
 
 import torch
@@ -13,7 +13,11 @@ SPREAD = 200  # zones before and after a gate that its checkpoint cannot gate ag
 
 
 class Gates(Protocol):
-    """A rule on leaving zones forwards."""
+    """A rule on leaving zones forwards.
+
+    Its class is called with the points of the line (M, 3) and the centres (C, 3) of start, checkpoints and
+    finish.
+    """
 
     def __call__(self, zones: Tensor, position: Tensor) -> Tensor:
         """Which of `zones` (E, W) a car at `position` (E, 3) may leave forwards, (E, W) bool."""
@@ -24,9 +28,11 @@ class Gates(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class NoGates:
-    """Every zone may be left: the finish is watched by whoever drives the car."""
+    """Every zone may be left, whatever the line: the environment itself watches the finish."""
+
+    def __init__(self, points: Tensor | None = None, checkpoints: Tensor | None = None) -> None:
+        """Takes what every rule is built from, and needs none of it."""
 
     def __call__(self, zones: Tensor, position: Tensor) -> Tensor:
         return torch.ones_like(zones, dtype=torch.bool)
@@ -35,39 +41,28 @@ class NoGates:
         return self
 
 
-@dataclass(frozen=True)
 class CheckpointGates:
-    """The zone cannot pass a checkpoint which the car did not drive through: no reward for cutting one."""
+    """The zone cannot pass a checkpoint which the car did not drive through: no reward for cutting one.
 
-    centre: Tensor  # (M, 3) float32, of the checkpoint at each line point
-    square: Tensor  # (M,) float32, squared radius; infinite where there is no checkpoint
+    `centre` (M, 3) float32 is the centre of the checkpoint at each line point, `square` (M,) float32 the
+    squared radius around it; infinite where there is no checkpoint.
+    """
 
-    @classmethod
-    def on(cls, points: Tensor, checkpoints: Tensor) -> CheckpointGates:
-        """Gates on the line `points` (M, 3) for checkpoint centres (C, 3) within RADIUS_M of it."""
-        centre = torch.zeros_like(points)
-        square = torch.full_like(points[:, 0], torch.inf)
+    def __init__(self, points: Tensor, checkpoints: Tensor) -> None:
+        self.centre = torch.zeros_like(points)
+        self.square = torch.full_like(points[:, 0], torch.inf)
         for checkpoint in checkpoints.to(points):
             distance = (points - checkpoint).norm(dim=1)
-            while distance.min() < RADIUS_M:
+            while distance.min() < RADIUS_M:  # once per lap
                 zone = int(distance.argmin())
-                centre[zone], square[zone] = checkpoint, RADIUS_M**2
-                distance[max(0, zone - SPREAD) : zone + SPREAD] = torch.inf  # the end is left, as published
-        return cls(centre, square)
+                self.centre[zone], self.square[zone] = checkpoint, RADIUS_M**2
+                distance[max(0, zone - SPREAD) : zone + SPREAD] = torch.inf  # as published: not the last one
 
     def __call__(self, zones: Tensor, position: Tensor) -> Tensor:
         inside = zones.clamp(min=0)
         return (self.centre[inside] - position[:, None]).square().sum(2) < self.square[inside]
 
     def to(self, device: torch.device | str) -> CheckpointGates:
-        return CheckpointGates(self.centre.to(device), self.square.to(device))
-
-
-def no_gates(points: Tensor, checkpoints: Tensor) -> Gates:
-    """Whatever the line and its checkpoints."""
-    return NoGates()
-
-
-def checkpoint_gates(points: Tensor, checkpoints: Tensor) -> Gates:
-    """On the line `points` (M, 3) for the centres (C, 3) of start, checkpoints and finish."""
-    return CheckpointGates.on(points, checkpoints)
+        moved = copy(self)
+        moved.centre, moved.square = self.centre.to(device), self.square.to(device)
+        return moved

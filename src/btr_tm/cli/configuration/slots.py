@@ -30,7 +30,7 @@ KINDS: dict[str, str] = {
     "reward": "btr_tm.race.reward.moment.Reward",
     "reward.bonuses.*": "btr_tm.race.reward.bonus.Bonus",
     "gates": "btr_tm.race.gates.Gates",
-    "float_lookup": "btr_tm.race.float_lookup.Reading",
+    "float_lookup": "btr_tm.race.float_lookup.FloatLookup",
     "net": "torch.nn.Module",
     "encoder": "btr_tm.nets.encoder.encoder.ImageEncoder",
     "encoder.body": "btr_tm.nets.builders.BuildBody",

@@ -16,10 +16,10 @@ NO_COEFFICIENTS = torch.zeros(0)
 class Moment(NamedTuple):
     """E cars at the time of a decision; finished cars have `progress.finish` applied and their exact time."""
 
-    car: CarState  # as `reading` hands it over
+    car: CarState  # as `float_lookup` hands it over
     progress: Progress
     time_ms: Tensor  # (E,) int64, race time
-    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from `reading`
+    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from `float_lookup`
 
 
 class Reward(Protocol):

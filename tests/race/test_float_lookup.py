@@ -1,4 +1,4 @@
-"""Where the reward reads its figures."""
+"""Where the reward finds the values of a car: by name, or at fixed places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.race.features import CameraFeatures, Features
-from btr_tm.race.float_lookup import FixedForFive, Named
+from btr_tm.race.float_lookup import FixedForFiveLookup, NamedLookup
 from btr_tm.race.progress import start
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
@@ -24,9 +24,9 @@ CARS = 64
 
 @pytest.fixture
 def read(winding, car_at):
-    """Floats and moments of cars beside the line that pressed keys at random, through a reading."""
+    """Floats and moments of cars beside the line that pressed keys at random, as `lookup` hands them over."""
 
-    def make(reading, features, seed: int):
+    def make(lookup, features, seed: int):
         generator = torch.Generator().manual_seed(seed)
         zone = torch.randint(20, winding.finish_zone, (CARS,), generator=generator)
         car = car_at(winding.points[zone] + 3 * torch.rand(CARS, 3, generator=generator), seed)
@@ -35,7 +35,7 @@ def read(winding, car_at):
         for _ in range(features.previous_actions):
             memory = features.remember(memory, torch.randint(0, 12, (CARS,), generator=generator), car)
         floats = features(car, progress, winding, memory)
-        seen, points = reading(features, floats, car, progress, winding)
+        seen, points = lookup(features, floats, car, progress, winding)
         return floats, Moment(seen, progress, torch.full((CARS,), 50 * seed), points)
 
     return make
@@ -49,15 +49,15 @@ def worth(before: Moment, after: Moment) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_with_five_previous_actions_fixed_places_are_right_bit_for_bit(read):
     named, fixed = (
-        worth(*(read(reading, Features(), seed)[1] for seed in (1, 2)))
-        for reading in (Named(), FixedForFive())
+        worth(*(read(lookup, Features(), seed)[1] for seed in (1, 2)))
+        for lookup in (NamedLookup(), FixedForFiveLookup())
     )
     assert torch.equal(named[0], fixed[0])
     assert torch.equal(named[1], fixed[1])
 
 
 def test_with_five_previous_actions_the_fixed_places_hold_what_named_reads(read):
-    floats, moment = read(Named(), Features(), 3)
+    floats, moment = read(NamedLookup(), Features(), 3)
     assert torch.equal(floats[:, 25:29], moment.car.wheel_contact)
     turned = torch.einsum("eji,ej->ei", moment.car.rotation, moment.car.velocity)
     torch.testing.assert_close(floats[:, 56:59], turned, atol=1e-3, rtol=1e-5)
@@ -66,7 +66,7 @@ def test_with_five_previous_actions_the_fixed_places_hold_what_named_reads(read)
 
 @pytest.mark.parametrize("features", [Features(previous_actions=25), Features(previous_actions=4)])
 def test_otherwise_the_reward_is_that_of_whatever_lies_at_the_fixed_places(read, features):
-    (floats, first), (later, second) = (read(FixedForFive(), features, seed) for seed in (1, 2))
+    (floats, first), (later, second) = (read(FixedForFiveLookup(), features, seed) for seed in (1, 2))
     reward, potential = worth(first, second)
     for e in range(CARS):
         old, new = floats[e].double(), later[e].double()
@@ -86,11 +86,11 @@ def test_otherwise_the_reward_is_that_of_whatever_lies_at_the_fixed_places(read,
 
 
 def test_with_25_previous_actions_speed_is_read_from_keys(read):
-    floats, moment = read(FixedForFive(), Features(previous_actions=25), 5)
+    floats, moment = read(FixedForFiveLookup(), Features(previous_actions=25), 5)
     assert set(moment.car.velocity.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(moment.points.flatten(1), floats[:, 62:68])
 
 
 def test_a_vector_too_short_for_the_fixed_places_is_refused_in_a_sentence(read):
-    with pytest.raises(UserError, match="at least 68 floats .* got 63; choose named"):
-        read(FixedForFive(), CameraFeatures(), 1)
+    with pytest.raises(UserError, match="reads floats up to number 67, but there are 63"):
+        read(FixedForFiveLookup(), CameraFeatures(), 1)
