@@ -18,14 +18,12 @@ from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
 from btr_tm.metrics.catalog import CATALOG
-from btr_tm.nets.linear import Noisy
 from btr_tm.targets.greedy import DoubleDqn, Max
 from btr_tm.targets.munchausen import Munchausen
 
-from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
+from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
 from .helpers import ADAM, learner
 
-PER_SAMPLE = ALL_ON | {"linear": Noisy(draw="sample")}
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
 
 

@@ -13,11 +13,10 @@ from btr_tm.core.schedule import Constant, Exponential
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import fixed_taus
 from btr_tm.nets.layers import LayerNorm
-from btr_tm.nets.linear import Noisy
 from btr_tm.targets.greedy import DoubleDqn, Max
 from btr_tm.targets.munchausen import Munchausen
 
-from ..nets.helpers import network
+from ..nets.helpers import network, noisy
 from .helpers import learner
 
 STATES, LEFT, RIGHT = 5, 0, 1
@@ -98,7 +97,7 @@ def test_a_corridor_is_solved_to_the_values_of_tabular_iteration(target, exact) 
 
 def test_a_corridor_is_solved_with_noise_and_layer_norm() -> None:
     one = learner(
-        corridor_net(linear=Noisy(), layer=LayerNorm()), target_sync=HardSync(20), taus=8,
+        corridor_net(linear=noisy(), layer=LayerNorm()), target_sync=HardSync(20), taus=8,
         learning_rate=Constant(2e-3),
     )  # fmt: skip
     batch = chain()

@@ -12,9 +12,8 @@ from btr_tm.core.schedule import Constant
 from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.exploration.noise import Noisy, NoisyEpsilon
 from btr_tm.losses.quantile import draw_taus
-from btr_tm.nets.linear import Noisy as NoisyHead
 
-from ..nets.helpers import ALL_ON, network, observations
+from ..nets.helpers import ALL_ON, PER_SAMPLE, network, observations
 
 
 def policy(exploration, seed: int = 0, **parts) -> IqnPolicy:
@@ -97,7 +96,7 @@ def test_an_odd_number_of_mirrored_acting_fractions_is_refused_in_one_sentence()
 
 
 def test_with_noise_per_sample_each_car_acts_with_noise_of_its_own() -> None:
-    driver = policy(Noisy(), **(ALL_ON | {"linear": NoisyHead(draw="sample")}))
+    driver = policy(Noisy(), **PER_SAMPLE)
     one = observations(1)
     obs = type(one)(*(leaf.expand(5, *leaf.shape[1:]) for leaf in one))
     driver.act(obs, explore=True)

@@ -13,14 +13,12 @@ from btr_tm.core.types import Obs
 from btr_tm.metrics import catalog
 from btr_tm.nets.encoder.conv import Residual
 from btr_tm.nets.encoder.norm import SpectralNorm
-from btr_tm.nets.linear import Noisy
 from btr_tm.targets.greedy import DoubleDqn
 
-from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
+from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
 from .helpers import learner
 
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
-PER_SAMPLE = ALL_ON | {"linear": Noisy(draw="sample")}
 
 
 def draw(count: int, generator: torch.Generator) -> tuple[Obs, torch.Tensor]:

@@ -96,7 +96,7 @@ def test_a_broken_track_ends_before_a_folder_is_claimed(
 def test_a_network_that_cannot_be_built_leaves_no_claimed_folder(tmp_path: Path) -> None:
     small = ["profile=smoke", "encoder=cnn", "profile.image_height=20"]
     job = compose_job([*small, f"runs_dir={tmp_path}/r"])
-    with pytest.raises(UserError, match="expected images of at least 36 x 36"):
+    with pytest.raises(UserError, match="images must have at least 36 x 36 pixels"):
         build(job)
     assert not job.folder.exists()
 

@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from btr_tm.core.floats import FloatLayout
-from btr_tm.nets.heads import DuelingHead
-from btr_tm.nets.linear import Noisy
 
-from .helpers import ALL_OFF, ALL_ON, network, observations
+from .helpers import ALL_OFF, ALL_ON, dueling, network, noisy, observations
 
 
 @pytest.mark.parametrize("block", [(), (5,)])
@@ -32,10 +30,10 @@ def test_a_block_of_one_is_the_network_of_single_actions_bit_for_bit(parts) -> N
     assert torch.equal(single(obs, taus), block(obs, taus)[:, :, 0])
 
 
-@pytest.mark.parametrize("linear", [ALL_OFF["linear"], Noisy()], ids=["plain", "noisy"])
+@pytest.mark.parametrize("linear", [ALL_OFF["linear"], noisy()], ids=["plain", "noisy"])
 def test_slots_share_the_value_and_have_advantages_of_their_own(linear) -> None:
     """Q_i(a) = V + A_i(a) - mean_a A_i for each slot i, the advantages being laid out slot after slot."""
-    head = DuelingHead(7, 4, hidden=6, linear=linear, block=(3,))
+    head = dueling(7, 4, hidden=6, linear=linear, block=(3,))
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in head.parameters():

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
-from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.encoder import Encoder, NoEncoder
 from btr_tm.nets.encoder.impala import ImpalaBody
-from btr_tm.nets.encoder.norm import NoNorm, SpectralNorm
+from btr_tm.nets.encoder.norm import NoKernelNorm, SpectralNorm
 from btr_tm.nets.encoder.pool import AdaptiveMaxPool, GlobalAveragePool, NoPool
-from btr_tm.nets.layers import initialise
-from btr_tm.nets.pixels import to_float
+from btr_tm.nets.pixels import Centred
+
+from .helpers import CNN, encoder_of, initialised
 
 PARTS = list(
     itertools.product(
-        (CnnBody(), ImpalaBody(0.25)),
-        (NoNorm(), SpectralNorm("residual"), SpectralNorm("all")),
+        (CNN, ImpalaBody(0.25)),
+        (NoKernelNorm(), SpectralNorm("residual"), SpectralNorm("all")),
         (NoPool(), AdaptiveMaxPool(3), GlobalAveragePool()),
     )
 )
@@ -32,8 +32,7 @@ def pixels(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("image_shape", [(1, 40, 40), (4, 36, 52)])
 @pytest.mark.parametrize(("body", "norm", "pool"), PARTS)
 def test_encoder_gives_the_features_it_announces_and_learns(body, norm, pool, image_shape) -> None:
-    encoder = Encoder(image_shape, body, norm, pool)
-    initialise(encoder, torch.Generator().manual_seed(0))
+    encoder = initialised(encoder_of(image_shape, body, norm=norm, pool=pool))
     features = encoder(pixels(3, *image_shape))
     assert features.shape == (3, encoder.out_features)
     assert features.dtype == torch.float32 and features.isfinite().all()
@@ -44,13 +43,17 @@ def test_encoder_gives_the_features_it_announces_and_learns(body, norm, pool, im
 @pytest.mark.parametrize(
     ("encoder", "features", "parameters"),
     [
-        (Encoder((1, 64, 64), CnnBody()), 512, 45_456),
-        (Encoder((1, 120, 160), CnnBody()), 5632, 45_456),
-        (Encoder((1, 64, 64), CnnBody(), pool=AdaptiveMaxPool(6)), 1152, 45_456),
-        (Encoder((1, 64, 64), ImpalaBody(2)), 4096, 388_160),
-        (Encoder((1, 120, 160), ImpalaBody(2)), 19_200, 388_160),
-        (Encoder((1, 120, 160), ImpalaBody(2), pool=AdaptiveMaxPool(6)), 2304, 388_160),
-        (Encoder((4, 84, 84), ImpalaBody(2), SpectralNorm(), AdaptiveMaxPool(6)), 2304, 389_024),
+        (encoder_of((1, 64, 64), CNN), 512, 45_456),
+        (encoder_of((1, 120, 160), CNN), 5632, 45_456),
+        (encoder_of((1, 64, 64), CNN, pool=AdaptiveMaxPool(6)), 1152, 45_456),
+        (encoder_of((1, 64, 64), ImpalaBody(2)), 4096, 388_160),
+        (encoder_of((1, 120, 160), ImpalaBody(2)), 19_200, 388_160),
+        (encoder_of((1, 120, 160), ImpalaBody(2), pool=AdaptiveMaxPool(6)), 2304, 388_160),
+        (
+            encoder_of((4, 84, 84), ImpalaBody(2), norm=SpectralNorm("residual"), pool=AdaptiveMaxPool(6)),
+            2304,
+            389_024,
+        ),
     ],
 )
 def test_sizes_are_the_published_ones(encoder: Encoder, features: int, parameters: int) -> None:
@@ -69,15 +72,15 @@ def test_adaptive_pool_bins_are_torchs() -> None:
 
 def test_pixels_are_centred_at_128_and_keep_their_order() -> None:
     image = pixels(2, 3, 4, 5)
-    torch.testing.assert_close(to_float(image), (image.float() - 128) / 128, atol=0.0, rtol=0.0)
-    assert to_float(torch.tensor([[[[0, 255]]]], dtype=torch.uint8)).flatten().tolist() == [-1.0, 0.9921875]
+    torch.testing.assert_close(Centred()(image), (image.float() - 128) / 128, atol=0.0, rtol=0.0)
+    assert Centred()(torch.tensor([[[[0, 255]]]], dtype=torch.uint8)).flatten().tolist() == [-1.0, 0.9921875]
 
 
 def test_too_small_an_image_is_refused_in_one_sentence() -> None:
-    for body, side in ((CnnBody(), 35), (ImpalaBody(), 0)):
+    for body, side in ((CNN, 35), (ImpalaBody(2), 0)):
         with pytest.raises(UserError, match=f"got {side} x {side}"):
-            Encoder((1, side, side), body)
-    assert Encoder((1, 36, 36), CnnBody()).out_features == 32
+            encoder_of((1, side, side), body)
+    assert encoder_of((1, 36, 36), CNN).out_features == 32
 
 
 def test_no_encoder_sees_nothing() -> None:

@@ -15,19 +15,17 @@ from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import SpectralNorm
 from btr_tm.nets.encoder.pool import AdaptiveMaxPool
 from btr_tm.nets.fusion import cosine_features
-from btr_tm.nets.heads import DuelingHead
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LayerNorm
-from btr_tm.nets.linear import Noisy
 
-from .helpers import ALL_OFF, ALL_ON, network, observations
+from .helpers import ALL_OFF, ALL_ON, dueling, network, noisy, observations
 
 SEED_PAGE = {
     "body": ImpalaBody(2.0),
     "pool": AdaptiveMaxPool(6),
     "norm": SpectralNorm("all"),
     "layer": LayerNorm(),
-    "linear": Noisy(last_value="plain"),
+    "linear": noisy(last_value="plain"),
 }
 
 
@@ -80,7 +78,7 @@ def test_parameter_counts_of_the_btr_paper(image, actions, without_sigma, traina
     monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
     net = network(
         image, FloatLayout.generic(0), actions, hidden=512, cosines=64, first_cosine=0,
-        body=ImpalaBody(2.0), norm=SpectralNorm("residual"), pool=AdaptiveMaxPool(6), linear=Noisy(),
+        body=ImpalaBody(2.0), norm=SpectralNorm("residual"), pool=AdaptiveMaxPool(6), linear=noisy(),
     )  # fmt: skip
     sigma = sum(p.numel() for name, p in net.named_parameters() if name.endswith("sigma"))
     assert count(net) == trainable
@@ -205,7 +203,7 @@ def test_noise_can_be_drawn_and_disabled() -> None:
 
 
 def test_dueling_head_subtracts_the_mean_advantage() -> None:
-    head = DuelingHead(3, 3, hidden=2)
+    head = dueling(3, 3, hidden=2)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.zero_()

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.nets.layers import initialise
-from btr_tm.nets.linear import Linear, Noisy, NoisyLinear, Plain
+from btr_tm.nets.linear import Linear, NoisyLinear, Plain
+
+from .helpers import initialised, noisy, noisy_layer
 
 
 def worked_layer() -> NoisyLinear:
     """The example: e_in (0.25, -1), e_out (4, -0.09, 0) after f(e) = sign(e) sqrt|e|."""
-    layer = NoisyLinear(2, 3)
-    initialise(layer, torch.Generator().manual_seed(0))
+    layer = initialised(noisy_layer(2, 3))
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[0.1, 0.2], [0.3, -0.1], [0.0, 0.5]]))
         layer.bias.copy_(torch.tensor([0.01, 0.02, 0.03]))
@@ -34,7 +34,7 @@ def test_noisy_layer_gives_the_worked_numbers_with_and_without_noise() -> None:
 
 
 def test_noise_has_the_moments_of_the_signed_root_of_a_gaussian() -> None:
-    layer = NoisyLinear(20_000, 20_000 // 100)
+    layer = noisy_layer(20_000, 20_000 // 100)
     layer.reset_noise(torch.Generator().manual_seed(0))
     f = layer.noise_in
     assert f.mean().item() == pytest.approx(0.0, abs=0.02)
@@ -46,7 +46,7 @@ def test_noise_has_the_moments_of_the_signed_root_of_a_gaussian() -> None:
 
 
 def test_each_draw_differs_and_equal_seeds_agree() -> None:
-    layer = NoisyLinear(8, 8)
+    layer = noisy_layer(8, 8)
     draws = []
     for seed in (1, 1, 2):
         layer.reset_noise(torch.Generator().manual_seed(seed))
@@ -56,8 +56,7 @@ def test_each_draw_differs_and_equal_seeds_agree() -> None:
 
 @pytest.mark.parametrize(("inputs", "sigma"), [(2304, 0.0104166667), (512, 0.0220970869)])
 def test_initial_parameters_depend_on_the_number_of_inputs(inputs: int, sigma: float) -> None:
-    layer = NoisyLinear(inputs, 16)
-    initialise(layer, torch.Generator().manual_seed(0))
+    layer = initialised(noisy_layer(inputs, 16))
     assert layer.weight_sigma[0, 0].item() == pytest.approx(sigma)
     assert layer.bias_sigma[0].item() == pytest.approx(sigma)
     bound = 1 / math.sqrt(inputs)
@@ -77,16 +76,15 @@ def test_noise_reaches_the_gradient_of_sigma_only_when_present() -> None:
 def test_builders_choose_the_layer_by_its_role() -> None:
     assert isinstance(Plain()(4, 2, "value"), Linear)
     assert Plain()(4, 2, "advantage").gain == 1.0
-    assert isinstance(Noisy(0.3)(4, 1, "value"), NoisyLinear)
-    assert Noisy(0.3)(4, 2, "hidden").sigma0 == 0.3
-    seed_page = Noisy(last_value="plain")
+    assert isinstance(noisy(sigma0=0.3)(4, 1, "value"), NoisyLinear)
+    assert noisy(sigma0=0.3)(4, 2, "hidden").sigma0 == 0.3
+    seed_page = noisy(last_value="plain")
     assert isinstance(seed_page(4, 1, "value"), Linear)
     assert isinstance(seed_page(4, 12, "advantage"), NoisyLinear)
 
 
 def test_plain_layers_start_orthogonal_with_zero_bias() -> None:
-    layer = Plain()(32, 16)
-    initialise(layer, torch.Generator().manual_seed(0))
+    layer = initialised(Plain()(32, 16, "hidden"))
     gain_squared = 2 / (1 + 0.01**2)
     torch.testing.assert_close(
         (layer.weight @ layer.weight.T).detach(), gain_squared * torch.eye(16), atol=1e-5, rtol=0.0

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.nets.heads import DuelingHead
-from btr_tm.nets.layers import LayerNorm, initialise
-from btr_tm.nets.linear import Noisy
+from btr_tm.nets.layers import LayerNorm
 from btr_tm.nets.mean_expansion import MeanExpansionHead
+
+from .helpers import HEAD, dueling, initialised, noisy
 
 
 def built(**options) -> MeanExpansionHead:
-    head = MeanExpansionHead(6, 4, hidden=8, **options)
-    initialise(head, torch.Generator().manual_seed(0))
-    return head
+    return initialised(MeanExpansionHead(6, 4, hidden=8, **(HEAD | {"k": 1.0} | options)))
 
 
 def features(rows: int = 5) -> torch.Tensor:
@@ -51,14 +49,13 @@ def test_an_update_of_one_action_moves_the_others_by_the_share_that_is_promised(
 
 
 def test_on_a_dueling_head_the_layer_would_only_scale_the_value() -> None:
-    head = DuelingHead(6, 4, hidden=8)
-    initialise(head, torch.Generator().manual_seed(0))
+    head = initialised(dueling(6, 4, hidden=8))
     q, value = head(features()), head.value_out(head.value(features()))
     torch.testing.assert_close(q + 2.0 * q.mean(1, keepdim=True), q + 2.0 * value, atol=1e-6, rtol=1e-5)
 
 
 def test_noise_and_layer_norm_are_built_in_like_in_the_dueling_head() -> None:
-    head = built(linear=Noisy(), norm=LayerNorm())
+    head = built(linear=noisy(), norm=LayerNorm())
     names = [type(module).__name__ for module in head.modules()]
     assert names.count("NoisyLinear") == 2 and names.count("LayerNorm") == 1
     assert head.last_layers() == [head.values_out]

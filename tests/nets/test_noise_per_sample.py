@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.nets.layers import initialise
-from btr_tm.nets.linear import Noisy, NoisyLinear, NoisyLinearPerSample
+from btr_tm.nets.linear import NoisyLinearPerSample
 
-from .helpers import ALL_ON, network, observations
-
-PER_SAMPLE = ALL_ON | {"linear": Noisy(draw="sample")}
+from .helpers import ALL_ON, PER_SAMPLE, initialised, network, noisy_layer, observations
 
 
 def layer(inputs: int = 3, outputs: int = 2) -> NoisyLinearPerSample:
-    made = NoisyLinearPerSample(inputs, outputs)
-    initialise(made, torch.Generator().manual_seed(0))
-    return made.double()
+    return initialised(noisy_layer(inputs, outputs, NoisyLinearPerSample)).double()
 
 
 def slow_forward(made: NoisyLinearPerSample, x: torch.Tensor, rows_each: int) -> torch.Tensor:
@@ -72,7 +67,7 @@ def test_each_sample_has_the_moments_of_factorised_noise() -> None:
 
 
 def test_one_sample_equals_the_layer_with_one_draw_for_all() -> None:
-    made, other = layer().float(), NoisyLinear(3, 2)
+    made, other = layer().float(), noisy_layer(3, 2)
     other.load_state_dict(made.state_dict())
     for each in (made, other):
         each.reset_noise(torch.Generator().manual_seed(1))

@@ -11,14 +11,14 @@ from torch import nn
 
 from btr_tm.core.floats import FloatLayout
 from btr_tm.nets.encoder.cnn import CnnBody
-from btr_tm.nets.encoder.encoder import Encoder
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.pool import GlobalAveragePool
-from btr_tm.nets.heads import DuelingHead
 from btr_tm.nets.iqn import IQN
-from btr_tm.nets.layers import LeakyRelu, Orthogonal, Relu, TorchDefault, initialise
-from btr_tm.nets.linear import Linear, Noisy, NoisyLinear
+from btr_tm.nets.layers import LeakyRelu, NoNorm, Orthogonal, Relu, TorchDefault
+from btr_tm.nets.linear import Linear
 from btr_tm.nets.pixels import Centred, Unit
+
+from .helpers import CNN, ORTHOGONAL, dueling, encoder_of, initialised, noisy, noisy_layer
 
 
 def every_byte() -> torch.Tensor:
@@ -44,17 +44,17 @@ def test_the_encoder_sees_what_the_scaling_makes_of_pixels() -> None:
         return net
 
     body.smallest_image = 1
-    Encoder((1, 16, 16), body, pixels=Unit())(every_byte())
+    encoder_of((1, 16, 16), body, pixels=Unit())(every_byte())
     assert seen[-1].min() == 0 and seen[-1].max() == pytest.approx(1.0)
 
 
-def small(activation, weights=Orthogonal()) -> IQN:  # noqa: B008 (frozen)
-    encoder = partial(Encoder, body=CnnBody(activation))
-    head = partial(DuelingHead, hidden=8, activation=activation)
+def small(activation, weights=ORTHOGONAL) -> IQN:
+    encoder = partial(encoder_of, body=CnnBody(activation))
+    head = partial(dueling, hidden=8, activation=activation)
     generator, layout = torch.Generator().manual_seed(0), FloatLayout.generic(3)
     return IQN(
-        (1, 36, 36), layout, 4, encoder, head, generator,
-        cosines=4, float_hidden=8, activation=activation, weights=weights,
+        (1, 36, 36), layout, 4, encoder, head, generator, cosines=4, first_cosine=1, float_hidden=8,
+        float_norm=NoNorm(), activation=activation, weights=weights, precision="fp32", block=(),
     )  # fmt: skip
 
 
@@ -69,9 +69,9 @@ def test_impala_is_relu_whatever_the_rest_is() -> None:
     assert not [m for m in ImpalaBody(0.25)(1).modules() if isinstance(m, nn.LeakyReLU)]
 
 
-@pytest.mark.parametrize("layer", [Linear(50, 400), CnnBody()(4)[4]], ids=["linear", "convolution"])
-def test_torchs_own_law_is_uniform_within_the_root_of_the_inputs(layer) -> None:
-    initialise(layer, torch.Generator().manual_seed(0), TorchDefault())
+@pytest.mark.parametrize("layer", [Linear(50, 400), CNN(4)[4]], ids=["linear", "convolution"])
+def test_torchs_own_weights_are_uniform_within_the_root_of_the_inputs(layer) -> None:
+    initialised(layer, weights=TorchDefault())
     bound = 1 / math.sqrt(layer.weight[0].numel())
     again = type(layer)(50, 400) if isinstance(layer, Linear) else nn.Conv2d(32, 64, 3)
     for ours, theirs in ((layer.weight, again.weight), (layer.bias, again.bias)):
@@ -79,15 +79,14 @@ def test_torchs_own_law_is_uniform_within_the_root_of_the_inputs(layer) -> None:
         assert ours.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.15)
 
 
-def test_the_law_of_the_weights_reaches_every_layer_and_spares_noisy_ones() -> None:
+def test_the_rule_for_weights_reaches_every_layer_and_spares_noisy_ones() -> None:
     net = small(LeakyRelu(), TorchDefault())
     plain = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     assert len(plain) == 4 + 2 + 1 + 4
     assert all(layer.bias.abs().max() > 0 for layer in plain)
     drawn = []
     for weights in (Orthogonal(), TorchDefault()):
-        layer = NoisyLinear(6, 5)
-        initialise(layer, torch.Generator().manual_seed(0), weights)
+        layer = initialised(noisy_layer(6, 5), weights=weights)
         drawn.append(layer.weight.detach())
     assert torch.equal(*drawn)
 
@@ -109,8 +108,7 @@ def test_orthogonal_gains_are_those_of_the_published_runs() -> None:
 
 @pytest.mark.parametrize(("bias_sigma", "fan"), [("inputs", 9), ("outputs", 25)])
 def test_noise_of_the_bias_starts_at_the_root_of_either_fan(bias_sigma, fan: int) -> None:
-    layer = Noisy(sigma0=0.5, bias_sigma=bias_sigma)(9, 25)
-    initialise(layer, torch.Generator().manual_seed(0))
+    layer = initialised(noisy(bias_sigma=bias_sigma)(9, 25, "hidden"))
     torch.testing.assert_close(layer.weight_sigma, torch.full((25, 9), 0.5 / 3))
     torch.testing.assert_close(layer.bias_sigma, torch.full((25,), 0.5 / math.sqrt(fan)))
 
@@ -119,9 +117,7 @@ def test_global_average_pooling_is_the_mean_of_each_channel() -> None:
     images = torch.randint(0, 256, (3, 1, 40, 56), dtype=torch.uint8)
     bodies = []
     for pool in (GlobalAveragePool(), nn.Identity):
-        encoder = Encoder((1, 40, 56), ImpalaBody(0.25), pool=pool)
-        initialise(encoder, torch.Generator().manual_seed(0))
-        bodies.append(encoder)
+        bodies.append(initialised(encoder_of((1, 40, 56), ImpalaBody(0.25), pool=pool)))
     averaged, flat = bodies
     assert averaged.out_features == 8
     maps = flat(images).unflatten(1, (8, -1)).double()

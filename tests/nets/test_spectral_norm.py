@@ -9,17 +9,15 @@ import torch
 from torch import nn
 from torch.nn.utils import spectral_norm
 
-from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.conv import Conv, Residual
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.norm import SpectrallyNormalised, SpectralNorm
-from btr_tm.nets.layers import initialise
+
+from .helpers import CNN, initialised
 
 
 def normalised(body: nn.Module, where: str = "all", seed: int = 0) -> SpectrallyNormalised:
-    part = SpectralNorm(where)(body)
-    initialise(part, torch.Generator().manual_seed(seed))
-    return part
+    return initialised(SpectralNorm(where)(body), seed)
 
 
 def singular_values(kernel: torch.Tensor) -> torch.Tensor:
@@ -77,7 +75,7 @@ def test_batched_norm_equals_torchs_over_several_training_steps(where: str) -> N
 
 
 BUILT = [(ImpalaBody(2.0), "residual", 12), (ImpalaBody(0.5), "all", 15)]
-BUILT += [(CnnBody(), "all", 4), (CnnBody(), "residual", 4)]
+BUILT += [(CNN, "all", 4), (CNN, "residual", 4)]
 
 
 @pytest.mark.parametrize(("body", "where", "count"), BUILT)

@@ -49,7 +49,7 @@ class BuildActivation(Protocol):
 
 
 class Pixels(Protocol):
-    """Makes numbers of bytes: uint8 (B, C, H, W) -> float32."""
+    """Turns bytes into numbers: uint8 (B, C, H, W) -> float32."""
 
     def __call__(self, image: Tensor) -> Tensor: ...
 

@@ -1,4 +1,4 @@
-"""Where features of the state meet quantile fractions."""
+"""How features of the state and quantile fractions are joined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.nets.builders import BuildActivation
-from btr_tm.nets.layers import GAIN, LeakyRelu
+from btr_tm.nets.layers import GAIN
 from btr_tm.nets.linear import Linear
 
 
@@ -25,13 +25,7 @@ class CosineFusion(nn.Module):
     code, where the first feature is the constant 1.
     """
 
-    def __init__(
-        self,
-        features: int,
-        cosines: int = 64,
-        first_cosine: int = 1,
-        activation: BuildActivation = LeakyRelu(),  # noqa: B008 (frozen)
-    ) -> None:
+    def __init__(self, features: int, cosines: int, first_cosine: int, activation: BuildActivation) -> None:
         super().__init__()
         self.cosines, self.first_cosine = cosines, first_cosine
         self.embedding = Linear(cosines, features, gain=math.sqrt(2.0) * GAIN)

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from btr_tm.core.block import Block
 from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
-from btr_tm.nets.layers import LeakyRelu, NoNorm
-from btr_tm.nets.linear import Plain
 
 
 class Head(nn.Module):
-    """What every head says about itself."""
+    """The base of all heads."""
 
     def values(self, layer: nn.Module, hidden: Tensor) -> Tensor:
         """`layer(hidden)` with all digits, whatever format autocast has chosen for the layers before."""
@@ -38,11 +36,11 @@ class DuelingHead(Head):
         self,
         features: int,
         actions: int,
-        hidden: int = 512,
-        linear: BuildLinear = Plain(),  # noqa: B008 (frozen)
-        norm: BuildNorm = NoNorm(),  # noqa: B008 (frozen)
-        activation: BuildActivation = LeakyRelu(),  # noqa: B008 (frozen)
-        block: Block = (),
+        hidden: int,
+        linear: BuildLinear,
+        norm: BuildNorm,
+        activation: BuildActivation,
+        block: Block,
     ) -> None:
         super().__init__()
         self.shape = (*block, actions)

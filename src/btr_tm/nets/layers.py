@@ -74,11 +74,7 @@ class TorchDefault:
             layer.bias.uniform_(-bound, bound, generator=generator)
 
 
-def initialise(
-    network: nn.Module,
-    generator: torch.Generator,
-    weights: DrawWeights = Orthogonal(),  # noqa: B008 (frozen)
-) -> None:
+def initialise(network: nn.Module, generator: torch.Generator, weights: DrawWeights) -> None:
     """Draw all parameters of `network` anew, in place: children first, then its own `initialise`.
 
     Parts draw in the order in which they are registered. `weights` draws convolutions and plain linear

@@ -30,7 +30,7 @@ class Linear(nn.Linear):
 class NoisyLinear(nn.Module):
     """y = (mu + sigma * outer(f(e_out), f(e_in))) x + mu_b + sigma_b * f(e_out), f(e) = sign(e) sqrt|e|.
 
-    Noise is present after `reset_noise` and absent after `disable_noise`, whatever train() or eval() say; one
+    There is noise after `reset_noise` and none after `disable_noise`, whatever train() or eval() say; one
     draw serves all rows. All sigmas start at sigma0 / sqrt(inputs); with `bias_sigma="outputs"` those of the
     bias start at sigma0 / sqrt(outputs), as in older BTR code.
     """
@@ -38,9 +38,7 @@ class NoisyLinear(nn.Module):
     noise_in: Tensor
     noise_out: Tensor
 
-    def __init__(
-        self, inputs: int, outputs: int, sigma0: float = 0.5, bias_sigma: BiasSigma = "inputs"
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, sigma0: float, bias_sigma: BiasSigma) -> None:
         super().__init__()
         self.inputs, self.outputs, self.sigma0 = inputs, outputs, sigma0
         self.bias_fan = inputs if bias_sigma == "inputs" else outputs
@@ -71,10 +69,10 @@ class NoisyLinear(nn.Module):
         self.noise_out.zero_()
 
     def fit_noise(self, generator: torch.Generator, samples: int) -> None:
-        """Draw new noise if the last draw does not suit `samples`; here it always does."""
+        """Draw new noise if the last draw was for another number of samples; here any draw is for all."""
 
     def select_noise(self, samples: slice) -> None:
-        """Say which samples of the last draw the next rows are; all are alike here."""
+        """The next rows belong to these samples of the last draw; here all samples have the same noise."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = torch.addcmul(self.weight, self.weight_sigma, torch.outer(self.noise_out, self.noise_in))
@@ -87,12 +85,10 @@ class NoisyLinearPerSample(NoisyLinear):
 
     The rows (R, inputs) of a forward pass are S samples one after the other, R / S rows each, which share
     their noise: y = mu x + mu_b + f(e_out) * (sigma (f(e_in) * x) + sigma_b), without a weight per sample.
-    The draws are no part of the state: they last for one update or one decision.
+    The noise is not saved: it lasts for one update or one decision.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, sigma0: float = 0.5, bias_sigma: BiasSigma = "inputs"
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, sigma0: float, bias_sigma: BiasSigma) -> None:
         super().__init__(inputs, outputs, sigma0, bias_sigma)
         self._drawn: tuple[Tensor, ...] = ()  # f(e_in) (S, inputs) and f(e_out) (S, outputs), or no noise
         self._chosen: tuple[Tensor, ...] = ()
@@ -140,7 +136,7 @@ class Plain:
 
     noisy = False
 
-    def __call__(self, inputs: int, outputs: int, role: Role = "hidden") -> nn.Module:
+    def __call__(self, inputs: int, outputs: int, role: Role) -> nn.Module:
         return Linear(inputs, outputs, GAIN if role == "hidden" else 1.0)
 
 
@@ -148,18 +144,18 @@ class Plain:
 class Noisy:
     """Builds noisy layers; `last_value` says whether the last layer of the value stream is one of them.
 
-    BTR's paper and code: noisy. The published TrackMania runs: plain. `bias_sigma` is the fan by whose root
-    the bias starts its noise. `draw` says whether one draw serves a whole batch (all of them) or each of its
-    samples has one of its own.
+    BTR's paper and code: noisy. The published TrackMania runs: plain. The noise of the bias starts at sigma0
+    over the root of the number of inputs or outputs, as `bias_sigma` says. `draw`: one draw of noise for a
+    whole batch (all of these sources), or one for each of its samples.
     """
 
-    sigma0: float = 0.5
-    last_value: Literal["noisy", "plain"] = "noisy"
-    bias_sigma: BiasSigma = "inputs"
-    draw: Literal["batch", "sample"] = "batch"
+    sigma0: float
+    last_value: Literal["noisy", "plain"]
+    bias_sigma: BiasSigma
+    draw: Literal["batch", "sample"]
     noisy = True
 
-    def __call__(self, inputs: int, outputs: int, role: Role = "hidden") -> nn.Module:
+    def __call__(self, inputs: int, outputs: int, role: Role) -> nn.Module:
         if role == "value" and self.last_value == "plain":
             return Plain()(inputs, outputs, role)
         return _NOISY[self.draw](inputs, outputs, self.sigma0, self.bias_sigma)

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from btr_tm.core.block import Block
 from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
 from btr_tm.nets.heads import Head, hidden_layer
-from btr_tm.nets.layers import LeakyRelu, NoNorm
-from btr_tm.nets.linear import Plain
 
 
 class MeanExpansionHead(Head):
@@ -26,12 +24,12 @@ class MeanExpansionHead(Head):
         self,
         features: int,
         actions: int,
-        hidden: int = 512,
-        linear: BuildLinear = Plain(),  # noqa: B008 (frozen)
-        norm: BuildNorm = NoNorm(),  # noqa: B008 (frozen)
-        activation: BuildActivation = LeakyRelu(),  # noqa: B008 (frozen)
-        k: float = 1.0,
-        block: Block = (),
+        hidden: int,
+        linear: BuildLinear,
+        norm: BuildNorm,
+        activation: BuildActivation,
+        k: float,
+        block: Block,
     ) -> None:
         super().__init__()
         self.shape, self.k = (*block, actions), k

@@ -1,4 +1,4 @@
-"""The one place where uint8 pixels become numbers."""
+"""How uint8 pixels (B, C, H, W) become the float32 numbers that an encoder reads, channels last in memory."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ import torch
 from torch import Tensor
 
 
-def to_float(image: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) -> float32 in [-1, 0.992], channels last in memory."""
-    return image.to(torch.float32, memory_format=torch.channels_last).sub_(128.0).mul_(1.0 / 128.0)
-
-
 @dataclass(frozen=True)
 class Centred:
     """(x - 128) / 128, in [-1, 0.992]: Linesight and the published TrackMania runs."""
 
     def __call__(self, image: Tensor) -> Tensor:
-        return to_float(image)
+        return image.to(torch.float32, memory_format=torch.channels_last).sub_(128.0).mul_(1.0 / 128.0)
 
 
 @dataclass(frozen=True)

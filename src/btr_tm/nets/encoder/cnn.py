@@ -8,14 +8,13 @@ from torch import nn
 
 from btr_tm.nets.builders import BuildActivation
 from btr_tm.nets.encoder.conv import Conv
-from btr_tm.nets.layers import LeakyRelu
 
 
 @dataclass(frozen=True)
 class CnnBody:
     """Builds 16, 32, 64 and 32 channels without padding; the smallest image is 36 x 36."""
 
-    activation: BuildActivation = LeakyRelu()
+    activation: BuildActivation
     smallest_image = 36
 
     def __call__(self, channels: int) -> nn.Module:

@@ -9,13 +9,10 @@ from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
 from btr_tm.nets.builders import BuildBody, BuildKernelNorm, BuildPool, Pixels
-from btr_tm.nets.encoder.norm import NoNorm
-from btr_tm.nets.encoder.pool import NoPool
-from btr_tm.nets.pixels import Centred
 
 
 class ImageEncoder(nn.Module):
-    """What every encoder says about itself."""
+    """The base of all encoders."""
 
     reads_images: ClassVar[bool] = True
     out_features: int
@@ -24,7 +21,7 @@ class ImageEncoder(nn.Module):
 class Encoder(ImageEncoder):
     """uint8 (B, C, H, W) -> (B, out_features), float32 or what autocast says.
 
-    `body`, `norm` and `pool` are builders, `pixels` makes numbers of bytes. Raises UserError for images
+    `body`, `norm` and `pool` are builders, `pixels` turns bytes into numbers. Raises UserError for images
     smaller than the body can read.
     """
 
@@ -32,16 +29,16 @@ class Encoder(ImageEncoder):
         self,
         image_shape: tuple[int, int, int],
         body: BuildBody,
-        norm: BuildKernelNorm = NoNorm(),  # noqa: B008 (frozen)
-        pool: BuildPool = NoPool(),  # noqa: B008 (frozen)
-        pixels: Pixels = Centred(),  # noqa: B008 (frozen)
+        norm: BuildKernelNorm,
+        pool: BuildPool,
+        pixels: Pixels,
     ) -> None:
         super().__init__()
         channels, height, width = image_shape
         if min(height, width) < body.smallest_image:
             raise UserError(
-                f"expected images of at least {body.smallest_image} x {body.smallest_image} pixels, got "
-                f"{height} x {width}; choose another encoder body or a larger image"
+                f"images must have at least {body.smallest_image} x {body.smallest_image} pixels for this "
+                f"encoder body, got {height} x {width}; choose another body or a larger image"
             )
         self.trunk = norm(body(channels))
         self.pool = pool()
@@ -57,7 +54,7 @@ class Encoder(ImageEncoder):
 
 
 class NoEncoder(ImageEncoder):
-    """A driver with its eyes shut: (B, C, H, W) -> (B, 0)."""
+    """No image features: (B, C, H, W) -> (B, 0)."""
 
     reads_images = False
     out_features = 0

@@ -17,7 +17,7 @@ class ImpalaBody:
     BTR uses model_size 2. Fractions are rounded to whole channels.
     """
 
-    model_size: float = 2.0
+    model_size: float
     smallest_image = 3
 
     def __call__(self, channels: int) -> nn.Module:

@@ -24,7 +24,7 @@ _FIRST_ITERATIONS = 15  # as torch does at construction
 
 
 @dataclass(frozen=True)
-class NoNorm:
+class NoKernelNorm:
     """Leaves the body as it is."""
 
     def __call__(self, body: nn.Module) -> nn.Module:
@@ -39,7 +39,7 @@ class SpectralNorm:
     TrackMania runs) every one. A body without residual blocks is normalised everywhere.
     """
 
-    where: Literal["residual", "all"] = "residual"
+    where: Literal["residual", "all"]
 
     def __call__(self, body: nn.Module) -> nn.Module:
         blocks = [module for module in body.modules() if isinstance(module, Residual)]

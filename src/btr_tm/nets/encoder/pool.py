@@ -27,7 +27,7 @@ class GlobalAveragePool:
 class AdaptiveMaxPool:
     """Builds a max-pool to size x size cells, whatever the image size; smaller maps are repeated."""
 
-    size: int = 6
+    size: int
 
     def __call__(self) -> nn.Module:
         return nn.AdaptiveMaxPool2d(self.size)
