@@ -247,9 +247,11 @@ def test_statistics_are_kept_in_single_precision_whatever_comes(meter):
 
 
 def test_race_metrics_have_one_precision_that_of_the_progress():
-    ended = races([1, 0], [1, 0], [20_000, 8_000], [1, 1])
+    ended = races([1, 0], [1, 0], [20_001, 8_000], [1, 1])
     ended = ended._replace(progress_m=ended.progress_m.double(), reward=ended.reward.double())
-    assert {values.dtype for values in race_metrics(ended).values()} == {torch.float64}
+    metrics = race_metrics(ended)
+    assert {values.dtype for values in metrics.values()} == {torch.float64}
+    assert metrics["time_s"][0].item() == 20.001
 
 
 def test_single_metrics_are_no_families():

@@ -177,13 +177,15 @@ def test_durations_read_well(seconds, text):
 
 def test_summary_shows_units():
     lines = summary_lines({"wall_s": 65.0, "eval/finish_rate": 0.9, "eval/canonical_time_s": 24.5, "x": None})
-    assert [line.split()[-1] for line in lines[:2]] == ["1m05s", "90%"]
+    assert [line.split() for line in lines[:2]] == [["wall_s", "1m05s"], ["finish_rate", "90%"]]
     assert lines[2].endswith("24.500 s") and lines[3].endswith("--")
 
 
 def test_summary_writes_each_kind_of_value_its_own_way():
-    lines = summary_lines({"cpu_s": 60.0, "unheard_of": 0.25, "frames": 12345, "folder": "runs/a b"})
-    assert [line[25:] for line in lines] == ["1m00s", "0.250", "12,345", "runs/a b"]
+    lines = summary_lines(
+        {"cpu_s": 60.0, "unheard_of": 0.25, "learner/loss": 0.5, "frames": 12345, "folder": "runs/a b"}
+    )
+    assert [line[25:] for line in lines] == ["1m00s", "0.250", "0.500", "12,345", "runs/a b"]
 
 
 def test_core_tags_have_their_published_names():
@@ -219,6 +221,7 @@ def test_wandb_is_offline_without_a_key(settings):
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_wandb_mode_of_the_environment_is_followed_without_a_question(settings, monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setattr(wandb, "answers", lambda address: pytest.fail("asked"))
     assert wandb.choose_mode(settings)[0] == mode
 
@@ -260,7 +263,7 @@ def test_wandb_is_offline_with_a_key_where_no_host_answers(settings, monkeypatch
 
 
 def test_wandb_is_online_with_a_key_and_an_answer(settings, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    settings.api_key = "x" * 40
     monkeypatch.setattr(wandb, "answers", lambda address: True)
     assert wandb.choose_mode(settings)[0] == "online"
 

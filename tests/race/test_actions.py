@@ -41,8 +41,29 @@ def test_valid_actions_pass(action):
 
 
 @pytest.mark.parametrize(
-    ("action", "got"), [(12, "got 12"), (torch.tensor([0, -1]), "got -1"), ([0.5], "float"), ([True], "bool")]
+    ("action", "got"),
+    [
+        (12, "from 0 to 11, got 12"),
+        (torch.tensor([0, -1]), "from 0 to 11, got -1"),
+        ([0.5], "float.* 0 to 11"),
+        ([True], "bool.* 0 to 11"),
+    ],
 )
 def test_actions_out_of_range_are_refused_in_a_sentence(action, got):
     with pytest.raises(UserError, match=got):
         actions.check_actions(action)
+
+
+@pytest.mark.parametrize(
+    ("offsets_ms", "shape"), [([0], ()), ((0, 10), (2,)), ([0, 10, 20], (3,)), ([0, 10, 20, 30, 40], (5,))]
+)
+def test_offsets_of_every_tick_are_a_block_and_one_is_a_single_action(offsets_ms, shape):
+    assert actions.block(offsets_ms) == shape
+
+
+@pytest.mark.parametrize(
+    "offsets_ms", [[], [10], [0, 20], [0, 10, 10], [0, 10, 30], [1, 11], 0, None, {0: 0}]
+)
+def test_offsets_with_a_hole_are_refused_in_a_sentence(offsets_ms):
+    with pytest.raises(UserError, match="action_offsets_ms"):
+        actions.block(offsets_ms)

@@ -199,3 +199,20 @@ def test_changing_coefficients_compile_nothing_anew(sliding):
 def test_a_bonus_without_a_value_at_0_is_refused_in_a_sentence():
     with pytest.raises(UserError, match="first point is at frame 0"):
         Speedslide([[10, 0.1]])
+
+
+def test_each_car_is_judged_by_its_own_wheels(sliding):
+    """Four wheels of one car down, and none of the other's."""
+    one, other = sliding(5.5, 200.0, 4), sliding(5.5, 200.0, 0)
+    car = one.car._replace(**{
+        name: torch.cat((getattr(one.car, name), getattr(other.car, name)))
+        for name in ("rotation", "velocity", "wheel_contact")
+    })  # fmt: skip
+    both = one._replace(car=car)
+    assert Speedslide()(both, COAST.repeat(2)).tolist() == pytest.approx([1.0, 0.0])
+    assert Kamikaze()(both, COAST.repeat(2)).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("bonus", [Speedslide(), Neoslide(), Kamikaze(), CloseToLine()])
+def test_amounts_are_numbers_in_single_precision(sliding, bonus):
+    assert bonus(sliding(), COAST).dtype == torch.float32

@@ -8,6 +8,7 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.race.centerline import Centerline
+from btr_tm.race.gates import CheckpointGates
 
 HOCKOLICIOUS = Path(__file__).parents[2].parent / "shared" / "data" / "hockolicious_0.5m.npy"
 
@@ -64,16 +65,37 @@ def test_a_saved_line_loads_the_same(tmp_path, points_of):
 
 
 def test_moving_to_a_device_keeps_everything(winding):
-    moved = winding.to("meta")
+    gated = winding.gated(CheckpointGates, winding.points[:1])
+    moved = gated.to("meta")
     assert moved.points.device.type == moved.segments.device.type == "meta"
+    assert moved.gates.centre.device.type == "meta"
     assert moved.total_m == winding.total_m
+
+
+def test_a_line_remembers_spacing_and_deck_and_is_in_single_precision(points_of):
+    line = Centerline.from_points(points_of(200), spacing_m=0.6, deck_height_m=-3.0)
+    assert (line.spacing_m, line.deck_height_m) == (0.6, -3.0)
+    assert line.points.dtype == line.segments.dtype == torch.float32
+
+
+def test_a_saved_line_of_wider_spacing_is_loaded_as_such(tmp_path, points_of):
+    np.save(tmp_path / "line.npy", 4 * points_of(200))
+    assert Centerline.load(tmp_path / "line.npy", spacing_m=2.0).spacing_m == 2.0
+
+
+@pytest.mark.parametrize("apart_m", [1.0, 5.0])
+def test_the_shortest_line_and_the_narrowest_and_widest_spacing_are_allowed(apart_m):
+    points = np.zeros((100, 3))
+    points[:, 2] = apart_m * np.arange(100)
+    line = Centerline.from_points(points, spacing_m=2.5)  # 0.4 and 2 times
+    assert line.total_m == pytest.approx(apart_m * 120)
 
 
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
         (lambda p: p[:99], "at least 100 points, got 99"),
-        (lambda p: p[:, :2], r"shape \(N, 3\)"),
+        (lambda p: p[:, :2], r"shape \(N, 3\), got \(200, 2\) of float64"),
         (lambda p: p[None], r"shape \(N, 3\)"),
         (lambda p: p.astype(str), r"shape \(N, 3\)"),
         (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "finite numbers.* row 7"),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.floats import FloatLayout
 from btr_tm.race import actions
 from btr_tm.race.features import CameraFeatures, Features
 from btr_tm.race.progress import finish, start
@@ -127,3 +128,26 @@ def test_a_finished_car_still_sees_a_line_ahead(winding, car_at):
     progress = finish(start(winding, car.position), winding, torch.tensor([True, True]))
     features = Features(line_points=50)
     assert features(car, progress, winding, features.start(2)).isfinite().all()
+
+
+@pytest.mark.parametrize("cars", [1, 2])
+def test_a_memory_keeps_the_strides_it_starts_with(car_at, cars):
+    # Each layout of memory is compiled anew.
+    features = Features(previous_actions=3)
+    memory = features.start(cars)
+    later = features.remember(memory, torch.zeros(cars, dtype=torch.int64), car_at(torch.zeros(cars, 3)))
+    assert later.previous_actions.stride() == memory.previous_actions.stride()
+
+
+def test_line_points_may_be_neighbours(straight, car_at):
+    car = car_at(torch.tensor([[0.0, 0.0, 10.0]]))._replace(rotation=torch.eye(3)[None])
+    features = Features(point_step=1)
+    floats = features(car, start(straight, car.position), straight, features.start(1))
+    points = floats[0, features.layout["line_points"]].view(40, 3)
+    torch.testing.assert_close(points[:, 2], 0.5 * torch.arange(40), atol=1e-3, rtol=0)
+
+
+def test_the_spread_of_dampers_reaches_the_layout():
+    assert Features(damper_std=0.5).layout == FloatLayout.full(damper_std=0.5)
+    assert CameraFeatures(damper_std=0.5).layout == FloatLayout.camera(damper_std=0.5)
+    assert FloatLayout.full(damper_std=0.5) != FloatLayout.full()

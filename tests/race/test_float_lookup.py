@@ -94,3 +94,15 @@ def test_with_25_previous_actions_speed_is_read_from_keys(read):
 def test_a_vector_too_short_for_the_fixed_places_is_refused_in_a_sentence(read):
     with pytest.raises(UserError, match="reads floats up to number 67, but there are 63"):
         read(FixedForFiveLookup(), CameraFeatures(), 1)
+
+
+def test_a_vector_that_just_holds_the_fixed_places_is_read(read):
+    features = Features(previous_actions=3, line_points=4)
+    assert features.layout.size == 68
+    floats, moment = read(FixedForFiveLookup(), features, 1)
+    assert torch.equal(moment.points.flatten(1), floats[:, 62:68])
+
+
+def test_named_points_are_the_same_whether_the_floats_hold_them_or_not(read):
+    seen, unseen = (read(NamedLookup(), features, 2)[1].points for features in (Features(), CameraFeatures()))
+    torch.testing.assert_close(seen, unseen, atol=1e-3, rtol=0)

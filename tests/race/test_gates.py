@@ -168,3 +168,29 @@ def test_without_gates_every_zone_may_be_left(straight):
     rule = straight.gated(NoGates, torch.zeros(1, 3)).gates
     assert isinstance(rule, NoGates)
     assert rule(torch.zeros(2, 5, dtype=torch.int64), torch.full((2, 3), 1e6)).all()
+
+
+SHORT = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])  # two line points
+
+
+def test_gates_move_to_a_device_with_their_line():
+    gates = CheckpointGates(SHORT, SHORT[:1])
+    moved = gates.to("meta")
+    assert moved.centre.shape == (2, 3) and moved.square.shape == (2,)
+    assert moved.centre.device.type == moved.square.device.type == "meta"
+    assert gates.centre.device.type == "cpu"
+
+
+def test_a_gate_opens_within_its_radius_and_not_on_it():
+    gates, zones = CheckpointGates(SHORT, SHORT[:1]), torch.tensor([[0, 1]])
+    assert gates(zones, torch.tensor([[0.0, 0.0, 11.99]])).tolist() == [[True, True]]
+    assert gates(zones, torch.tensor([[0.0, 12.0, 0.0]])).tolist() == [[False, True]]
+
+
+def test_a_checkpoint_exactly_at_the_radius_puts_no_gate():
+    assert CheckpointGates(SHORT, torch.tensor([[0.0, 12.0, 0.0]])).square.isinf().all()
+    assert CheckpointGates(SHORT, torch.tensor([[0.0, 11.99, 0.0]])).square.tolist() == [144, torch.inf]
+
+
+def test_without_gates_the_answer_is_a_flag():
+    assert NoGates()(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 3)).dtype == torch.bool

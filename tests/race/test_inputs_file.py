@@ -73,8 +73,13 @@ def test_inputs_finer_than_the_decisions_are_refused_in_a_sentence():
         ("0.105-0.20 press up\n", "line 1"),
         ("-0.10-0.20 press up\n", "line 1"),
         ("0.20-0.10 press up\n", "start before its end.*line 1"),
+        ("0.20-0.20 press up\n", "start before its end.*line 1"),
+        ("0.20-3600.01 press up\n", "within an hour.*line 1"),
         ("0.20-999999.00 press up\n", "within an hour.*line 1"),
         ("0.00-1.00 press left\n0.50-0.60 press right\n", "got both at 0.50 s .*line 2"),
+        ("0.55-0.60 press left\n0.50-0.60 press right\n", "got both at 0.55 s .*line 2"),
+        ("# time_ms: 1000000000001\n0.00-0.10 press up\n", "up to 1000000000000 after time_ms:"),
+        ("# ticks: 360001\n0.00-0.10 press up\n", "up to 360000 after ticks:"),
         ("# physics: new\n0.00-0.10 press up\n", "after physics:, got 'new' .*line 1"),
         ("# ticks: 99999999\n0.00-0.10 press up\n", "after ticks:.*line 1"),
         ("", "expected key presses"),
@@ -85,6 +90,27 @@ def test_bad_text_is_refused_in_a_sentence_with_its_line(text, complaint):
     with pytest.raises(UserError, match=complaint) as raised:
         parse(text)
     assert "\n" not in str(raised.value)
+
+
+def test_errors_name_the_file_and_quote_80_letters_of_the_line(tmp_path):
+    path = tmp_path / "race.inputs"
+    path.write_text("x" * 100)
+    with pytest.raises(UserError) as raised:
+        InputsFile.read(path)
+    assert f"({path}, line 1)" in str(raised.value)
+    assert "x" * 80 in str(raised.value) and "x" * 81 not in str(raised.value)
+    with pytest.raises(UserError, match=r"\(inputs, line 1\)"):
+        parse("nonsense")
+
+
+def test_the_largest_numbers_are_allowed():
+    file = parse("# time_ms: 1000000000000\n3599.99-3600.00 press up\n")
+    assert file.time_ms == 10**12 and len(file.actions) == 360_000
+    assert parse("# time_ms: 360001\n0.00-0.10 press up\n").time_ms == 360_001
+
+
+def test_minutes_may_have_two_digits():
+    assert len(parse("10:00.00-10:00.10 press up\n").actions) == 60_010
 
 
 def test_bad_files_are_refused_in_a_sentence(tmp_path):

@@ -235,3 +235,46 @@ def test_races_are_cut_strictly_after_the_limits():
 def test_cut_offs_that_never_let_a_car_drive_are_refused():
     with pytest.raises(UserError, match="positive no_progress_ms, got 0"):
         CutOffs(no_progress_ms=0)
+
+
+def test_cut_offs_of_a_millisecond_are_allowed():
+    assert CutOffs(race_ms=1, no_progress_ms=1).race_ms == 1
+
+
+def test_ties_are_walked_forwards_but_never_backwards(straight):
+    """Points every 0.5 m; exactly in the middle both are equally near, wherever the walk comes from."""
+    position = torch.tensor([[0.0, 0.0, 10.25]])  # between the points at 10.0 and 10.5, zones 40 and 41
+    assert walk(straight, torch.tensor([40]), position).tolist() == [41]
+    assert walk(straight, torch.tensor([41]), position).tolist() == [41]
+
+
+def test_a_point_exactly_within_reach_is_entered(straight):
+    position = torch.tensor([[45.0, 0.0, 10.25]])  # 0.25 m before the next point and 45 m aside
+    assert walk(straight, torch.tensor([40]), position).tolist() == [41]
+    assert walk(straight, torch.tensor([40]), position + 0.01).tolist() == [40]
+
+
+def test_a_car_must_be_above_the_deck_to_change_zone(straight):
+    line = replace(straight, deck_height_m=1.0)
+    positions = torch.tensor([[0.0, 1.0, 12.0], [0.0, 1.01, 12.0]])
+    assert walk(line, torch.tensor([40, 40]), positions).tolist() == [40, 44]
+
+
+def test_a_start_below_the_deck_is_where_it_is_said_to_be_and_on_the_line(straight):
+    sunk = replace(straight, deck_height_m=float("inf"))  # nobody walks
+    position = torch.zeros(3, 3)
+    hints_m = torch.tensor([-1000.0, 20.0, 1e6])
+    zones = start_near(sunk, position, hints_m).zone
+    assert zones[[0, 2]].tolist() == [1, straight.finish_zone - 1]
+    assert float(straight.metres[zones[1]]) == pytest.approx(straight.start_m + 20.0, abs=0.5)
+    zone = torch.arange(30, straight.finish_zone - 1, 50)
+    found = start(sunk, straight.points[zone]).zone
+    assert (zone - found).abs().max() <= 2  # SAME_PLACE_M
+
+
+def test_a_start_is_found_however_far_from_the_origin_the_track_lies():
+    points = np.zeros((1500, 3))
+    points[:, 0], points[:, 2] = 1e6, 0.5 * np.arange(1500)
+    line = Centerline.from_points(points)
+    zone = torch.arange(20, line.finish_zone - 1, 40)
+    assert torch.equal(start(line, line.points[zone]).zone, zone)

@@ -80,6 +80,11 @@ def test_progress_pays_metres_and_charges_time(moment_at):
     assert float(reward) == pytest.approx(0.1 * 2 - 0.2 * 0.05, abs=1e-5)
 
 
+def test_progress_charges_each_second_in_full(moment_at):
+    before, after = moment_at(None, 10.0, 0, 0.0), moment_at(None, 10.0, 100_000, 0.0)
+    assert float(ProgressReward(per_second=0.2)(before, after, NO_ACTION, ON)) == pytest.approx(-20.0)
+
+
 def test_progress_counts_present_speed_as_seconds_of_driving(moment_at):
     reward = ProgressReward(per_metre=0.1, speed_as_s=2.0)
     assert float(reward.potential(moment_at(None, 10.0, 0, 40.0))) == pytest.approx(8.0)
