@@ -1,0 +1,41 @@
+"""Which parts of a network run in which number format."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from btr_tm.nets.encoder.encoder import NoEncoder
+from btr_tm.nets.pixels import Centred, Unit
+
+from .helpers import network, observations
+
+FP32, BF16, FP16 = torch.float32, torch.bfloat16, torch.float16
+
+
+@pytest.mark.parametrize(
+    ("precision", "image", "products"), [("fp32", FP32, FP32), ("bf16", BF16, BF16), ("fp16", FP16, FP32)]
+)
+def test_each_precision_reaches_the_layers_it_names(precision, image, products) -> None:
+    """bf16 the image encoder, the embedding and the hidden layers; fp16 the image encoder alone."""
+    net, formats = network(precision=precision), {}
+
+    def note(name: str):
+        return lambda module, inputs, output: formats.update({name: output.dtype})
+
+    parts = {"image": net.encoder, "floats": net.float_head, "fused": net.fusion}
+    parts |= {"hidden": net.head.advantage[0], "value": net.head.value_out}
+    for name, part in parts.items():
+        part.register_forward_hook(note(name))
+    net(observations(2), torch.rand(2, 4))
+    assert formats == {"image": image, "floats": FP32, "fused": products, "hidden": products, "value": FP32}
+
+
+def test_features_of_no_image_are_numbers() -> None:
+    assert NoEncoder((1, 8, 8))(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).dtype == FP32
+
+
+@pytest.mark.parametrize("pixels", [Centred(), Unit()])
+def test_pixels_are_channels_last_in_memory(pixels) -> None:
+    numbers = pixels(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert numbers.dtype == FP32 and numbers.is_contiguous(memory_format=torch.channels_last)
