@@ -1,4 +1,4 @@
-"""Which parts of a network run in which number format."""
+"""Which numbers run through a network: their formats, their order in memory, their signs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from btr_tm.nets.encoder.encoder import NoEncoder
+from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.pixels import Centred, Unit
 
 from .helpers import network, observations
@@ -33,6 +34,11 @@ def test_each_precision_reaches_the_layers_it_names(precision, image, products) 
 
 def test_features_of_no_image_are_numbers() -> None:
     assert NoEncoder((1, 8, 8))(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).dtype == FP32
+
+
+def test_features_of_impala_are_never_negative() -> None:
+    features = network(body=ImpalaBody(0.25)).encoder(observations(4).image)
+    assert features.min() == 0 and features.max() > 0
 
 
 @pytest.mark.parametrize("pixels", [Centred(), Unit()])
