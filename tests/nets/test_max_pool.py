@@ -20,7 +20,9 @@ def pixels(shape, dtype, layout) -> torch.Tensor:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=["channels last", "channels first"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("shape", [(2, 8, 10, 6), (3, 16, 4, 4), (1, 1, 2, 2), (2, 8, 5, 6), (2, 8, 9, 6), (2, 64, 6, 4)])
+@pytest.mark.parametrize(
+    "shape", [(2, 8, 10, 6), (3, 16, 4, 4), (1, 1, 2, 2), (2, 8, 5, 6), (2, 8, 9, 6), (2, 64, 6, 4)]
+)
 def test_it_is_torchs_pool(shape, dtype, layout) -> None:
     x = pixels(shape, dtype, layout)
     assert torch.equal(MaxPool()(x), TORCHS(x))
