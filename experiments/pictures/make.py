@@ -1,6 +1,6 @@
 """Writes docs/img/camera.png and colour.png: the same places as the network and as a person sees them.
 
-    python experiments/pictures/make.py docs/img
+python experiments/pictures/make.py docs/img
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.colour.view import ColourView
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.load import load_track
 from btr_tm.sim.world import World
 
 PLACES_M = {"a01": (60.0, 250.0, 330.0, 560.0, 700.0), "dirt_and_turbo": (300.0, 700.0, 900.0)}

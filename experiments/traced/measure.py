@@ -21,7 +21,7 @@ from btr_tm.benchmarks.machine import machine
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 CARS, IMAGE, ROUNDS, DECISIONS = (1, 8, 33, 64, 256), (40, 40), 11, 20
 WAYS = ("eager", "traced")

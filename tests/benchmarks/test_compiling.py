@@ -10,7 +10,7 @@ from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 
 @pytest.mark.slow

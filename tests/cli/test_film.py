@@ -10,7 +10,7 @@ from btr_tm.cli.commands import film
 from btr_tm.core.errors import UserError
 from btr_tm.report.overlay import Stamp
 from btr_tm.report.redrive import redrive
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.linesight import LinesightReward
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 from .cartridge import ByHand
 

@@ -13,7 +13,7 @@ from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.sim.scene import Appearance, VariedAppearance
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 CARS = 4
 

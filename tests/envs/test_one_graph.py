@@ -18,7 +18,7 @@ from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.race.features import CameraFeatures
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 from ..nets.helpers import network
 

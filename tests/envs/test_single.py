@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 import btr_tm.envs
 from btr_tm.core.errors import UserError
 from btr_tm.race.progress import CutOffs
-from btr_tm.sim.track.compile import shipped_tracks
+from btr_tm.sim.track.load import shipped_tracks
 
 needs_view = pytest.mark.skipif(
     importlib.util.find_spec("btr_tm.sim.colour.view") is None, reason="there is no colour view to render"

@@ -16,7 +16,7 @@ from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.scene import VariedAppearance
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 OFTEN = CutOffs(race_ms=300, no_progress_ms=300)  # every race ends within 7 decisions
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.race.car import CarState
-from btr_tm.race.centerline import Centerline
+from btr_tm.race.reference_line import ReferenceLine
 
 
 def winding_points(count: int = 1500, seed: int = 0) -> np.ndarray:
@@ -25,16 +25,16 @@ def winding_points(count: int = 1500, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def winding() -> Centerline:
-    return Centerline.from_points(winding_points())
+def winding() -> ReferenceLine:
+    return ReferenceLine.from_points(winding_points())
 
 
 @pytest.fixture(scope="session")
-def straight() -> Centerline:
+def straight() -> ReferenceLine:
     """200 points along +z from the origin: 99.5 m."""
     points = np.zeros((200, 3))
     points[:, 2] = 0.5 * np.arange(200)
-    return Centerline.from_points(points)
+    return ReferenceLine.from_points(points)
 
 
 def random_car(position: Tensor, seed: int = 0) -> CarState:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import CheckpointGates, NoGates
 from btr_tm.race.progress import walk
-from btr_tm.sim.track.compile import load_track
+from btr_tm.race.reference_line import ReferenceLine
+from btr_tm.sim.track.load import load_track
 
 OPEN_M = 9_999_999.0
 
@@ -55,7 +55,7 @@ def slow_zone(
     return zone
 
 
-def drives(line: Centerline, cars: int, decisions: int, seed: int) -> tuple[list[int], np.ndarray]:
+def drives(line: ReferenceLine, cars: int, decisions: int, seed: int) -> tuple[list[int], np.ndarray]:
     """First zones, and positions (decisions, cars, 3), of cars that go forwards, wander off and fall."""
     rng = np.random.default_rng(seed)
     points = line.points.numpy()
@@ -75,22 +75,22 @@ def drives(line: Centerline, cars: int, decisions: int, seed: int) -> tuple[list
     return zones, np.array(path)
 
 
-def in_double(line: Centerline) -> Centerline:
+def in_double(line: ReferenceLine) -> ReferenceLine:
     return replace(line, points=line.points.double(), segments=line.segments.double())
 
 
 @pytest.fixture(scope="module", params=["a01", "oval", "dirt_and_turbo"])
-def gated(request) -> Centerline:
+def gated(request) -> ReferenceLine:
     """The line of a shipped track in float64, with its own checkpoints as gates."""
     track = load_track(request.param)
-    line = in_double(Centerline.from_points(track.line()))
+    line = in_double(ReferenceLine.from_points(track.line()))
     return line.gated(CheckpointGates, track.gate_centres())
 
 
 def test_gates_lie_where_the_slow_loop_puts_them():
     for name in ("a01", "oval"):
         track = load_track(name)
-        line = in_double(Centerline.from_points(track.line()))
+        line = in_double(ReferenceLine.from_points(track.line()))
         centres, radii = slow_gates(line.points.numpy(), track.gate_centres().double().numpy())
         gates = CheckpointGates(line.points, track.gate_centres())
         np.testing.assert_allclose(gates.centre, centres)
@@ -126,7 +126,7 @@ def test_zones_of_whole_drives_equal_the_published_loop(gated, deck_m):
 def test_every_lap_has_its_gates_and_the_start_line_too():
     track = load_track("oval")
     laps, blocks = track.laps, len(track.gate_centres())
-    gates = Centerline.from_points(track.line()).gated(CheckpointGates, track.gate_centres()).gates
+    gates = ReferenceLine.from_points(track.line()).gated(CheckpointGates, track.gate_centres()).gates
     assert isinstance(gates, CheckpointGates)
     per_lap = int(gates.square.isfinite().sum()) - 1  # the finish line is met once more at the end
     assert laps > 1
@@ -135,7 +135,7 @@ def test_every_lap_has_its_gates_and_the_start_line_too():
 
 def test_a_car_that_cuts_a_checkpoint_stays_behind_it_until_it_drives_through():
     track = load_track("a01")
-    line = Centerline.from_points(track.line())
+    line = ReferenceLine.from_points(track.line())
     gated = line.gated(CheckpointGates, track.gate_centres())
     gate = int(torch.nonzero(gated.gates.square.isfinite())[1])
     aside = torch.tensor([[0.0, 13.0, 0.0]])
@@ -151,7 +151,7 @@ def test_a_car_that_cuts_a_checkpoint_stays_behind_it_until_it_drives_through():
 @pytest.mark.parametrize("name", ["a01", "oval", "s_bends", "hills", "dirt_and_turbo"])
 def test_gates_let_cars_pass_with_their_wheels_on_a_road_of_24_metres(name):
     track = load_track(name)
-    line = Centerline.from_points(track.line())
+    line = ReferenceLine.from_points(track.line())
     gated = line.gated(CheckpointGates, track.gate_centres())
     s_m = torch.arange(track.start_m, track.finish_m - 0.5, 2.75)  # 55 m/s
     road = track.at(s_m)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import CheckpointGates
 from btr_tm.race.progress import (
     AHEAD,
@@ -26,6 +25,7 @@ from btr_tm.race.progress import (
     start_near,
     walk,
 )
+from btr_tm.race.reference_line import ReferenceLine
 
 HOCKOLICIOUS = Path(__file__).parents[2].parent / "shared" / "data" / "hockolicious_0.5m.npy"
 
@@ -61,11 +61,11 @@ def slow_metres(points: np.ndarray, zone: int, p: np.ndarray) -> float:
     return float(lengths[: zone - 1].sum() + along)
 
 
-def in_double(line: Centerline) -> Centerline:
+def in_double(line: ReferenceLine) -> ReferenceLine:
     return replace(line, points=line.points.double(), segments=line.segments.double())
 
 
-def scattered(line: Centerline, count: int, spread_m: float, seed: int) -> tuple[Tensor, Tensor]:
+def scattered(line: ReferenceLine, count: int, spread_m: float, seed: int) -> tuple[Tensor, Tensor]:
     """Zones anywhere on the line, and positions up to 20 zones behind and 110 ahead of them, off the line."""
     generator = torch.Generator().manual_seed(seed)
     zone = torch.randint(1, line.finish_zone, (count,), generator=generator)
@@ -74,7 +74,7 @@ def scattered(line: Centerline, count: int, spread_m: float, seed: int) -> tuple
     return zone, line.points[true] + aside
 
 
-def assert_walks_like_the_loop(line: Centerline, zone: Tensor, position: Tensor) -> None:
+def assert_walks_like_the_loop(line: ReferenceLine, zone: Tensor, position: Tensor) -> None:
     points = line.points.numpy()
     reached = walk(line, zone, position)
     for car in range(len(zone)):
@@ -94,7 +94,7 @@ def test_walk_equals_the_published_loop_at_random_positions(winding, spread_m):
 def test_walk_equals_the_published_loop_on_a_published_line():
     if not HOCKOLICIOUS.exists():
         pytest.skip("no published reference line at hand")
-    line = in_double(Centerline.load(HOCKOLICIOUS))
+    line = in_double(ReferenceLine.load(HOCKOLICIOUS))
     assert_walks_like_the_loop(line, *scattered(line, 200, 4.0, seed=5))
 
 
@@ -204,7 +204,7 @@ def test_a_start_finds_the_nearest_point_anywhere(winding):
 def test_a_start_where_laps_overlap_is_on_the_first_unless_told(points_of):
     angle = np.linspace(0, 4 * np.pi, 2 * 800 + 1)
     radius = 0.5 * 800 / (2 * np.pi)
-    line = Centerline.from_points(
+    line = ReferenceLine.from_points(
         np.stack((radius * np.cos(angle), 0 * angle, radius * np.sin(angle)), axis=1)
     )
     position = torch.tensor([[radius - 1, 0.0, 0.3], [-radius, 0.0, 0.1]], dtype=torch.float32)
@@ -275,6 +275,6 @@ def test_a_start_below_the_deck_is_where_it_is_said_to_be_and_on_the_line(straig
 def test_a_start_is_found_however_far_from_the_origin_the_track_lies():
     points = np.zeros((1500, 3))
     points[:, 0], points[:, 2] = 1e6, 0.5 * np.arange(1500)
-    line = Centerline.from_points(points)
+    line = ReferenceLine.from_points(points)
     zone = torch.arange(20, line.finish_zone - 1, 40)
     assert torch.equal(start(line, line.points[zone]).zone, zone)

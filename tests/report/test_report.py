@@ -19,8 +19,8 @@ from btr_tm.report import plots, redrive, video
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.race import NO_RACE
-from btr_tm.sim.track.compile import load_track
 from btr_tm.sim.track.flat import straight_track
+from btr_tm.sim.track.load import load_track
 from btr_tm.sim.world import NO_KEYS
 
 PNG = b"\x89PNG"

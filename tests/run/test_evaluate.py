@@ -16,7 +16,7 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.race import NO_RACE, Race
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 
 class Steady:

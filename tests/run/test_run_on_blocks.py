@@ -15,7 +15,7 @@ from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.report import video
 from btr_tm.report.redrive import redrive
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 from .test_resume import SMALL, same, states, stop_at
 

@@ -9,8 +9,8 @@ from torch.utils._pytree import tree_map
 from btr_tm.sim import scene
 from btr_tm.sim.grey.camera import Camera, top_of_ground
 from btr_tm.sim.grey.visibility import Joined, Stepwise
-from btr_tm.sim.track.compile import load_track
 from btr_tm.sim.track.flat import oval_track, straight_track
+from btr_tm.sim.track.load import load_track
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
 
 FLAT = (400, 0.0, 0.0, 0, 1)

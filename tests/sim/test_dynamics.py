@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from btr_tm.sim.physics.car import KMH, CarConstants, sample_curves
+from btr_tm.sim.physics.constants import KMH, CarConstants, sample_curves
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.world import World

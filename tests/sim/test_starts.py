@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from btr_tm.sim.starts import Starts
-from btr_tm.sim.track.compile import load_track, shipped_tracks
+from btr_tm.sim.track.load import load_track, shipped_tracks
 from btr_tm.sim.world import World
 
 

@@ -5,8 +5,9 @@ import torch
 import yaml
 
 from btr_tm.core.errors import UserError
-from btr_tm.sim.track.compile import compile_track, load_track, shipped_tracks
+from btr_tm.sim.track.compile import compile_track
 from btr_tm.sim.track.generator import random_content, random_track
+from btr_tm.sim.track.load import load_track, shipped_tracks
 from btr_tm.sim.track.ribbon import DIRT, TURBO
 
 

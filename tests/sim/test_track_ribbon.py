@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from btr_tm.sim.track.compile import load_track, shipped_tracks
 from btr_tm.sim.track.flat import oval_track, straight_track
 from btr_tm.sim.track.generator import random_track
+from btr_tm.sim.track.load import load_track, shipped_tracks
 from btr_tm.sim.track.ribbon import Profile, Track, assemble
 
 ALL = [*shipped_tracks(), "flat_oval", "random"]

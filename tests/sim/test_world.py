@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.tree import concat_rows, take_rows
-from btr_tm.sim.author.scripted_driver import Driver, drive
-from btr_tm.sim.physics.car import KMH
+from btr_tm.sim.physics.constants import KMH
 from btr_tm.sim.physics.dynamics import as_region
 from btr_tm.sim.physics.state import SimState
+from btr_tm.sim.scripted_driver import Driver, drive
 from btr_tm.sim.starts import Starts
-from btr_tm.sim.track.compile import load_track, shipped_tracks
 from btr_tm.sim.track.flat import oval_track, straight_track
+from btr_tm.sim.track.load import load_track, shipped_tracks
 from btr_tm.sim.track.ribbon import DIRT, FINISH_GATE, START_GATE, TURBO, Profile, Track, assemble
 from btr_tm.sim.world import NO_KEYS, World
 

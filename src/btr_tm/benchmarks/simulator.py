@@ -15,7 +15,7 @@ from btr_tm.envs.execution import HOW, Compile
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.track.compile import load_track
+from btr_tm.sim.track.load import load_track
 
 CARS = 256
 IMAGE = (64, 64)

@@ -12,10 +12,10 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet, Memory
 from btr_tm.race.float_lookup import FloatLookup, NamedLookup
 from btr_tm.race.progress import CutOffs, Progress
+from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.scene import Appearance, Look
@@ -57,7 +57,7 @@ class Race:
     """The rules of one track seen through one set of features; holds constants only."""
 
     world: World
-    line: Centerline
+    line: ReferenceLine
     features: FeatureSet
     reward: Reward
     cut_offs: CutOffs

@@ -17,14 +17,14 @@ from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within_reach
 from btr_tm.race import actions
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup, NamedLookup
 from btr_tm.race.gates import Gates, NoGates
 from btr_tm.race.progress import CutOffs
+from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.grey.camera import Camera
-from btr_tm.sim.physics.car import CarConstants
+from btr_tm.sim.physics.constants import CarConstants
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
@@ -84,7 +84,7 @@ class SimVectorEnv(TensorVectorEnv):
         ticking = TICKING[compile]
         world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, ticking)
         camera = Camera(self.track, *image_size, WAYS[compile]()) if image_size[0] else NoCamera()
-        line = Centerline.from_points(self.track.line()).gated(gates, self.track.gate_centres())
+        line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
         self.race = Race(world, *rules, float_lookup or NamedLookup())

@@ -12,8 +12,8 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.floats import DAMPER_STD_M, FloatLayout
 from btr_tm.race import actions
 from btr_tm.race.car import CarState, in_car_axes
-from btr_tm.race.centerline import AFTER, Centerline
 from btr_tm.race.progress import Progress
+from btr_tm.race.reference_line import AFTER, ReferenceLine
 
 REMAINING_CAP_M = 700.0  # beyond it the finish is out of reach of a 7 s horizon
 NEAREST_STEP = 20  # zones between the two points of `Moment.points`
@@ -36,10 +36,10 @@ class FeatureSet(Protocol):
 
     def remember(self, memory: Memory, action: Tensor, car: CarState) -> Memory: ...
 
-    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor: ...
+    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor: ...
 
     def nearest_points(
-        self, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+        self, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> Tensor: ...
 
 
@@ -81,7 +81,7 @@ class Features(_Remembering):
         layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std)
         object.__setattr__(self, "layout", layout)
 
-    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
+    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor:
         """Floats (E, F) in the order of `layout`."""
         points = _points_ahead(car, progress, line, self.line_points, self.point_step)
         motion = torch.stack((car.angular_velocity, car.velocity), dim=1)
@@ -96,7 +96,9 @@ class Features(_Remembering):
         )
         return torch.cat(parts, dim=1)
 
-    def nearest_points(self, floats: Tensor, car: CarState, progress: Progress, line: Centerline) -> Tensor:
+    def nearest_points(
+        self, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
+    ) -> Tensor:
         """The first two line points (E, 2, 3) in car axes: read back from the floats."""
         first = self.layout["line_points"].start
         return floats[:, first : first + 6].unflatten(1, (2, 3))
@@ -115,7 +117,7 @@ class CameraFeatures(_Remembering):
         layout = FloatLayout.camera(self.previous_actions, self.damper_std)
         object.__setattr__(self, "layout", layout)
 
-    def __call__(self, car: CarState, progress: Progress, line: Centerline, memory: Memory) -> Tensor:
+    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor:
         """Floats (E, F) in the order of `layout`; `progress` and `line` stay unseen."""
         turned = in_car_axes(car, torch.stack((car.angular_velocity, car.velocity), dim=1))
         parts = (
@@ -126,12 +128,14 @@ class CameraFeatures(_Remembering):
         )
         return torch.cat(parts, dim=1)
 
-    def nearest_points(self, floats: Tensor, car: CarState, progress: Progress, line: Centerline) -> Tensor:
+    def nearest_points(
+        self, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
+    ) -> Tensor:
         """The first two line points (E, 2, 3) in car axes, computed for the reward only."""
         return in_car_axes(car, _points_ahead(car, progress, line, 2, NEAREST_STEP))
 
 
-def _points_ahead(car: CarState, progress: Progress, line: Centerline, count: int, step: int) -> Tensor:
+def _points_ahead(car: CarState, progress: Progress, line: ReferenceLine, count: int, step: int) -> Tensor:
     """Line points (E, count, 3) from the current zone on, relative to the car, world axes."""
     ahead = torch.arange(0, count * step, step, device=progress.zone.device)
     return line.rows(progress.zone[:, None] + ahead) - car.position[:, None]

@@ -11,9 +11,9 @@ from torch import Tensor
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.race.car import CarState
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.progress import Progress
+from btr_tm.race.reference_line import ReferenceLine
 
 _FIVE = FloatLayout.full(previous_actions=5)
 _READ = ("wheel_contact", "velocity", "line_points")  # by rewards and potentials of the published runs
@@ -23,7 +23,7 @@ class FloatLookup(Protocol):
     """Car and nearest line points as the reward sees them."""
 
     def __call__(
-        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> tuple[CarState, Tensor]:
         """`car` and its first two line points (E, 2, 3) in car axes, of cars with `floats` (E, F)."""
         ...
@@ -34,7 +34,7 @@ class NamedLookup:
     """Each value by its name: the reward sees the car as it is."""
 
     def __call__(
-        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> tuple[CarState, Tensor]:
         return car, features.nearest_points(floats, car, progress, line)
 
@@ -49,7 +49,7 @@ class FixedForFiveLookup:
     """
 
     def __call__(
-        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: Centerline
+        self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> tuple[CarState, Tensor]:
         layout = features.layout
         if all(name in layout and layout[name].start == _FIVE[name].start for name in _READ):

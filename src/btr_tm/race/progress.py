@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.centerline import BEFORE, Centerline
+from btr_tm.race.reference_line import BEFORE, ReferenceLine
 
 AHEAD, BACK = 96, 16  # zones searched per decision: 48 m forwards is 960 m/s at 20 decisions per second
 REACH_M = hypot(0.25, 45.0)  # a point farther than this is never entered (Linesight)
@@ -19,7 +19,7 @@ SAME_PLACE_M = 1.0  # of passes of the line that are equally near up to this, a 
 
 
 class Progress(NamedTuple):
-    """How far E cars have come. Metres are those of the Centerline: 9.75 at the start, total_m at the end."""
+    """How far E cars have come. Metres are those of the line: 9.75 at the start, total_m at the end."""
 
     zone: Tensor  # (E,) int64, index of the nearest line point, found by walking
     furthest_zone: Tensor  # (E,) int64
@@ -28,12 +28,12 @@ class Progress(NamedTuple):
     last_advance_ms: Tensor  # (E,) int64, race time when furthest_zone last grew
 
 
-def start(line: Centerline, position: Tensor) -> Progress:
+def start(line: ReferenceLine, position: Tensor) -> Progress:
     """Progress at time 0 of cars at `position` (E, 3): nearest point, first lap where laps overlap."""
     return _begin(line, position, _nearest(line, position))
 
 
-def start_near(line: Centerline, position: Tensor, travelled_m: Tensor) -> Progress:
+def start_near(line: ReferenceLine, position: Tensor, travelled_m: Tensor) -> Progress:
     """As `start`, where the car is known to be about `travelled_m` (E,) beyond the line's first point.
 
     Needed on later laps, where `start` would find the first; off by 8 m at most.
@@ -42,7 +42,7 @@ def start_near(line: Centerline, position: Tensor, travelled_m: Tensor) -> Progr
     return _begin(line, position, zone)
 
 
-def advance(progress: Progress, line: Centerline, position: Tensor, time_ms: Tensor) -> Progress:
+def advance(progress: Progress, line: ReferenceLine, position: Tensor, time_ms: Tensor) -> Progress:
     """Progress after a decision that ended at `position` (E, 3) and race time `time_ms` (E,) int64."""
     zone = walk(line, progress.zone, position)
     metres = metres_at(line, zone, position)
@@ -56,7 +56,7 @@ def advance(progress: Progress, line: Centerline, position: Tensor, time_ms: Ten
     )
 
 
-def finish(progress: Progress, line: Centerline, finished: Tensor) -> Progress:
+def finish(progress: Progress, line: ReferenceLine, finished: Tensor) -> Progress:
     """The same, with cars that are `finished` (E,) bool put exactly at the end of the line."""
     zone = progress.zone.masked_fill(finished, line.finish_zone)
     return Progress(
@@ -68,7 +68,7 @@ def finish(progress: Progress, line: Centerline, finished: Tensor) -> Progress:
     )
 
 
-def walk(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
+def walk(line: ReferenceLine, zone: Tensor, position: Tensor) -> Tensor:
     """The zones (E,) reached from `zone` (E,) by walking along the line while the next point is nearer.
 
     Forwards while the next point is not farther, else backwards while the one before is nearer; at most
@@ -88,7 +88,7 @@ def walk(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
     return zone + torch.where(position[:, 1] > line.deck_height_m, step, 0)
 
 
-def metres_at(line: Centerline, zone: Tensor, position: Tensor) -> Tensor:
+def metres_at(line: ReferenceLine, zone: Tensor, position: Tensor) -> Tensor:
     """Arc length (E,) of `position` (E, 3), projected onto the segment around point `zone` (E,)."""
     segment = line.segments[zone - 1]
     along = ((position - segment[:, :3]) * segment[:, 3:6]).sum(1)
@@ -112,13 +112,13 @@ class CutOffs:
         return (time_ms > self.race_ms) | (time_ms - progress.last_advance_ms > self.no_progress_ms)
 
 
-def _begin(line: Centerline, position: Tensor, zone: Tensor) -> Progress:
+def _begin(line: ReferenceLine, position: Tensor, zone: Tensor) -> Progress:
     zone = walk(line, zone.clamp(1, line.finish_zone - 1), position)
     metres = metres_at(line, zone, position)
     return Progress(zone, zone, metres, metres, torch.zeros_like(zone))
 
 
-def _nearest(line: Centerline, position: Tensor) -> Tensor:
+def _nearest(line: ReferenceLine, position: Tensor) -> Tensor:
     """The first points that are as near as any, give or take SAME_PLACE_M; not for the hot path."""
     points = line.points[BEFORE : line.finish_zone]
     distance = torch.cdist(position, points, compute_mode=_EXACT)

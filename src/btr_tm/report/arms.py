@@ -153,7 +153,7 @@ def author_time_s(arm: Arm) -> float:
 
 
 def shipped_author_time_s(track: Any) -> float:
-    from btr_tm.sim.track.compile import load_track, shipped_tracks
+    from btr_tm.sim.track.load import load_track, shipped_tracks
 
     name = track.get("name_or_path") if isinstance(track, dict) else None
     author_ms = load_track(name).author_time_ms if name in shipped_tracks() else None

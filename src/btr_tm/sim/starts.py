@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.sim.physics.car import KMH
+from btr_tm.sim.physics.constants import KMH
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.world import World
 

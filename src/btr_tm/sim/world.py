@@ -13,11 +13,11 @@ from torch import Tensor
 
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
-from btr_tm.sim.physics.car import CarConstants, Figures, figures
+from btr_tm.sim.physics.car_state import axes, car_state
+from btr_tm.sim.physics.constants import CarConstants, Figures, figures
 from btr_tm.sim.physics.dynamics import Body, Keys, Ticking, in_line
 from btr_tm.sim.physics.road import REACH_M, Road, pack_road
 from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
-from btr_tm.sim.physics.wheels import axes, car_state
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 

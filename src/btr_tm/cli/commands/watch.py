@@ -65,7 +65,7 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
     from btr_tm.cli.commands.film import film_race
     from btr_tm.race.inputs_file import InputsFile
     from btr_tm.report.redrive import redrive
-    from btr_tm.sim.track.compile import load_track
+    from btr_tm.sim.track.load import load_track
 
     file = InputsFile.read(arguments.driver)
     name = arguments.track or file.track

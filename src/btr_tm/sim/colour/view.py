@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from btr_tm.sim import scene
-from btr_tm.sim.colour import mesh as colour_mesh
-from btr_tm.sim.colour.car import car_faces
+from btr_tm.sim.colour import track_mesh
+from btr_tm.sim.colour.car_mesh import car_faces
 from btr_tm.sim.grey.strips import Strips
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
@@ -69,7 +69,7 @@ class ColourView:
         self.framing = scene.Framing(height * SMOOTHING, width * SMOOTHING, aspect=width / height)
         host = track.to("cpu")
         self.strips = Strips(host)
-        self.fine, self.coarse = colour_mesh.build(host, 2.0), colour_mesh.build(host, 8.0)
+        self.fine, self.coarse = track_mesh.build(host, 2.0), track_mesh.build(host, 8.0)
         self.sky = _sky(self.framing.height * 3, self.framing.width)
         self.canvas = Image.new("RGB", (self.framing.width, self.framing.height))
         self.skyline = np.random.default_rng(11).uniform(0.35, 1.0, BUILDINGS)
@@ -169,7 +169,7 @@ def _paint(draw: ImageDraw.ImageDraw, outlines: Iterable[np.ndarray], colour: np
 
 
 def _shown(
-    mesh: colour_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float
+    mesh: track_mesh.Mesh, eye: _Eye, nearest_m: float, farthest_m: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corners (N, 4, 3) in eye axes and fogged colours (N, 3) of faces in a distance range, far to near."""
     slope = 1.05 * eye.middle / eye.focal[0]  # of the sides of the picture, with a little more

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.sim.physics.car import TICK_S, Figures
+from btr_tm.sim.physics.constants import TICK_S, Figures
 from btr_tm.sim.physics.road import REACH_M, Road, RoadPoint
 
 CONTACT_M = 0.02  # the road holds the car up to this height; gravity moves it 3 mm per tick

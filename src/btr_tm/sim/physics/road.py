@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.sim.physics.car import CarConstants, surface_row
+from btr_tm.sim.physics.constants import CarConstants, surface_row
 from btr_tm.sim.track.ribbon import GRASS, Track
 
 REACH_M = 1.0  # deeper than this below the road the car has fallen into a gap and nothing carries it

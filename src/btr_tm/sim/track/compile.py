@@ -1,18 +1,16 @@
-"""From a track file to a ribbon: read the YAML list of blocks, lay them on the grid, resample, check."""
+"""From the content of a track file to a ribbon: lay the blocks on the grid, resample, check."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.track.blocks import KINDS, SURFACES, Block
 from btr_tm.sim.track.checks import check_clearance, check_curves
-from btr_tm.sim.track.reference_line import load_line
+from btr_tm.sim.track.file import TrackFile, parse_content
 from btr_tm.sim.track.ribbon import (
     CHECKPOINT_GATE,
     FINISH_GATE,
@@ -25,39 +23,9 @@ from btr_tm.sim.track.ribbon import (
     assemble,
 )
 from btr_tm.sim.track.shapes import CELL_M, LEVEL_M, Shape
-from btr_tm.sim.track.track_file import TrackFile, parse_content, read_content
 
-FOLDER = Path(__file__).parents[1] / "tracks"
 FORWARD = np.array([[0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [1.0, 0.0]])  # (x, z) after 0..3 right turns
 WIDTH_EASE_M = 12.0  # half the distance over which the road changes its width
-
-
-def shipped_tracks() -> list[str]:
-    """Names of the tracks that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
-def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
-    """A shipped track by name, a track file (.yaml), or a reference line (.npy) of that half width.
-
-    The author time is that of `<name>.author.inputs` beside the track file. UserErrors name file, block
-    and remedy.
-    """
-    path = Path(name_or_path)
-    if path.suffix == ".npy":
-        return load_line(path, half_width_m)
-    if path.suffix not in (".yaml", ".yml"):
-        path = FOLDER / f"{path.name}.yaml"
-    if not path.is_file():
-        known = ", ".join(shipped_tracks())
-        raise UserError(
-            f"expected a shipped track ({known}) or the path of a .yaml or .npy file, got {name_or_path}"
-        )
-    track = compile_track(path.stem, read_content(path), path.name)
-    author = path.with_name(f"{path.stem}.author.inputs")
-    if not author.is_file():
-        return track
-    return dataclasses.replace(track, author_time_ms=InputsFile.read(author).time_ms)
 
 
 def compile_track(name: str, content: dict[str, object], source: str) -> Track:

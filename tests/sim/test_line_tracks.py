@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from btr_tm.core.errors import UserError
-from btr_tm.sim.track.compile import load_track
-from btr_tm.sim.track.reference_line import from_line
+from btr_tm.sim.track.line import line_track
+from btr_tm.sim.track.load import load_track
 
 REAL_LINE = Path(__file__).parents[3] / "shared" / "data" / "hockolicious_0.5m.npy"
 
@@ -19,7 +19,7 @@ def straight_points(count=400):
 def test_quarter_circle_becomes_a_road_of_that_radius():
     angle = np.arange(600) * 0.5 / 200
     points = np.stack([200 * (1 - np.cos(angle)), np.zeros(600), 200 * np.sin(angle)], -1)  # to +x: left
-    track = from_line(points, half_width_m=10)
+    track = line_track(points, half_width_m=10)
     middle = round((track.start_m + 150) / 0.5)
     assert track.ribbon.curvature[middle].item() == pytest.approx(-1 / 200, rel=0.02)
     assert track.finish_m - track.start_m == pytest.approx(299.25, abs=0.6)
@@ -30,7 +30,7 @@ def test_quarter_circle_becomes_a_road_of_that_radius():
 def test_rounded_positions_are_smoothed():
     points = straight_points()
     points[:, 0] = np.round(0.04 * points[:, 2], 1)  # recorded to 0.1 m
-    assert from_line(points).ribbon.curvature[100:-400].abs().max() < 2e-3
+    assert line_track(points).ribbon.curvature[100:-400].abs().max() < 2e-3
 
 
 @pytest.mark.skipif(not REAL_LINE.exists(), reason="no recorded line at hand")
@@ -75,4 +75,4 @@ def test_foreign_files_and_widths_are_refused(tmp_path):
     with pytest.raises(UserError, match="got an .npz archive"):
         load_track(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="half width of 4 to 32 m"):
-        from_line(straight_points(), half_width_m=100)
+        line_track(straight_points(), half_width_m=100)

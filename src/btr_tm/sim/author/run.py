@@ -17,7 +17,7 @@ from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.author.search import NEVER, Anywhere, Around, Grid, Search, Situation, situation
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.starts import Starts
-from btr_tm.sim.track.compile import FOLDER, load_track, shipped_tracks
+from btr_tm.sim.track.load import FOLDER, load_track, shipped_tracks
 from btr_tm.sim.world import PHYSICS_VERSION, World
 
 FINER = (2.0, 3.0, 4.0, 6.0, 8.0, 8.0)  # cells of the first search divided by those of the later ones

@@ -16,7 +16,7 @@ FENCE_M = 5.0  # beyond the road's edge
 MIN_POINTS = 100
 
 
-def load_line(path: Path, half_width_m: float) -> Track:
+def load_line_track(path: Path, half_width_m: float) -> Track:
     """The track along a reference line stored as .npy, float (N, 3), metres, y up, about 0.5 m apart."""
     try:
         points = np.load(path, allow_pickle=False)
@@ -25,10 +25,10 @@ def load_line(path: Path, half_width_m: float) -> Track:
     if not isinstance(points, np.ndarray):  # an archive of arrays under another name
         points.close()
         raise UserError(f"expected one array in {path}, got an .npz archive; save the line with numpy.save")
-    return from_line(points, half_width_m, path.stem, path.name)
+    return line_track(points, half_width_m, path.stem, path.name)
 
 
-def from_line(
+def line_track(
     points: np.ndarray, half_width_m: float = 12.0, name: str = "line", source: str = "line"
 ) -> Track:
     """A road of 2 x `half_width_m` along `points` (N, 3), level across, asphalt, without checkpoints.

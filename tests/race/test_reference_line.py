@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.centerline import Centerline
 from btr_tm.race.gates import CheckpointGates
+from btr_tm.race.reference_line import ReferenceLine
 
 HOCKOLICIOUS = Path(__file__).parents[2].parent / "shared" / "data" / "hockolicious_0.5m.npy"
 
@@ -26,7 +26,7 @@ def slow_line(raw: np.ndarray) -> np.ndarray:
 
 def test_points_are_padded_and_smoothed_as_published(points_of):
     raw = points_of(300)
-    line = Centerline.from_points(raw)
+    line = ReferenceLine.from_points(raw)
     assert line.points.shape == (300 + 20 + 1000, 3)
     np.testing.assert_allclose(line.points, slow_line(raw), atol=1e-4)
 
@@ -53,14 +53,14 @@ def test_a_straight_line_has_the_closed_form_length(straight):
 def test_the_published_line_has_its_published_length():
     if not HOCKOLICIOUS.exists():
         pytest.skip("no published reference line at hand")
-    line = Centerline.load(HOCKOLICIOUS)
+    line = ReferenceLine.load(HOCKOLICIOUS)
     assert len(line.points) == 8062 + 1020
     assert line.total_m - line.start_m == pytest.approx(4048.7, rel=0.01)
 
 
 def test_a_saved_line_loads_the_same(tmp_path, points_of):
     np.save(tmp_path / "line.npy", points_of(200))
-    loaded, made = Centerline.load(tmp_path / "line.npy"), Centerline.from_points(points_of(200))
+    loaded, made = ReferenceLine.load(tmp_path / "line.npy"), ReferenceLine.from_points(points_of(200))
     assert torch.equal(loaded.segments, made.segments)
 
 
@@ -73,21 +73,21 @@ def test_moving_to_a_device_keeps_everything(winding):
 
 
 def test_a_line_remembers_spacing_and_deck_and_is_in_single_precision(points_of):
-    line = Centerline.from_points(points_of(200), spacing_m=0.6, deck_height_m=-3.0)
+    line = ReferenceLine.from_points(points_of(200), spacing_m=0.6, deck_height_m=-3.0)
     assert (line.spacing_m, line.deck_height_m) == (0.6, -3.0)
     assert line.points.dtype == line.segments.dtype == torch.float32
 
 
 def test_a_saved_line_of_wider_spacing_is_loaded_as_such(tmp_path, points_of):
     np.save(tmp_path / "line.npy", 4 * points_of(200))
-    assert Centerline.load(tmp_path / "line.npy", spacing_m=2.0).spacing_m == 2.0
+    assert ReferenceLine.load(tmp_path / "line.npy", spacing_m=2.0).spacing_m == 2.0
 
 
 @pytest.mark.parametrize("apart_m", [1.0, 5.0])
 def test_the_shortest_line_and_the_narrowest_and_widest_spacing_are_allowed(apart_m):
     points = np.zeros((100, 3))
     points[:, 2] = apart_m * np.arange(100)
-    line = Centerline.from_points(points, spacing_m=2.5)  # 0.4 and 2 times
+    line = ReferenceLine.from_points(points, spacing_m=2.5)  # 0.4 and 2 times
     assert line.total_m == pytest.approx(apart_m * 120)
 
 
@@ -107,16 +107,16 @@ def test_the_shortest_line_and_the_narrowest_and_widest_spacing_are_allowed(apar
 )
 def test_points_that_are_no_line_are_refused_in_a_sentence(points_of, spoil, complaint):
     with pytest.raises(UserError, match=complaint):
-        Centerline.from_points(spoil(points_of(200)))
+        ReferenceLine.from_points(spoil(points_of(200)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
 def test_a_file_that_is_no_array_is_refused_in_a_sentence(tmp_path, content):
     (tmp_path / "line.npy").write_bytes(content)
     with pytest.raises(UserError, match="reference line"):
-        Centerline.load(tmp_path / "line.npy")
+        ReferenceLine.load(tmp_path / "line.npy")
 
 
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(UserError, match="check the path"):
-        Centerline.load(tmp_path / "none.npy")
+        ReferenceLine.load(tmp_path / "none.npy")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.race.car import CarState
-from btr_tm.sim.physics.car import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants
+from btr_tm.sim.physics.constants import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants
 from btr_tm.sim.physics.dynamics import CONTACT_M, Body
 from btr_tm.sim.physics.road import REACH_M
 from btr_tm.sim.track.ribbon import GRASS, OTHER, RibbonPoint

@@ -20,7 +20,7 @@ LEAST_POINTS = 100
 
 
 @dataclass(frozen=True)
-class Centerline:
+class ReferenceLine:
     """A line of M points (M = N + 1020) and its M - 1 segments. A car in `zone` z is nearest to points[z].
 
     Segment i runs from transition i to transition i + 1, where a transition is the middle of two points.
@@ -41,7 +41,7 @@ class Centerline:
         points: np.ndarray | Tensor,
         spacing_m: float = 0.5,
         deck_height_m: float = -float("inf"),
-    ) -> Centerline:
+    ) -> ReferenceLine:
         """From N world points (N, 3), y up, about `spacing_m` apart. UserError if they cannot be a line."""
         raw = _checked(np.asarray(points), spacing_m)
         line = _smoothed(_extended(raw))
@@ -60,7 +60,7 @@ class Centerline:
         )
 
     @classmethod
-    def load(cls, path: str | Path, spacing_m: float = 0.5) -> Centerline:
+    def load(cls, path: str | Path, spacing_m: float = 0.5) -> ReferenceLine:
         """From an `.npy` file of (N, 3) numbers. UserError if it is missing, not such a file, or no line."""
         try:
             points = np.load(path, allow_pickle=False)
@@ -69,7 +69,7 @@ class Centerline:
             raise UserError(message) from error
         return cls.from_points(points, spacing_m)
 
-    def gated(self, gates: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> Centerline:
+    def gated(self, gates: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> ReferenceLine:
         """The same line with `gates` built for it and for the checkpoint centres (C, 3)."""
         return replace(self, gates=gates(self.points, checkpoints))
 
@@ -97,7 +97,7 @@ class Centerline:
         """The zone of a car that has finished; before that a car is at most in `finish_zone - 1`."""
         return len(self.points) - AFTER
 
-    def to(self, device: torch.device | str) -> Centerline:
+    def to(self, device: torch.device | str) -> ReferenceLine:
         """The same line on another device."""
         return replace(
             self,

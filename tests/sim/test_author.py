@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from btr_tm.race.inputs_file import InputsFile
-from btr_tm.sim.author.author_run import drive, find_author_run, main, polish, stored_run
+from btr_tm.sim.author.run import drive, find_author_run, main, polish, stored_run
 from btr_tm.sim.author.search import NEVER, Grid
-from btr_tm.sim.track.compile import FOLDER, load_track, shipped_tracks
 from btr_tm.sim.track.flat import straight_track
+from btr_tm.sim.track.load import FOLDER, load_track, shipped_tracks
 from btr_tm.sim.world import PHYSICS_VERSION, World
 
 
