@@ -1,16 +1,66 @@
-"""Made-up driving, and a slow replay written from the definition, to compare with."""
+"""Made-up driving, a slow replay written from the definition, and replays with defaults for every option."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Constant, ReplaySizeSchedule
 from btr_tm.core.types import Obs, Transition
+from btr_tm.replay.buffer import Replay
+from btr_tm.replay.horizon.discounted import Discounted
+from btr_tm.replay.horizon.mini_race import MiniRace
+from btr_tm.replay.images import WholeImages
+from btr_tm.replay.n_step import GammaAtSampling, StoreFinish, steps_summed
+from btr_tm.replay.sampler.linesight import LinesightPrioritized
+from btr_tm.replay.sampler.prioritized import Prioritized
+from btr_tm.replay.sampler.uniform import Uniform
+from btr_tm.replay.split import NoSplit
 
 IMAGE = (1, 2, 3)
 FLOATS = 4
+GAMMA = 0.9
+
+
+def discounted(gamma: float = GAMMA) -> Discounted:
+    return Discounted(lambda frames: gamma, Clock())
+
+
+def prioritized(alpha: float = 0.2, beta: Any = 0.2, epsilon: float = 1e-6) -> partial:
+    beta = beta if callable(beta) else Constant(beta)
+    return partial(Prioritized, alpha=alpha, beta=beta, epsilon=epsilon)
+
+
+def linesight(
+    alpha: float = 0.2, beta: float = 1.0, epsilon: float = 2e-3, latest_clock: float = 100.0
+) -> partial:
+    return partial(LinesightPrioritized, alpha=alpha, beta=beta, epsilon=epsilon, latest_clock=latest_clock)
+
+
+PRIORITIZED, LINESIGHT = prioritized(), linesight()
+
+
+def mini_race(gamma: float = 1.0, **options: Any) -> MiniRace:
+    known = {"duration_ms": 7000, "decision_ms": 50, "oversample_long": 40, "oversample_max": 5}
+    return MiniRace(lambda frames: gamma, Clock(), **(known | options))
+
+
+def build_replay(
+    capacity: int | ReplaySizeSchedule = 40, kind: type[Replay] = Replay, seed: int = 0, **options: Any
+) -> Replay:
+    """Three cars and returns of three steps, drawn uniformly, unless `options` say otherwise."""
+    if isinstance(capacity, int):
+        capacity = ReplaySizeSchedule([[0, capacity, 0]], speed=1.0)
+    known = {"cars": 3, "image_shape": IMAGE, "floats": FLOATS, "n_step": 3, "sampler": Uniform}
+    known |= {"horizon": discounted(), "device": "cpu", "generator": torch.Generator().manual_seed(seed)}
+    known |= {"cut_at_non_greedy": False, "block": (), "states": "ends", "clock": Clock(), "split": NoSplit}
+    known |= {"finish": StoreFinish(), "gamma_at": GammaAtSampling(), "exponent": steps_summed}
+    return kind(capacity=capacity, **(known | {"images": WholeImages()} | options))
 
 
 def drive(decisions: int, cars: int, generator: torch.Generator, p_terminated=0.15, p_truncated=0.1):

@@ -12,11 +12,10 @@ import torch
 from btr_tm.core.errors import UserError
 from btr_tm.core.tree import flatten
 from btr_tm.replay import columns_file
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import drive
-from .test_buffer import replay
+from .helpers import PRIORITIZED, drive
+from .helpers import build_replay as replay
 
 
 def step(buffer, transition, generator) -> None:
@@ -38,7 +37,7 @@ def assert_same_future(one, other, seed: int = 9) -> None:
             assert torch.equal(x, y)
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 @pytest.mark.parametrize("between_saves", [1, 4, 11, 100])
 def test_restored_buffer_behaves_like_the_saved_one(tmp_path: Path, sampler, between_saves: int) -> None:
     """Ring of 14 slots per car, 60 decisions, saved every few; then once more from the restored one."""
@@ -169,7 +168,7 @@ def test_another_geometry_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="slots_per_car"):
         replay(capacity=80).load(tmp_path, buffer.save(tmp_path))
     with pytest.raises(UserError, match="sampler"):
-        replay(sampler=Prioritized).load(tmp_path, buffer.save(tmp_path))
+        replay(sampler=PRIORITIZED).load(tmp_path, buffer.save(tmp_path))
 
 
 def test_a_full_disk_leaves_the_earlier_save_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,39 +8,12 @@ from functools import partial
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
-from btr_tm.replay.buffer import Replay
-from btr_tm.replay.horizon.discounted import Discounted
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import FLOATS, IMAGE, SlowReplay, drive, observe, potential
-
-GAMMA = 0.9
-
-
-def discounted(gamma: float = GAMMA) -> Discounted:
-    return Discounted(lambda frames: gamma, Clock())
-
-
-def replay(
-    capacity=40, cars=3, n_step=3, sampler=Uniform, horizon=None, cut=False, seed=0, clock=None
-) -> Replay:
-    return Replay(
-        capacity=capacity,
-        cars=cars,
-        image_shape=IMAGE,
-        floats=FLOATS,
-        n_step=n_step,
-        sampler=sampler,
-        horizon=horizon or discounted(),
-        device="cpu",
-        generator=torch.Generator().manual_seed(seed),
-        cut_at_non_greedy=cut,
-        clock=clock,
-    )
+from .helpers import GAMMA, PRIORITIZED, SlowReplay, discounted, drive, observe, potential
+from .helpers import build_replay as replay
 
 
 def check_against(slow: SlowReplay, batch, n: int, cut: bool) -> None:
@@ -65,7 +38,7 @@ def check_against(slow: SlowReplay, batch, n: int, cut: bool) -> None:
 @pytest.mark.parametrize("n_step", [1, 3, 5])
 @pytest.mark.parametrize("cut", [False, True])
 def test_batches_equal_those_of_a_slow_replay(n_step: int, cut: bool) -> None:
-    fast, slow = replay(n_step=n_step, cut=cut), SlowReplay(cars=3)
+    fast, slow = replay(n_step=n_step, cut_at_non_greedy=cut), SlowReplay(cars=3)
     for t in drive(60, 3, torch.Generator().manual_seed(n_step)):
         fast.add(t)
         slow.add(t)
@@ -113,14 +86,14 @@ def test_partial_of_sampler_is_a_factory() -> None:
     assert len(replay(sampler=partial(Uniform))) == 0
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 @pytest.mark.parametrize(
     "image, floats", [((1, 64, 64), 184), ((1, 32, 32), 184), ((1, 0, 0), 8), ((1, 64, 64), 0)]
 )
 def test_memory_per_transition_is_within_the_stated_bound(image, floats: int, sampler) -> None:
     """At most 1.02 observations and 64 bytes per transition that is held, races of 60 decisions."""
-    cars, generator = 8, torch.Generator().manual_seed(0)
-    buffer = Replay(8_000, cars, image, floats, 3, sampler, discounted(), "cpu", generator)
+    cars = 8
+    buffer = replay(8_000, cars=cars, image_shape=image, floats=floats, sampler=sampler)
     obs = Obs(torch.zeros(cars, *image, dtype=torch.uint8), torch.zeros(cars, floats))
     no, zero = torch.zeros(cars, dtype=torch.bool), torch.zeros(cars)
     for i in range(1100):
@@ -132,7 +105,7 @@ def test_memory_per_transition_is_within_the_stated_bound(image, floats: int, sa
 
 def test_without_image_or_without_floats() -> None:
     for image, floats in (((1, 0, 0), 5), ((2, 4, 4), 0)):
-        buffer = Replay(40, 2, image, floats, 3, Uniform, discounted(), "cpu", torch.Generator())
+        buffer = replay(40, cars=2, image_shape=image, floats=floats)
         obs = Obs(torch.zeros(2, *image, dtype=torch.uint8), torch.zeros(2, floats))
         no, zero = torch.zeros(2, dtype=torch.bool), torch.zeros(2)
         buffer.add(Transition(obs, zero.long(), ~no, zero, zero, obs, zero, no, no))

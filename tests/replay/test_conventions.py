@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,17 @@ from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.horizon.discounted import Discounted
 from btr_tm.replay.n_step import DropFinish, GammaAtInsertion, n_if_truncated
-from btr_tm.replay.sampler.linesight import LinesightPrioritized
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous, PerTransition
 
-from .helpers import FLOATS, IMAGE, SlowReplay, drive, potential
+from .helpers import GAMMA, PRIORITIZED, SlowReplay, build_replay, drive, linesight, potential
 from .test_archive import assert_same_future, step
-from .test_buffer import GAMMA, discounted
 
 CARS = 3
 
 
-def replay(capacity=60, horizon=None, seed: int = 0, **options) -> Replay:
-    known = {"cars": CARS, "image_shape": IMAGE, "floats": FLOATS, "n_step": 3, "sampler": Uniform}
-    known |= {"device": "cpu", "horizon": horizon or discounted()}
-    known |= {"generator": torch.Generator().manual_seed(seed)}
-    return Replay(capacity, **(known | options))
+def replay(capacity=60, **options) -> Replay:
+    return build_replay(capacity, **options)
 
 
 def row_of(slow: SlowReplay, frame: float) -> tuple[int, int]:
@@ -100,12 +93,12 @@ OPTIONS = {
     "gamma at insertion": {"gamma_at": GammaAtInsertion()},
     "contiguous tests": {"split": Contiguous},
     "tests per transition": {"split": PerTransition},
-    "growing memory": {"capacity": ReplaySizeSchedule([[0, 24, 0], [45, 36, 0], [100, 60, 0]])},
+    "growing capacity": {"capacity": ReplaySizeSchedule([[0, 24, 0], [45, 36, 0], [100, 60, 0]], speed=1.0)},
 }
 SAMPLERS = {
     "uniform": Uniform,
-    "btr": Prioritized,
-    "linesight": partial(LinesightPrioritized, latest_clock=9),
+    "btr": PRIORITIZED,
+    "linesight": linesight(latest_clock=9),
 }
 ALL = {key: value for options in OPTIONS.values() for key, value in options.items()}
 
@@ -166,5 +159,5 @@ def test_another_convention_is_refused_by_name(tmp_path: Path, here: dict, there
     saved = replay()
     saved.add(next(drive(1, CARS, torch.Generator())))
     manifest = saved.save(tmp_path)
-    with pytest.raises(UserError, match=f"expected a saved replay with {there}"):
+    with pytest.raises(UserError, match=f"the saved replay has {there}"):
         replay(**here).load(tmp_path, manifest)

@@ -7,20 +7,19 @@ import torch
 
 from btr_tm.core.tree import tree_map
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import FLOATS, IMAGE, SlowReplay, drive
-from .test_buffer import check_against, discounted
+from .helpers import PRIORITIZED, SlowReplay, build_replay, drive
+from .test_buffer import check_against
 from .test_conventions import ALL, CARS, SAMPLERS, replay
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 def test_batches_on_cuda_equal_those_of_a_slow_replay_without_a_host_sync(sampler, tmp_path) -> None:
     def build() -> Replay:
         generator = torch.Generator("cuda").manual_seed(0)
-        return Replay(40, 3, IMAGE, FLOATS, 3, sampler, discounted(), "cuda", generator)
+        return build_replay(sampler=sampler, device="cuda", generator=generator)
 
     fast, slow = build(), SlowReplay(cars=3)
     for t in drive(60, 3, torch.Generator().manual_seed(0)):

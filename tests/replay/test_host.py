@@ -10,21 +10,16 @@ import torch
 from btr_tm.core.tree import flatten
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import FLOATS, IMAGE, drive
-from .test_buffer import discounted
+from .helpers import PRIORITIZED, build_replay, drive
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def build(kind: type[Replay], sampler, seed: int = 0, device: str = "cpu") -> Replay:
     generator = torch.Generator(device).manual_seed(seed)
-    return kind(
-        capacity=40, cars=3, image_shape=IMAGE, floats=FLOATS, n_step=3, sampler=sampler,
-        horizon=discounted(), device=device, generator=generator,
-    )  # fmt: skip
+    return build_replay(kind=kind, sampler=sampler, device=device, generator=generator)
 
 
 def fill(buffer: Replay, decisions: int = 60) -> None:
@@ -40,7 +35,7 @@ def equal(one, other) -> bool:
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a CUDA device"))])  # fmt: skip
 def test_batches_equal_those_of_a_replay_whose_priorities_come_one_update_late(device: str) -> None:
-    fast, slow = build(HostReplay, Prioritized, device=device), build(Replay, Prioritized)
+    fast, slow = build(HostReplay, PRIORITIZED, device=device), build(Replay, PRIORITIZED)
     fill(fast)
     fill(slow)
     late = None
@@ -55,12 +50,12 @@ def test_batches_equal_those_of_a_replay_whose_priorities_come_one_update_late(d
 
 
 def test_a_restored_one_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> None:
-    saved = build(HostReplay, Prioritized)
+    saved = build(HostReplay, PRIORITIZED)
     fill(saved)
     for _ in range(5):
         saved.update_priorities(saved.sample(8).index, torch.rand(8))
     manifest = saved.save(tmp_path)
-    restored = build(HostReplay, Prioritized, seed=9)
+    restored = build(HostReplay, PRIORITIZED, seed=9)
     restored.load(tmp_path, manifest)
     for t in drive(5, 3, torch.Generator().manual_seed(1)):
         batches = []
@@ -92,7 +87,7 @@ def test_saving_changes_nothing_that_follows(tmp_path: Path) -> None:
 
 
 def test_priorities_count_once_though_their_slots_hold_others_by_then(tmp_path: Path) -> None:
-    buffer = build(HostReplay, Prioritized)
+    buffer = build(HostReplay, PRIORITIZED)
     fill(buffer)
     buffer.update_priorities(buffer.sample(8).index, torch.full((8,), 100.0))
     buffer.save(tmp_path)  # writes them
@@ -106,7 +101,7 @@ def test_priorities_count_once_though_their_slots_hold_others_by_then(tmp_path: 
 
 
 def test_what_was_under_way_is_forgotten_by_a_load(tmp_path: Path) -> None:
-    saved, busy = build(HostReplay, Prioritized), build(HostReplay, Prioritized, seed=9)
+    saved, busy = build(HostReplay, PRIORITIZED), build(HostReplay, PRIORITIZED, seed=9)
     fill(saved)
     fill(busy, decisions=30)
     busy.update_priorities(busy.sample(8).index, torch.full((8,), 100.0))
@@ -128,7 +123,7 @@ def test_another_batch_size_is_drawn_anew() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_nothing_waits_for_the_learner_but_its_late_priorities() -> None:
-    buffer = build(HostReplay, Prioritized, device="cuda")
+    buffer = build(HostReplay, PRIORITIZED, device="cuda")
     fill(buffer)
     torch.cuda.set_sync_debug_mode("error")
     for _ in range(3):

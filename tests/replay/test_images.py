@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.tree import flatten
@@ -17,15 +16,14 @@ from btr_tm.core.types import Batch, Obs, Step, Transition
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.images import FrameStacks, WholeImages, images_of
 from btr_tm.replay.n_step import DropFinish, StoreFinish
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous, NoSplit
 
-from .test_buffer import discounted
+from .helpers import PRIORITIZED, build_replay
 
 CARS, FRAMES, SIZE = 4, 4, (2, 3)
 PARTS = (slice(0, 2), slice(2, 4))
-GROWING = ReplaySizeSchedule([[0, 28, 0], [200, 60, 0], [500, 100, 0]])
+GROWING = ReplaySizeSchedule([[0, 28, 0], [200, 60, 0], [500, 100, 0]], speed=1.0)
 
 
 class Roomy(WholeImages):
@@ -88,12 +86,9 @@ def happen(replays: list[Replay], cars: list[Camera], dice: random.Random, p_end
         replay._clock.frames += len(cars[part])
 
 
-def build(
-    images, capacity: int | ReplaySizeSchedule = 40, sampler=Uniform, seed: int = 0, **options
-) -> Replay:
-    known = {"cars": CARS, "image_shape": (FRAMES, *SIZE), "floats": 2, "n_step": 3, "device": "cpu"}
-    known |= {"horizon": discounted(), "clock": Clock(), "generator": torch.Generator().manual_seed(seed)}
-    return Replay(capacity, sampler=sampler, images=images, **(known | options))
+def build(images, capacity=40, sampler=Uniform, **options) -> Replay:
+    known = {"cars": CARS, "image_shape": (FRAMES, *SIZE), "floats": 2}
+    return build_replay(capacity, sampler=sampler, images=images, **(known | options))
 
 
 def meant(batch: Batch) -> Batch:
@@ -117,7 +112,7 @@ def assert_alike(one: Replay, other: Replay, batch_size: int = 16) -> set[int]:
     return set(left.obs.floats[:, 1].int().tolist())
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 @pytest.mark.parametrize("capacity", [16, 40, GROWING, 5000], ids=["16", "40", "growing", "5000"])
 @pytest.mark.parametrize("finish", [StoreFinish(), DropFinish()], ids=["stored", "dropped"])
 @pytest.mark.parametrize("p_end", [0.5, 0.05])
@@ -165,8 +160,8 @@ def test_a_car_first_seen_in_the_middle_of_a_race_shows_what_it_saw_before() -> 
 def test_a_restored_ring_of_planes_goes_on_alike(tmp_path, between_saves: int) -> None:
     """Saved also right after something was lost, when the slots before what comes next are still empty."""
     dice, cars = random.Random(between_saves), [Camera(name) for name in range(CARS)]
-    fresh = partial(build, FrameStacks(FRAMES), 40, Prioritized)
-    planes, whole = fresh(), build(Roomy(), 40, Prioritized)
+    fresh = partial(build, FrameStacks(FRAMES), 40, PRIORITIZED)
+    planes, whole = fresh(), build(Roomy(), 40, PRIORITIZED)
     manifests = []
     for turn in range(100):
         happen([planes, whole], cars, dice, 0.1)

@@ -5,21 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.horizon.mini_race import MiniRace
-from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import FLOATS, IMAGE, SlowReplay, drive, observe
-from .test_buffer import GAMMA, discounted
+from .helpers import GAMMA, SlowReplay, build_replay, drive, mini_race, observe
 
 CARS = 3
 
 
-def replay(horizon=None, seed: int = 0, **options) -> Replay:
-    known = {"capacity": 60, "cars": CARS, "image_shape": IMAGE, "floats": FLOATS, "n_step": 3}
-    known |= {"sampler": Uniform, "device": "cpu", "horizon": horizon or discounted()}
-    return Replay(**(known | options), generator=torch.Generator().manual_seed(seed))
+def replay(capacity: int = 60, **options) -> Replay:
+    return build_replay(capacity, **options)
 
 
 @pytest.mark.parametrize("n_step", [1, 3, 4])
@@ -58,7 +52,7 @@ def test_batches_hold_the_ends_only_unless_asked() -> None:
 
 
 def test_the_clock_runs_on_the_way_and_stops_at_the_end_of_the_mini_race() -> None:
-    fast = replay(MiniRace(lambda frames: 0.9, Clock()), capacity=300, states="all")
+    fast = replay(capacity=300, horizon=mini_race(0.9), states="all")
     for t in drive(80, CARS, torch.Generator().manual_seed(2), p_terminated=0.0, p_truncated=0.0):
         fast.add(t)
     batch = fast.sample(4000)

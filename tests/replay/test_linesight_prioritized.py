@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
-from btr_tm.replay.horizon.mini_race import MiniRace
-from btr_tm.replay.sampler.linesight import LinesightPrioritized
-
-from .test_buffer import replay
+from .helpers import LINESIGHT, build_replay, linesight, mini_race
 from .test_prioritized import one_race
 
 
-def buffer(decisions: int, horizon=None, **options):
-    fast = replay(cars=1, capacity=40, horizon=horizon, sampler=partial(LinesightPrioritized, **options))
+def buffer(decisions: int, **options):
+    fast = build_replay(cars=1, sampler=linesight(**options))
+    return filled(fast, decisions)
+
+
+def filled(fast, decisions: int):
     for t in one_race(decisions):
         fast.add(t)
     return fast
@@ -101,7 +99,7 @@ def test_worked_numbers() -> None:
 
 
 def test_only_samples_from_the_first_100_decisions_of_the_mini_race_change_a_priority() -> None:
-    fast = buffer(30, horizon=MiniRace(lambda frames: 1.0, Clock()))
+    fast = filled(build_replay(cars=1, sampler=LINESIGHT, horizon=mini_race()), 30)
     batch = fast.sample(60)
     late = batch.obs.floats[:, 0] >= 100
     slot = batch.obs.floats[:, 1].long()  # of one race without end: the number of the transition

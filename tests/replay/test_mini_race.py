@@ -1,4 +1,4 @@
-"""The seven-second horizon: law of the clock, and the collate rule of Linesight written as a loop."""
+"""The seven-second horizon: how clocks are drawn, and the collate rule of Linesight written as a loop."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from collections import Counter
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Transition
-from btr_tm.replay.buffer import Replay
-from btr_tm.replay.horizon.mini_race import MiniRace
 from btr_tm.replay.horizon.segment import Segment
 from btr_tm.replay.n_step import DropFinish, StoreFinish
-from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import FLOATS, IMAGE, SlowReplay, drive, potential
+from .helpers import SlowReplay, drive, mini_race, potential
+from .helpers import build_replay as replay
 from .linesight import Filler, Stored, collate
-from .test_buffer import replay
 
 
-def mini_race(gamma: float = 1.0, **options) -> MiniRace:
-    return MiniRace(lambda frames: gamma, Clock(), **options)
-
-
-def test_law_of_the_clock_counted() -> None:
+def test_each_clock_has_its_probability() -> None:
     """P(0) = 11/180, P(1..30) = 2/180 each, P(31..139) = 1/180 each, over all equally likely moments."""
     horizon = mini_race()
     first, last = horizon.moments
@@ -35,7 +27,7 @@ def test_law_of_the_clock_counted() -> None:
 
 
 def test_every_moment_is_drawn_as_often() -> None:
-    """Chi-square of the law of the clock, within 5 deviations."""
+    """Chi-square of the distribution of the clock, within 5 deviations."""
     draws = 180_000
     clock = mini_race().draw(draws, torch.Generator().manual_seed(0))
     expected = torch.tensor([11.0] + [2.0] * 30 + [1.0] * 109) / 180 * draws
@@ -109,7 +101,7 @@ def test_batches_equal_the_memories_of_linesight(cut: bool, finish) -> None:
     """Whole races through fill and collate, in float64; races end at the finish as often as by a cut-off."""
     gamma, n, generator = 0.97, 3, torch.Generator().manual_seed(4)
     options = {"cut_at_non_greedy": cut, "finish": finish}
-    fast = Replay(2000, 3, IMAGE, FLOATS, n, Uniform, mini_race(gamma), "cpu", generator, **options)
+    fast = replay(2000, n_step=n, horizon=mini_race(gamma), generator=generator, **options)
     slow = SlowReplay(cars=3)
     for t in drive(300, 3, torch.Generator().manual_seed(5), p_terminated=0.08, p_truncated=0.08):
         fast.add(t)

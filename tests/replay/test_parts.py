@@ -7,22 +7,20 @@ import random
 import pytest
 import torch
 
-from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.types import Obs, Transition
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.horizon.discounted import Discounted
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous, NoSplit
+
+from .helpers import PRIORITIZED, build_replay, discounted
 
 CARS, PARTS = 6, (slice(0, 2), slice(2, 4), slice(4, 6))
 
 
 def build(capacity: int | ReplaySizeSchedule, sampler=Uniform, split=NoSplit) -> Replay:
-    generator = torch.Generator().manual_seed(0)
-    horizon = Discounted(lambda _: 0.5, Clock())
-    return Replay(capacity, CARS, (1, 1, 1), 2, 3, sampler, horizon, "cpu", generator, split=split)
+    shapes = {"cars": CARS, "image_shape": (1, 1, 1), "floats": 2}
+    return build_replay(capacity, sampler=sampler, horizon=discounted(0.5), split=split, **shapes)
 
 
 class Car:
@@ -89,7 +87,7 @@ def assert_counted(replay: Replay) -> None:
         assert len(found) == held == int(ring.train.count[name] + ring.test.count[name])
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 @pytest.mark.parametrize("split", [NoSplit, Contiguous])
 @pytest.mark.parametrize("capacity", [60, 4000])
 def test_parts_that_drive_fail_and_lose_chunks_hold_what_a_naive_list_holds(
@@ -128,11 +126,11 @@ def test_parts_that_drive_fail_and_lose_chunks_hold_what_a_naive_list_holds(
     assert torch.equal(steps[batch.discount > 0], length[batch.discount > 0]), "no return crosses a cut"
 
 
-def test_a_memory_below_its_storage_stays_exact_when_parts_fail_before_they_drive() -> None:
-    """As after going on with a run: every part forgets before it has written anything in this sitting."""
-    memory = ReplaySizeSchedule([[0, 60, 0], [10**6, 600, 0]])
+def test_a_replay_below_its_storage_stays_exact_when_parts_fail_before_they_drive() -> None:
+    """As after a resume: every part forgets its open races before it has written anything."""
+    growing = ReplaySizeSchedule([[0, 60, 0], [10**6, 600, 0]], speed=1.0)
     dice, cars = random.Random(1), [Car(name) for name in range(CARS)]
-    replay = build(memory, Prioritized)
+    replay = build(growing, PRIORITIZED)
     for _ in range(40):
         for part in PARTS:
             replay._parts.clear()  # nothing is remembered of what a part was

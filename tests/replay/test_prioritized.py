@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Linear
 from btr_tm.core.types import Transition
-from btr_tm.replay.sampler.prioritized import Prioritized
 
-from .helpers import drive
-from .test_buffer import replay
+from .helpers import PRIORITIZED, drive, prioritized
+from .helpers import build_replay as replay
 
 
 def one_race(decisions: int) -> list[Transition]:
@@ -22,7 +19,7 @@ def one_race(decisions: int) -> list[Transition]:
 
 def four(**options):
     """A buffer with four transitions of absolute errors 0, 0.5, 1 and 8 in slots 0 to 3."""
-    fast = replay(cars=1, capacity=20, sampler=partial(Prioritized, **options))
+    fast = replay(cars=1, capacity=20, sampler=prioritized(**options))
     for t in one_race(4):
         fast.add(t)
     fast.update_priorities(torch.arange(4), torch.tensor([0.0, 0.5, 1.0, 8.0]))
@@ -46,10 +43,10 @@ def test_worked_example(beta: float, weights: tuple[float, ...]) -> None:
     torch.testing.assert_close(batch.weight, torch.tensor(weights)[batch.index])
 
 
-def test_the_importance_exponent_can_be_annealed() -> None:
+def test_beta_can_be_annealed() -> None:
     """Schaul's beta: min(1, 0.4 + 0.6 frames / total), here of 1000 frames."""
     clock = Clock()
-    sampler = partial(Prioritized, beta=Linear([[0, 0.4], [1000, 1.0]]))
+    sampler = prioritized(beta=Linear([[0, 0.4], [1000, 1.0]]))
     fast = replay(cars=1, capacity=20, sampler=sampler, clock=clock)
     for t in one_race(4):
         fast.add(t)
@@ -95,7 +92,7 @@ def slot_of(fast) -> int:
 
 
 def test_leaves_are_positive_exactly_at_starts() -> None:
-    fast = replay(sampler=Prioritized)
+    fast = replay(sampler=PRIORITIZED)
     generator = torch.Generator().manual_seed(3)
     for t in drive(60, 3, generator):
         fast.add(t)
@@ -106,7 +103,7 @@ def test_leaves_are_positive_exactly_at_starts() -> None:
 
 
 def test_a_late_update_does_not_revive_an_overwritten_slot() -> None:
-    fast = replay(cars=1, capacity=8, sampler=Prioritized)
+    fast = replay(cars=1, capacity=8, sampler=PRIORITIZED)
     transitions = one_race(30)
     for t in transitions[:12]:
         fast.add(t)

@@ -7,11 +7,10 @@ from itertools import groupby
 import pytest
 import torch
 
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous, NoSplit, PerTransition
 
-from .helpers import SlowReplay, drive
+from .helpers import PRIORITIZED, SlowReplay, drive
 from .test_buffer import check_against
 from .test_conventions import CARS, replay
 
@@ -42,7 +41,7 @@ def test_a_stretch_ends_with_the_race_or_where_a_new_draw_says_so() -> None:
 
 
 def test_every_race_draws_anew() -> None:
-    """Races of one decision: no memory at all."""
+    """Races of one decision: what came before does not matter."""
     drawn = flags(Contiguous, p_end=1.0)
     both = (drawn[:-1] & drawn[1:]).float().mean()
     assert both.item() == pytest.approx(0.05**2, rel=0.1)
@@ -76,7 +75,7 @@ def test_without_a_split_nothing_is_set_aside() -> None:
     assert not flags(NoSplit).any() and NoSplit.train_share == 1.0
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED])
 @pytest.mark.parametrize("split", [Contiguous, PerTransition])
 def test_tests_are_never_trained_on_and_everything_is_one_or_the_other(sampler, split) -> None:
     fast, slow = replay(capacity=90, split=split, sampler=sampler, n_step=3), SlowReplay(CARS)

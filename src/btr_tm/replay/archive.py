@@ -1,16 +1,16 @@
-"""Saves a replay at the cost of what is new: row files are only ever added, a manifest says which count."""
+"""Saves a replay at the cost of what is new: files are only added, a manifest says which of them count."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import StateDict
 from btr_tm.replay import columns_file
 from btr_tm.replay.columns_file import Column
 from btr_tm.replay.ring import Ring
@@ -21,14 +21,14 @@ FORMAT = 3
 NAME = re.compile(r"replay-(\d{6})\.(rows|state)")
 PIECE = 4096  # rows that are copied at a time
 
-Manifest = dict[str, Any]  # plain values: numbers, strings, lists and dicts
+Manifest = StateDict  # plain values: numbers, strings, lists and dicts
 
 
 class Archive:
     """Each save writes the rows that changed since the last one, and small bookkeeping in full.
 
-    Files are never rewritten. A manifest lists those its state consists of, so any manifest can be loaded for
-    as long as its files exist; rows that the ring has overwritten fall off the list. The `changed` rows
+    Files are never rewritten. A manifest lists the files of its state, so any manifest can be loaded for as
+    long as its files exist; files whose rows the ring has all overwritten leave the list. The `changed` rows
     before the newest frame of a car may change after they were saved, and are written again.
     """
 
@@ -58,9 +58,9 @@ class Archive:
         try:
             columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
         except OSError:
-            rows.unlink(missing_ok=True)  # else a full disk would fill further with every attempt
+            rows.unlink(missing_ok=True)  # else each attempt would leave more on a full disk
             raise
-        self._note(segments)
+        self._remember(segments)
         return {
             "format": FORMAT,
             "geometry": self._geometry(),
@@ -72,12 +72,13 @@ class Archive:
     def load(self, folder: Path, manifest: Manifest) -> None:
         """Restore bit for bit; raises UserError that names the file or the setting that does not fit."""
         if manifest["format"] != FORMAT:
-            raise UserError(f"expected replay format {FORMAT}, got {manifest['format']}; start a new run")
+            got = manifest["format"]
+            raise UserError(f"the saved replay has format {got} instead of {FORMAT}; start a new run")
         for name, here in self._geometry().items():
             if manifest["geometry"].get(name) != here:
                 raise UserError(
-                    f"expected a saved replay with {name} {here}, got {manifest['geometry'].get(name)}; "
-                    "resume with the configuration that wrote it or start a new run"
+                    f"the saved replay has {name} {manifest['geometry'].get(name)}, but this run has {here}; "
+                    "resume with the configuration that wrote it, or start a new run"
                 )
         layout = {name: Column(t.dtype, tuple(t.shape)) for name, t in self._state().items()}
         state = columns_file.read(folder / manifest["state"], layout)
@@ -90,10 +91,10 @@ class Archive:
         self._ring.writes.count = manifest["writes"]
         self._sampler.restored()
         self._folder = folder
-        self._note(list(manifest["segments"]))
+        self._remember(list(manifest["segments"]))
 
     def _holds_live_rows(self, segment: Manifest) -> bool:
-        """Whether some car has not yet written over all that it had in the file."""
+        """Whether some car has not yet overwritten all that it had in the file."""
         driven = self._ring.cursor.cpu() - torch.tensor(segment["cursor"])
         return int(driven.min()) < self._ring.slots_per_car
 
@@ -102,7 +103,7 @@ class Archive:
         changes = self._ring.cursor[cars] - torch.tensor(rows, device=self._ring.device)
         self._saved_cursor[cars] = torch.minimum(self._saved_cursor[cars], changes)
 
-    def _note(self, segments: list[Manifest]) -> None:
+    def _remember(self, segments: list[Manifest]) -> None:
         self._segments = segments
         self._saved_writes = self._ring.writes.count
         self._saved_cursor = self._ring.cursor.clone()
@@ -135,8 +136,8 @@ class Archive:
     def _changed(self) -> Tensor:
         """Slots (R,) written since the last save, from the frame that was newest then to today's."""
         ring = self._ring
-        settled = (self._saved_cursor - self._changed_rows).clamp(min=0)
-        first = torch.maximum(settled, ring.cursor + 1 - ring.slots_per_car)
+        unchanged = (self._saved_cursor - self._changed_rows).clamp(min=0)
+        first = torch.maximum(unchanged, ring.cursor + 1 - ring.slots_per_car)
         count = ring.cursor + 1 - first
         offset = torch.arange(int(count.max()), device=ring.device)[:, None]  # (rows, E)
         return ring.slot(first + offset)[offset < count]

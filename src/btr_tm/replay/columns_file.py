@@ -1,6 +1,6 @@
 """Files of raw columns, one after the other: written once, never changed, read through a memory map.
 
-There is no header; who reads must know names, types and shapes. Numbers are in the machine's (little) endian.
+There is no header: a reader must know names, types and shapes. Numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def read(path: Path, columns: Mapping[str, Column]) -> dict[str, Tensor]:
     """The columns as tensors over a private memory map; nothing is read before it is used."""
     offsets = np.cumsum([0] + [c.bytes + -c.bytes % ALIGN for c in columns.values()]).tolist()
     if not path.is_file():
-        raise DamagedFile(f"expected the replay file {path}, found none; resume from an older checkpoint")
+        raise DamagedFile(f"the replay file {path} is missing; resume from an older checkpoint")
     if path.stat().st_size != offsets[-1]:
         raise DamagedFile(
-            f"expected {offsets[-1]} bytes in the replay file {path}, got {path.stat().st_size}: "
-            "it is truncated or not of this run; resume from an older checkpoint"
+            f"the replay file {path} has {path.stat().st_size} bytes instead of {offsets[-1]}: "
+            "it is truncated or of another run; resume from an older checkpoint"
         )
     raw = torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c")) if offsets[-1] else torch.empty(0)
     return {

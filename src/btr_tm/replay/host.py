@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.core.tree import tree_map
+from btr_tm.core.tree import Tree, tree_map
 from btr_tm.core.types import Batch, Obs
 from btr_tm.replay.archive import Manifest
 from btr_tm.replay.buffer import Replay
 
 
-class _Ahead(NamedTuple):
-    """A batch that nobody has asked for yet, and how to unmake its draw."""
+class _Prefetched(NamedTuple):
+    """A batch that was drawn before it was asked for, and what it takes to draw it again."""
 
     batch: Batch
     size: int
     generator: Tensor  # state before the draw
 
 
-class _Late(NamedTuple):
+class _Pending(NamedTuple):
     """Priorities on their way from the learner."""
 
     slots: Tensor
@@ -31,33 +31,33 @@ class _Late(NamedTuple):
 
 
 class HostReplay(Replay):
-    """Draws and sends the next batch while the learner works on the one before; it waits for nothing.
+    """Draws and sends the next batch while the learner works on the one before, without waiting for it.
 
-    For that, priorities count one update later than in a `Replay`, and a batch is drawn before what is driven
-    after the update before. `device` is the learner's; `generator`, on that device too, gives the seed;
-    `options` are those of a Replay.
+    For that, priorities count one update later than in a `Replay`, and a batch is drawn before the decisions
+    are stored that are driven after the update before. `device` is the learner's; `generator`, on that device
+    too, gives the seed; `options` are those of a Replay.
     """
 
     def __init__(self, *, device: str | torch.device, generator: torch.Generator, **options: Any) -> None:
         host = torch.Generator().manual_seed(generator.initial_seed())
         super().__init__(device="cpu", generator=host, **options)
         self._learner = torch.device(device)
-        self._ahead: _Ahead | None = None
-        self._late: _Late | None = None
+        self._prefetched: _Prefetched | None = None
+        self._pending: _Pending | None = None
 
     def sample(self, batch_size: int) -> Batch:
         """A batch on the learner's device."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead.size != batch_size:
-            ahead = self._draw(batch_size)
+        ready, self._prefetched = self._prefetched, None
+        if ready is None or ready.size != batch_size:
+            ready = self._prefetch(batch_size)
         self._size = batch_size
-        return ahead.batch
+        return ready.batch
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
-        """Of the batch that came last; then the next one sets off."""
-        self._settle()
-        self._late = _Late(self._fetch(index), self._fetch(priority), self._event())
-        self._ahead = self._draw(self._size)
+        """Of the batch that came last; then the next one is drawn and sent."""
+        self._write_pending()
+        self._pending = _Pending(self._fetch(index), self._fetch(priority), self._event())
+        self._prefetched = self._prefetch(self._size)
 
     def sample_test(self, batch_size: int) -> Batch:
         return self._send(super().sample_test(batch_size))
@@ -68,37 +68,37 @@ class HostReplay(Replay):
         return self._send(super().draw_states(count, host))
 
     def save(self, folder: str | Path) -> Manifest:
-        """As every replay. The batch under way is drawn again afterwards, here and by who loads this."""
-        self._settle()
-        if self._ahead is not None:
-            self._generator.set_state(self._ahead.generator)
-            self._ahead = None
+        """As every replay. A prefetched batch is drawn again afterwards, here and after a load."""
+        self._write_pending()
+        if self._prefetched is not None:
+            self._generator.set_state(self._prefetched.generator)
+            self._prefetched = None
         return super().save(folder)
 
     def load(self, folder: str | Path, manifest: Manifest) -> None:
-        self._ahead = self._late = None
+        self._prefetched = self._pending = None
         super().load(folder, manifest)
 
-    def _draw(self, batch_size: int) -> _Ahead:
+    def _prefetch(self, batch_size: int) -> _Prefetched:
         before = self._generator.get_state()
-        return _Ahead(self._send(super().sample(batch_size)), batch_size, before)
+        return _Prefetched(self._send(super().sample(batch_size)), batch_size, before)
 
-    def _settle(self) -> None:
-        """Write the priorities that have arrived by now."""
-        if self._late is not None:
-            if self._late.arrived is not None:
-                self._late.arrived.synchronize()
-            super().update_priorities(self._late.slots, self._late.priority)
-            self._late = None
+    def _write_pending(self) -> None:
+        """Write the priorities of the update before, which have arrived by now."""
+        if self._pending is not None:
+            if self._pending.arrived is not None:
+                self._pending.arrived.synchronize()
+            super().update_priorities(self._pending.slots, self._pending.priority)
+            self._pending = None
 
-    def _send(self, tree: Any) -> Any:
-        """Copies on the learner's device, under way."""
+    def _send(self, tree: Tree) -> Tree:
+        """Copies on the learner's device, on their way."""
         if self._learner.type != "cuda":
             return tree_map(lambda leaf: leaf.to(self._learner), tree)
         return tree_map(lambda leaf: leaf.pin_memory().to(self._learner, non_blocking=True), tree)
 
     def _fetch(self, tensor: Tensor) -> Tensor:
-        """A copy in main memory, under way."""
+        """A copy in main memory, on its way."""
         if tensor.device.type != "cuda":
             return tensor.cpu()
         return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)

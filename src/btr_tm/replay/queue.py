@@ -25,7 +25,7 @@ class Queue(Protocol):
         ...
 
     def part(self, cars: slice) -> Queue:
-        """The queue of some cars, over the same memory."""
+        """The queue of some cars, over the same storage."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class StartQueue:
         return self.newest - self.oldest
 
     def push(self, slot: Tensor, is_in: Tensor) -> None:
-        # Where it is not in, the place is that of the next one and will be written again.
+        # Where `is_in` is false, `newest` stays, and the next push overwrites what is written here.
         self.queue.index_copy_(0, self._first + self.newest % self.slots_per_car, slot.int())
         self.newest += is_in
 
@@ -93,7 +93,7 @@ class StartQueue:
 
 
 class NoQueue:
-    """Takes nothing: where every transition is trained on, none is left to test with."""
+    """Always empty: where every transition is trained on, none is left to test with."""
 
     def __init__(self, cars: int, slots_per_car: int, device: torch.device, name: str = "") -> None:
         self.count = self.newest = torch.zeros(cars, dtype=torch.int64, device=device)

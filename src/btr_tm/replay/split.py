@@ -11,7 +11,7 @@ from torch import Tensor
 from btr_tm.replay.queue import NoQueue, StartQueue
 
 TEST_SHARE = 0.05  # Linesight
-SWITCH = 0.1  # Linesight: how often a car draws anew within a race
+REDRAW = 0.1  # Linesight: chance that a car draws again before a decision within a race
 
 
 class Split(Protocol):
@@ -70,7 +70,7 @@ class NoSplit:
 
 
 class Contiguous:
-    """Stretches of races: a car draws when a race starts, and then before one decision in ten (Linesight).
+    """Stretches of races: a car draws when a race begins, then before one decision in ten (Linesight).
 
     5 % of the draws, and so of all transitions, are for tests.
     """
@@ -81,34 +81,34 @@ class Contiguous:
     def __init__(self, cars: int, generator: torch.Generator) -> None:
         self._generator = generator
         self._test = torch.zeros(cars, dtype=torch.bool, device=generator.device)
-        self._fresh = torch.ones(cars, dtype=torch.bool, device=generator.device)
+        self._begins = torch.ones(cars, dtype=torch.bool, device=generator.device)
 
     def __call__(self, ended: Tensor) -> Tensor:
         u = torch.rand(2, len(self._test), generator=self._generator, device=self._generator.device)
-        drawn = torch.where(self._fresh | (u[0] < SWITCH), u[1] < TEST_SHARE, self._test)
+        drawn = torch.where(self._begins | (u[0] < REDRAW), u[1] < TEST_SHARE, self._test)
         self._test.copy_(drawn)
-        self._fresh.copy_(ended)
+        self._begins.copy_(ended)
         return drawn
 
     def part(self, cars: slice) -> Contiguous:
         part = copy.copy(self)
-        part._test, part._fresh = self._test[cars], self._fresh[cars]
+        part._test, part._begins = self._test[cars], self._begins[cars]
         return part
 
     @property
     def state(self) -> dict[str, Tensor]:
-        return {"split_test": self._test, "split_fresh": self._fresh}
+        return {"split_test": self._test, "split_begins": self._begins}
 
 
 class PerTransition:
-    """Each transition for itself, 14.5 % of them for tests (published runs).
+    """Each transition by itself, 14.5 % of them for tests (published runs).
 
-    The fork means Linesight's rule and computes 1 - 0.95 * 0.9. Neighbours share frames and rewards across
-    the split, so that such a test says little.
+    Their code means Linesight's rule and computes 1 - 0.95 * 0.9. Neighbours on both sides of the split share
+    frames and rewards, so that such a test says little.
     """
 
     queue = StartQueue
-    train_share = (1.0 - TEST_SHARE) * (1.0 - SWITCH)
+    train_share = (1.0 - TEST_SHARE) * (1.0 - REDRAW)
 
     def __init__(self, cars: int, generator: torch.Generator) -> None:
         self._cars, self._generator = cars, generator

@@ -1,4 +1,4 @@
-"""A sum tree with wide nodes: few levels, so that a batch costs few tensor operations."""
+"""A sum tree with wide nodes: it has few levels, so that a batch needs few tensor operations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SumTree:
     def find(self, mass: Tensor) -> Tensor:
         """The first leaf (B,) at which the running sum reaches `mass` (B,), 0 < mass <= total.
 
-        Never answers a leaf that is zero, whatever rounding does.
+        Never returns a leaf that is zero, however sums are rounded.
         """
         node = torch.zeros_like(mass, dtype=torch.int64)
         for level in reversed(self._levels):

@@ -17,15 +17,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.replay.buffer import Replay
-from btr_tm.replay.horizon.discounted import Discounted
-from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.train import store
 
+from ...replay.helpers import build_replay
 from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net
 from .test_processes import FORMAT, Book
 
@@ -96,10 +94,8 @@ def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> N
         Game(FORMAT.cars), shape, policy.net, clock, WORKERS, FORMAT.decisions, stall_s=3.0
     )
     assert segments(os.getpid()) or not SHM.exists(), "the check at the end would see nothing"
-    horizon = Discounted(lambda _: 0.9, clock)
-    generator = torch.Generator().manual_seed(0)
-    replay = Replay(
-        3_000_000, shape.num_envs, shape.image_shape, FLOATS, 3, Uniform, horizon, "cpu", generator
+    replay = build_replay(
+        3_000_000, cars=shape.num_envs, image_shape=shape.image_shape, floats=FLOATS, clock=clock
     )
     faults: Counter = Counter()
     try:

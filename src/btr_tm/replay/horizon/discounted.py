@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
-from btr_tm.replay.horizon.segment import Return, Segment, returned
+from btr_tm.replay.horizon.segment import Return, Segment, n_step_return
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Discounted:
     endless = True  # only a discount below 1 keeps the return finite
 
     @property
-    def present_gamma(self) -> float:
+    def current_gamma(self) -> float:
         return self.gamma(self.clock.frames)
 
     def __call__(self, segment: Segment, generator: torch.Generator) -> Return:
@@ -29,8 +29,8 @@ class Discounted:
         steps = torch.arange(segment.rewards.shape[1], device=segment.length.device)
         no_clock = torch.zeros_like(segment.potential)
         inside = steps < segment.length[:, None]
-        return returned(segment, inside, segment.terminated, no_clock, no_clock)
+        return n_step_return(segment, inside, segment.terminated, no_clock, no_clock)
 
-    def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
+    def write_clock(self, floats: Tensor, clock: Tensor) -> Tensor:
         """The floats as they are: values do not depend on a clock."""
         return floats

@@ -1,4 +1,4 @@
-"""The clipped horizon of Linesight: every sample is a moment of a made-up race of seven seconds."""
+"""The clipped horizon of Linesight: every sample is placed at a random moment of a race of seven seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.replay.horizon.segment import Return, Segment, returned
+from btr_tm.replay.horizon.segment import Return, Segment, n_step_return
 
 CLOCK = 0  # element of the float vector, see core/floats.py
 
@@ -23,24 +23,24 @@ class MiniRace:
     observations; a driver always acts at clock 0. It is t = max(0, |u| - oversample_max), u uniform in
     [oversample_max - oversample_long, decisions + oversample_max - 1]: the start of the mini-race comes up
     (2 oversample_max + 1) times as often as a late moment, the first `oversample_long - 2 oversample_max`
-    decisions after it twice as often. Defaults are those of Linesight: 7 s of decisions of 50 ms, 40, 5.
+    decisions after it twice as often. Linesight has 7 s of decisions of 50 ms, 40 and 5.
 
     Raises UserError for a mini-race so short that the oversampled moments pass its end.
     """
 
     gamma: Callable[[int], float]
     clock: Clock
-    duration_ms: int = 7000
-    decision_ms: int = 50
-    oversample_long: int = 40
-    oversample_max: int = 5
+    duration_ms: int
+    decision_ms: int
+    oversample_long: int
+    oversample_max: int
     needs_clock = True  # among the floats
 
     def __post_init__(self) -> None:
         least = max(self.oversample_long - 2 * self.oversample_max, 0) + 1
         if self.decisions < least:
             raise UserError(
-                f"expected a mini-race of at least {least} decisions of {self.decision_ms} ms, got "
+                f"a mini-race must have at least {least} decisions of {self.decision_ms} ms, got "
                 f"{self.decisions} in {self.duration_ms} ms; raise horizon.duration_ms or lower "
                 "horizon.oversample_long"
             )
@@ -51,7 +51,7 @@ class MiniRace:
         return self.duration_ms // self.decision_ms
 
     @property
-    def present_gamma(self) -> float:
+    def current_gamma(self) -> float:
         return self.gamma(self.clock.frames)
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Tensor:
@@ -80,9 +80,9 @@ class MiniRace:
         inside = steps < torch.minimum(left, segment.length)[:, None]
         over = segment.terminated | (segment.length >= left)
         end = clock + segment.length
-        return returned(segment, inside, over, clock.float(), end.float())
+        return n_step_return(segment, inside, over, clock.float(), end.float())
 
-    def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
+    def write_clock(self, floats: Tensor, clock: Tensor) -> Tensor:
         """Write the clock into the floats (B, F), in place."""
         floats[:, CLOCK] = clock
         return floats

@@ -1,4 +1,4 @@
-"""What a horizon is given and what it answers."""
+"""What a horizon is given, and the n-step returns that it makes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Segment(NamedTuple):
-    """A run of decisions of one race; rewards without shaping."""
+    """Consecutive decisions of one race; rewards without shaping."""
 
     rewards: Tensor  # (B, n) float32, zero from `length` on
     length: Tensor  # (B,) int64, 1..n
@@ -31,10 +31,10 @@ class Return(NamedTuple):
 
 
 class Horizon(Protocol):
-    """Turns rewards into a return, and tells the network the time where values depend on it."""
+    """Turns rewards into a return, and tells the network the time if values depend on it."""
 
     @property
-    def present_gamma(self) -> float:
+    def current_gamma(self) -> float:
         """The discount per decision at this point of the run."""
         ...
 
@@ -42,12 +42,14 @@ class Horizon(Protocol):
         """The return of each segment."""
         ...
 
-    def stamp(self, floats: Tensor, clock: Tensor) -> Tensor:
+    def write_clock(self, floats: Tensor, clock: Tensor) -> Tensor:
         """The floats (B, F) with the clock (B,) written where the network reads it; may change `floats`."""
         ...
 
 
-def returned(segment: Segment, inside: Tensor, over: Tensor, clock: Tensor, next_clock: Tensor) -> Return:
+def n_step_return(
+    segment: Segment, inside: Tensor, over: Tensor, clock: Tensor, next_clock: Tensor
+) -> Return:
     """R = sum_j gamma^j r_j over the columns `inside` (B, n), bootstrapped with gamma^exponent unless `over`.
 
     Shaping is gamma^exponent Phi' - Phi, and - Phi where it is over (Ng et al. 1999).

@@ -1,4 +1,4 @@
-"""Prioritised sampling as Linesight varies it; the published runs left it off (alpha 0)."""
+"""Linesight's variant of prioritised sampling; the published runs left it off (alpha 0)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.replay.ring import Ring, Written
-from btr_tm.replay.sampler.health import health
 from btr_tm.replay.sampler.sampler import Drawn, new_leaves
+from btr_tm.replay.sampler.statistics import priority_statistics
 from btr_tm.replay.sumtree import SumTree
 
 FIRST = 0.4  # leaf of a new transition before the first sample
-RATIO = 2.0  # afterwards: times the average leaf at the latest sample
-WEIGHT = 0.5  # of everything, while there are transitions that keep their first leaf
-FORGOTTEN = 0.3  # of those, by each priority that comes back: an approximation
+RATIO = 2.0  # leaf of a new transition afterwards, over the average leaf at the latest sample
+WEIGHT = 0.5  # of all samples while some transitions still have their first leaf
+REPLACED = 0.3  # how many first leaves each priority that comes back replaces: an approximation
 
 
 class LinesightPrioritized:
     """P_i is proportional to (|delta_i| + epsilon)^alpha, delta the mean target minus the mean prediction.
 
     Weights are (N P_i)^-beta, not divided by the largest. A priority counts only if the transition was
-    sampled before `latest_clock`, 40 decisions before the end of the mini-race: later values are small.
+    sampled before `latest_clock` of its mini-race (Linesight: 100 of 140 decisions): later values are small.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class LinesightPrioritized:
         ring: Ring,
         generator: torch.Generator,
         clock: Clock,
-        alpha: float = 0.2,
-        beta: float = 1.0,
-        epsilon: float = 2e-3,
-        latest_clock: float = 100.0,
+        alpha: float,
+        beta: float,
+        epsilon: float,
+        latest_clock: float,
     ) -> None:
         self._ring, self._generator = ring, generator
         self._alpha, self._beta, self._epsilon = alpha, beta, epsilon
@@ -61,7 +61,7 @@ class LinesightPrioritized:
         return Drawn(slot, torch.where(self._waiting > 0, WEIGHT, weight).float())
 
     def index(self, slot: Tensor, clock: Tensor) -> Tensor:
-        """The slots; in place of those whose priority will not count, one behind the last, always empty."""
+        """The slots; where the priority will not count, the one after the last, which is always empty."""
         return torch.where(clock < self._latest_clock, slot, self._ring.slots)
 
     def update(self, index: Tensor, priority: Tensor) -> None:
@@ -69,12 +69,12 @@ class LinesightPrioritized:
         error = priority.to(self._average.dtype).nan_to_num(0.0, 0.0, 0.0)  # as in Prioritized
         leaf = (error + self._epsilon) ** self._alpha
         self._tree.set(index, torch.where(self._tree.leaves[index] > 0, leaf, 0.0))
-        self._waiting -= FORGOTTEN * (index < self._ring.slots).sum()
+        self._waiting -= REPLACED * (index < self._ring.slots).sum()
 
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held; a host sync."""
         new = torch.where(self._average.isnan(), FIRST, RATIO * self._average)
-        return health(self._tree.leaves, new, self._beta)
+        return priority_statistics(self._tree.leaves, new, self._beta)
 
     @property
     def state(self) -> dict[str, Tensor]:

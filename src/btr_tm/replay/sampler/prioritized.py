@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
-from btr_tm.core.schedule import Constant, Schedule
+from btr_tm.core.schedule import Schedule
 from btr_tm.replay.ring import Ring, Written
-from btr_tm.replay.sampler.health import health
 from btr_tm.replay.sampler.sampler import Drawn, new_leaves
+from btr_tm.replay.sampler.statistics import priority_statistics
 from btr_tm.replay.sumtree import SumTree
 
 
 class Prioritized:
     """A transition is drawn with P_i proportional to (|delta_i| + epsilon)^alpha.
 
-    New transitions get the largest priority seen so far. Weights are (N P_i)^-beta divided by the
-    largest of the batch. Beyond The Rainbow (arXiv:2411.03820) states alpha 0.2 and its code uses the same
-    figure as importance-sampling exponent beta; Schaul et al. anneal beta from 0.4 to 1, which a schedule
-    over frames does. Draws are stratified: one from each of B equal shares of the total.
+    New transitions get the largest priority seen so far. Importance-sampling weights are (N P_i)^-beta
+    divided by the largest of the batch. Beyond The Rainbow (arXiv:2411.03820) states alpha 0.2, and its code
+    uses the same number for beta; Schaul et al. let beta rise from 0.4 to 1, as a schedule can. Draws are
+    stratified: one from each of B equal shares of the total.
     """
 
     def __init__(
@@ -27,13 +27,12 @@ class Prioritized:
         ring: Ring,
         generator: torch.Generator,
         clock: Clock,
-        alpha: float = 0.2,
-        beta: float | Schedule = 0.2,
-        epsilon: float = 1e-6,
+        alpha: float,
+        beta: Schedule,
+        epsilon: float,
     ) -> None:
         self._ring, self._generator, self._clock = ring, generator, clock
-        self._alpha, self._epsilon = alpha, epsilon
-        self._beta = beta if callable(beta) else Constant(beta)
+        self._alpha, self._beta, self._epsilon = alpha, beta, epsilon
         self._tree = SumTree(ring.slots, ring.device)
         self._largest = torch.ones((), dtype=self._tree.leaves.dtype, device=ring.device)
 
@@ -60,7 +59,7 @@ class Prioritized:
 
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Absolute errors (B,); slots that may not be drawn any more keep no priority."""
-        # An error that is not finite would poison every sum above it; the learner reports it, not we.
+        # An error that is not finite would spoil every sum above it; reporting it is up to the learner.
         error = priority.to(self._largest.dtype).nan_to_num(0.0, 0.0, 0.0)
         alive = self._tree.leaves[index] > 0
         leaf = torch.where(alive, (error + self._epsilon) ** self._alpha, 0.0)
@@ -69,7 +68,7 @@ class Prioritized:
 
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held; a host sync."""
-        return health(self._tree.leaves, self._largest, self._beta(self._clock.frames))
+        return priority_statistics(self._tree.leaves, self._largest, self._beta(self._clock.frames))
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -15,11 +15,11 @@ class Drawn(NamedTuple):
     """Sampled starts."""
 
     slot: Tensor  # (B,) int64
-    weight: Tensor  # (B,) float32, importance weights
+    weight: Tensor  # (B,) float32, importance-sampling weights
 
 
 class Sampler(Protocol):
-    """Chooses live transitions of a ring, out of those that are trained on."""
+    """Chooses among the transitions of a ring that are alive and trained on."""
 
     def added(self, written: Written) -> None:
         """The ring has just stored one decision of each car."""
@@ -34,7 +34,7 @@ class Sampler(Protocol):
         ...
 
     def update(self, index: Tensor, priority: Tensor) -> None:
-        """The learner's absolute errors (B,) for what `index` said of them."""
+        """The learner's absolute errors (B,) of the samples for which `index` gave this."""
         ...
 
     def measure(self) -> dict[str, Tensor | float]:
@@ -60,7 +60,7 @@ class SamplerFactory(Protocol):
 
 
 def new_leaves(written: Written, first: Tensor) -> tuple[Tensor, Tensor]:
-    """Slots and leaves for a sum tree: `first` (E,) for the starts, nothing for what cannot be drawn."""
+    """Slots and leaves for a sum tree: `first` (E,) for the starts, 0 for what cannot be drawn."""
     start, end, retired = written
     nothing = first.new_zeros(len(retired) + len(end))
     leaf = torch.cat([nothing[len(end) :], first, nothing[: len(end)]])

@@ -1,4 +1,4 @@
-"""A memory that grows in steps, within storage for its largest."""
+"""A replay whose capacity grows in steps, within storage for the largest."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import ReplaySizeSchedule
-from btr_tm.replay.sampler.linesight import LinesightPrioritized
-from btr_tm.replay.sampler.prioritized import Prioritized
 from btr_tm.replay.sampler.uniform import Uniform
 from btr_tm.replay.split import Contiguous
 
-from .helpers import SlowReplay, drive
+from .helpers import LINESIGHT, PRIORITIZED, SlowReplay, drive
 from .test_buffer import check_against
 from .test_conventions import CARS, replay
 
-STEPS = ReplaySizeSchedule([[0, 12, 0], [60, 30, 0], [150, 45, 0]])
+STEPS = ReplaySizeSchedule([[0, 12, 0], [60, 30, 0], [150, 45, 0]], speed=1.0)
 
 
-class SlowMemory:
+class SlowGrowing:
     """Keeps, of every car, the newest frames that fit; what has gone does not come back when it grows."""
 
     def __init__(self) -> None:
@@ -36,10 +34,10 @@ class SlowMemory:
         return {row.frame for car in range(CARS) for row in self.drove.rows[car][self.gone[car] :]}
 
 
-@pytest.mark.parametrize("sampler", [Uniform, Prioritized, LinesightPrioritized])
+@pytest.mark.parametrize("sampler", [Uniform, PRIORITIZED, LINESIGHT])
 @pytest.mark.parametrize("split", [False, True])
 def test_exactly_what_fits_the_present_step_can_be_sampled(sampler, split: bool) -> None:
-    clock, slow = Clock(), SlowMemory()
+    clock, slow = Clock(), SlowGrowing()
     fast = replay(STEPS, sampler=sampler, clock=clock, **({"split": Contiguous} if split else {}))
     assert fast.capacity == 45
     for t in drive(70, CARS, torch.Generator().manual_seed(4)):
@@ -53,11 +51,3 @@ def test_exactly_what_fits_the_present_step_can_be_sampled(sampler, split: bool)
         assert set(batch.obs.floats[:, 1].int().tolist()) <= slow.live()
         if clock.frames % 30 == 0 and not split:
             assert set(fast.sample(900).obs.floats[:, 1].int().tolist()) == slow.live()
-
-
-def test_a_memory_of_one_step_is_a_capacity() -> None:
-    constant, stepped = replay(30), replay(ReplaySizeSchedule([[0, 30, 0]]))
-    for t in drive(60, CARS, torch.Generator().manual_seed(4)):
-        constant.add(t)
-        stepped.add(t)
-        assert torch.equal(constant.sample(8).index, stepped.sample(8).index)

@@ -7,10 +7,11 @@ from torch import Tensor
 QUANTILES = (0.1, 0.5, 0.75, 0.9, 0.98, 0.99)
 
 
-def health(leaves: Tensor, new: Tensor, beta: float) -> dict[str, Tensor | float]:
-    """Figures on those of the priorities `leaves` that are not 0; nothing if all are. A host sync.
+def priority_statistics(leaves: Tensor, new: Tensor, beta: float) -> dict[str, Tensor | float]:
+    """Figures on the priorities `leaves` that are not 0; nothing if all are. A host sync.
 
-    `new` is what the next transition gets. `weight_min` is the smallest importance weight over the largest.
+    `new` is what the next transition gets. `weight_min` is the smallest importance-sampling weight over the
+    largest.
     """
     held = leaves[leaves > 0].sort().values
     if not len(held):
