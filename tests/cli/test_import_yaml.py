@@ -130,9 +130,9 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
     ("content", "sentence"),
     [
         ({"trainig": {}}, "unknown section 'trainig' in x.yaml; did you mean 'training'"),
-        ({"training": [1]}, r"expected keys in section 'training' of x.yaml, got \[1\]"),
-        (["training"], "expected sections and keys in x.yaml, got list"),
-        ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "expected nn or neural_network"),
+        ({"training": [1]}, r"section 'training' of x.yaml must hold keys, got \[1\]"),
+        (["training"], "x.yaml must hold sections with keys, got a list"),
+        ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "has both nn and neural_network"),
         ({"training": {"algorithm": "ppo"}}, "training.algorithm must be iqn, got 'ppo'"),
         ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
         ({"btr": {"use_munchausen": "maybe"}}, "cannot read btr.use_munchausen: 'maybe'"),
@@ -162,7 +162,7 @@ def test_what_cannot_be_meant_is_one_sentence(content: Any, sentence: str) -> No
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("training: [", "expected YAML in .*, got what cannot be read"),
+        ("training: [", "their.yaml is not valid YAML"),
         ("training:\n  batch_size: 8\n  batch_size: 16\n", "key 'batch_size' stands twice .*line 3"),
         ("environment:\n  rl_action_offsets_ms: [0, 20]\n", "offset"),
         (

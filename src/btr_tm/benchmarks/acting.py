@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import forward_floor
-from btr_tm.benchmarks.row import Row, rate_row
+from btr_tm.benchmarks.row import Extra, Row, rate_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
+from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs
 
 CARS = (1, 8, 64)
 
 
 def acting_rows(
-    effort: Effort, policies: Iterable[tuple[str, Any, Obs, list[Layer]]], device: torch.device = CPU
+    effort: Effort, policies: Iterable[tuple[str, Actor, Obs, list[Layer]]], device: torch.device = CPU
 ) -> list[Row]:
     """Decisions per second of one network for 1, 8 and 64 cars at once, beside as many looks one by one.
 
@@ -30,18 +30,19 @@ def acting_rows(
         floors = [forward_floor(layers, cars, device).subject(f"floor {cars}", device, cars) for cars in CARS]
         times = interleave([*(_subject(policy, obs, cars) for cars in CARS), *floors], effort.rounds, device)
         for cars in CARS:
-            more = {"theirs": times[str(CARS[0])].rate, "floor": times[f"floor {cars}"].rate}
+            one_by_one, floor = times[str(CARS[0])].rate, times[f"floor {cars}"].rate
+            more: Extra = {"beside": "one by one", "theirs": one_by_one, "floor": floor}
             what = f"acting, {name}, {cars} at once"
-            rows.append(rate_row(what, "decisions/s", times[str(cars)], beside="one by one", **more))
+            rows.append(rate_row(what, "decisions/s", times[str(cars)], **more))
     return rows
 
 
-def _subject(policy: Any, obs: Obs, cars: int) -> Subject:
+def _subject(policy: Actor, obs: Obs, cars: int) -> Subject:
     many = Obs(*(leaf[:1].repeat(cars, *[1] * (leaf.ndim - 1)) for leaf in obs))
     return Subject(str(cars), cars, lambda: policy.act(many, explore=True))
 
 
-def example(env: Any) -> Obs:
+def example(env: DrivingEnv) -> Obs:
     """An observation of one car, without driving there."""
     image = torch.randint(0, 256, (1, *env.image_shape), dtype=torch.uint8, device=env.device)
     return Obs(image, torch.zeros(1, env.layout.size, device=env.device))

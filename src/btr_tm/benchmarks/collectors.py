@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from multiprocessing import connection, get_context
-from typing import Any
 
 import torch
 
 from btr_tm.benchmarks.loop import Loop, trained
 from btr_tm.benchmarks.row import Row, Target
+from btr_tm.core.protocols import Policy, ReplayBuffer
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.remote.worker import Build
@@ -64,8 +64,8 @@ def idle_rows(
     workers: int,
     alone: Alone,
     collector: ProcessCollector,
-    replay: Any,
-    policy: Any,
+    replay: ReplayBuffer,
+    policy: Policy,
     seconds: float,
 ) -> list[Row]:
     """Frames/s into a replay whose learner is idle, in turns with the same workers alone."""
@@ -86,7 +86,7 @@ def idle_rows(
     ]
 
 
-def drain(collector: ProcessCollector, replay: Any, policy: Any, seconds: float) -> float:
+def drain(collector: ProcessCollector, replay: ReplayBuffer, policy: Policy, seconds: float) -> float:
     """Frames per second into `replay`, and nothing learnt."""
     begin, frames = time.perf_counter(), 0
     while frames == 0 or time.perf_counter() < begin + seconds:
@@ -112,7 +112,7 @@ def collector_rows(
     seconds: float,
     frames: int,
     build: Callable[[int], Build],
-    start: Callable[[int], tuple[ProcessCollector, Any, Any]],
+    start: Callable[[int], tuple[ProcessCollector, ReplayBuffer, Policy]],
     loop: Callable[[int], Loop],
 ) -> list[Row]:
     """All rows for each number of workers; the factories take that number."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ import torch
 from btr_tm.benchmarks.row import Row, rate_row
 from btr_tm.benchmarks.timing import Effort, Subject, interleave
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import DrivingEnv
 from btr_tm.envs.atari import AtariVectorEnv
 
 GAME, GAMES = "Phoenix", 16
@@ -30,7 +30,7 @@ def emulator_rows(effort: Effort) -> list[Row]:
     return [rate_row(what, "decisions/s", times[OURS], beside=ALONE, theirs=alone, floor=alone)]
 
 
-def _ours(env: Any, decisions: int) -> Subject:
+def _ours(env: DrivingEnv, decisions: int) -> Subject:
     env.reset(options={"start": "training"})
 
     def play() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ DTYPES = (torch.float32, torch.bfloat16)
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 TRIALS = 4  # of every format, in turns; the best counts
 
-Run = Callable[[], Any]
+Run = Callable[[], object]
 
 
 class Job(NamedTuple):

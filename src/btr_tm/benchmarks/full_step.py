@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 
@@ -15,7 +15,7 @@ from btr_tm.benchmarks.conventional_net import ConventionalNet
 from btr_tm.benchmarks.floor import update_floor
 from btr_tm.benchmarks.full_size import FullSize, batch_of
 from btr_tm.benchmarks.rates import GIGA, product_name, product_subject
-from btr_tm.benchmarks.row import NO_TARGET, Row, Target, duration_row, rate_row
+from btr_tm.benchmarks.row import NO_TARGET, Extra, Row, Target, duration_row, rate_row
 from btr_tm.benchmarks.timing import Effort, Subject, Times, interleave
 from btr_tm.core.types import Batch
 
@@ -31,6 +31,12 @@ class Aims:
     faster: float = -math.inf  # times the conventional update
     update_ms: Target = NO_TARGET
     floor_percent: Target = NO_TARGET
+
+
+class Updates(Protocol):
+    """A learner of either kind."""
+
+    def update(self, batch: Batch) -> object: ...
 
 
 class FullStep:
@@ -52,11 +58,11 @@ class FullStep:
             product_subject(effort, device, HALF),
         ]
 
-    def _subject(self, name: str, learner: Any) -> Subject:
+    def _subject(self, name: str, learner: Updates) -> Subject:
         batch, updates = self.batch, self.effort.updates
         return Subject(name, updates * self.effort.batch, lambda: _learn(learner, batch, updates))
 
-    def rows(self, stages: list[dict[str, Callable[[], Any]]]) -> Iterator[Row]:
+    def rows(self, stages: Sequence[Mapping[str, Callable[[], Updates]]]) -> Iterator[Row]:
         """Each stage names learners by what makes them; the last, which takes longest to compile, is last.
 
         All of a stage are measured in turns, with the conventional learner and the floor again; the fastest
@@ -79,7 +85,7 @@ class FullStep:
     def _speed_row(self, name: str, times: dict[str, Times]) -> Row:
         theirs = times[CONVENTIONAL].rate
         target, floor = Target(self.aims.faster * theirs), times[FLOOR].rate
-        more = {"beside": CONVENTIONAL, "theirs": theirs, "target": target, "floor": floor}
+        more: Extra = {"beside": CONVENTIONAL, "theirs": theirs, "target": target, "floor": floor}
         return rate_row(f"{self.name}, {name}", "samples/s", times[name], **more)
 
     def _best_rows(self, name: str, times: dict[str, Times]) -> Iterator[Row]:
@@ -95,6 +101,6 @@ class FullStep:
         yield Row(f"{what}: arithmetic", "GFLOP/s", achieved, floor=best)
 
 
-def _learn(learner: Any, batch: Batch, updates: int) -> None:
+def _learn(learner: Updates, batch: Batch, updates: int) -> None:
     for _ in range(updates):
         learner.update(batch)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, get_context
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -20,7 +20,7 @@ class Section(NamedTuple):
     name: str
     seconds: float
     measure: Callable[..., Iterable[Row]]
-    arguments: tuple[Any, ...] = ()
+    arguments: tuple[object, ...] = ()
 
 
 def measured(sections: Iterable[Section], total_seconds: float) -> Iterator[Row]:

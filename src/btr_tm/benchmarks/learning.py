@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
+from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import update_floor
-from btr_tm.benchmarks.row import Row, duration_row
+from btr_tm.benchmarks.row import Extra, Row, duration_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
 from btr_tm.core.types import Batch
 
 UPDATES = 2  # per repetition
 
 
-def update_rows(effort: Effort, nets: Sequence[tuple[str, Any, Batch]], layers: list[Layer]) -> list[Row]:
+def update_rows(effort: Effort, nets: Sequence[tuple[str, Learner, Batch]], layers: list[Layer]) -> list[Row]:
     """`nets` are (name, learner, batch), the base of the comparison last; `layers` are those of the first."""
     size = len(nets[0][2].action)
     floor = update_floor(layers, size, CPU).subject("floor", CPU)
@@ -23,14 +23,16 @@ def update_rows(effort: Effort, nets: Sequence[tuple[str, Any, Batch]], layers: 
     base, floors = nets[-1][0], {nets[0][0]: times["floor"].unit_ms}
     rows = []
     for name, learner, _ in nets:
-        beside = {} if name == base else {"beside": base, "theirs": times[base].unit_ms}
+        more = Extra(floor=floors.get(name, math.nan))
+        if name != base:
+            more |= {"beside": base, "theirs": times[base].unit_ms}
         parameters = sum(p.numel() for p in learner.online.parameters())
         what = f"update of {size}, {name}, {parameters:,} parameters"
-        rows.append(duration_row(what, times[name], **beside, floor=floors.get(name, math.nan)))
+        rows.append(duration_row(what, times[name], **more))
     return rows
 
 
-def _subject(name: str, learner: Any, batch: Batch) -> Subject:
+def _subject(name: str, learner: Learner, batch: Batch) -> Subject:
     def learn() -> None:
         for _ in range(UPDATES):
             learner.update(batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -13,9 +13,11 @@ from btr_tm.benchmarks.rates import GIGA, product_subject
 from btr_tm.benchmarks.row import NO_TARGET, Row, Target
 from btr_tm.benchmarks.timing import CPU, Effort, interleave, waiting
 from btr_tm.core.clock import Clock
+from btr_tm.core.protocols import Learner, ReplayBuffer
 from btr_tm.metrics.meter import Meter
 from btr_tm.metrics.stopwatch import Lap, Stopwatch
 from btr_tm.run.plan import Plan
+from btr_tm.run.protocols import Collector
 from btr_tm.run.train import train
 
 SHARES = ("simulator", "acting", "replay", "learning", "other")
@@ -24,9 +26,9 @@ SHARES = ("simulator", "acting", "replay", "learning", "other")
 class Loop(NamedTuple):
     """The parts of a run; its plan neither evaluates nor saves, and ends with the warm-up."""
 
-    collector: Any
-    replay: Any
-    learner: Any
+    collector: Collector
+    replay: ReplayBuffer
+    learner: Learner
     clock: Clock
     plan: Plan
 
@@ -91,7 +93,7 @@ def _lap(loop: Loop, frames: int, device: torch.device) -> tuple[int, int, Lap]:
 
 def trained(loop: Loop, frames: int = 0) -> Lap:
     """Train for `frames` more, or to the end of the plan; evaluator and checkpoint are never asked for."""
-    nobody: Any = None
+    nobody = cast(Any, None)
     if frames:
         loop.plan.total_frames = loop.clock.frames + frames
     loop.collector.watch.lap()

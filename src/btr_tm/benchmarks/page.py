@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from btr_tm.benchmarks.row import Row, row_of
 from btr_tm.benchmarks.table import HEADINGS, LEFT
@@ -36,7 +35,7 @@ def table_of(path: Path) -> str:
     return "\n".join([heading, "", told, "", *markdown(rows), ""])
 
 
-def machine_line(machine: dict[str, Any]) -> str:
+def machine_line(machine: Mapping[str, object]) -> str:
     """`date ..., cpu ..., cores 2, ...`: what was not known is left out."""
     known = {name: value for name, value in machine.items() if value is not None}
     return ", ".join(f"{name} {value}" for name, value in known.items()) + "."

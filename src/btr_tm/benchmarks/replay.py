@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from btr_tm.benchmarks.rates import COPY, GIGA, copy_subject
-from btr_tm.benchmarks.row import Row, Target, duration_row
+from btr_tm.benchmarks.row import Extra, Row, Target, duration_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave
+from btr_tm.core.protocols import ReplayBuffer
 from btr_tm.core.types import Transition
 
 CALLS = 10  # per repetition
@@ -18,7 +18,7 @@ CALLS = 10  # per repetition
 
 def replay_rows(
     effort: Effort,
-    replays: dict[str, Any],
+    replays: dict[str, ReplayBuffer],
     transitions: Sequence[Transition],
     batch_size: int,
     device: torch.device = CPU,
@@ -41,14 +41,14 @@ def replay_rows(
     return [*rows, *(_memory_row(name, replay, transitions[0]) for name, replay in replays.items())]
 
 
-def fill(replay: Any, transitions: Sequence[Transition], rows: int) -> None:
+def fill(replay: ReplayBuffer, transitions: Sequence[Transition], rows: int) -> None:
     """Add `transitions` again and again until `rows` rows were added."""
     cars = len(transitions[0].action)
     for transition in itertools.islice(itertools.cycle(transitions), -(-rows // cars)):
         replay.add(transition)
 
 
-def _adding(name: str, replay: Any, transitions: Sequence[Transition]) -> Subject:
+def _adding(name: str, replay: ReplayBuffer, transitions: Sequence[Transition]) -> Subject:
     def add() -> None:
         for transition in itertools.islice(itertools.cycle(transitions), CALLS):
             replay.add(transition)
@@ -56,7 +56,7 @@ def _adding(name: str, replay: Any, transitions: Sequence[Transition]) -> Subjec
     return Subject(f"add {name}", CALLS, add)
 
 
-def _sampling(name: str, replay: Any, batch_size: int) -> Subject:
+def _sampling(name: str, replay: ReplayBuffer, batch_size: int) -> Subject:
     def sample() -> None:
         for _ in range(CALLS):
             batch = replay.sample(batch_size)
@@ -67,14 +67,15 @@ def _sampling(name: str, replay: Any, batch_size: int) -> Subject:
 
 def _beside(what: str, deed: str, names: list[str], times: dict[str, Times], floor: float) -> list[Row]:
     base = times[f"{deed} {names[-1]}"].unit_ms
-    others = [{"beside": names[-1], "theirs": base}] * (len(names) - 1)
+    first: Extra = {"beside": names[-1], "theirs": base, "floor": floor}
+    others, last = [first] * (len(names) - 1), Extra(floor=floor)
     return [
-        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside, floor=floor)
-        for name, beside in zip(names, [*others, {}], strict=True)
+        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside)
+        for name, beside in zip(names, [*others, last], strict=True)
     ]
 
 
-def _memory_row(name: str, replay: Any, transition: Transition) -> Row:
+def _memory_row(name: str, replay: ReplayBuffer, transition: Transition) -> Row:
     """The bound: 2 % more than one observation, and 64 bytes."""
     observed = _observed(transition) / len(transition.action)
     what, target = f"replay memory per transition, {name}", Target(1.02 * observed + 64, at_least=False)

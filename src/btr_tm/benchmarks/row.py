@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from btr_tm.benchmarks.timing import Times
 
@@ -26,6 +25,19 @@ class Target:
 
 NO_TARGET = Target(-math.inf)
 LESS_IS_BETTER = ("ms", "s", "bytes")
+
+
+Plain = dict[str, Any]  # read from JSON, which has no types
+
+
+class Extra(TypedDict, total=False):
+    """What a row may hold besides its own figure."""
+
+    theirs: float
+    beside: str
+    floor: float
+    target: Target
+    note: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Row:
         met = ("yes" if self.target.met(self.ours) else "no") if judged else ""
         return [self.what, self.unit, ours, theirs, ratio, of_floor, str(self.target), met]
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """For JSON: what has no value is null."""
         figures = {"ours": self.ours, "theirs": self.theirs, "ratio": self.ratio, "target": self.target.bound}
         figures |= {"floor": self.floor, "of_floor": self.of_floor}
@@ -73,9 +85,9 @@ class Row:
         return words | finite | {"target_is_minimum": self.target.at_least, "seconds": list(self.times)}
 
 
-def row_of(plain: Mapping[str, Any]) -> Row:
+def row_of(plain: Plain) -> Row:
     """The row that `plain()` wrote, of this version or of one before floors were measured."""
-    known: dict[str, Any] = {name: plain[name] for name in ("what", "unit", "beside", "note")}
+    known: Plain = {name: plain[name] for name in ("what", "unit", "beside", "note")}
     known |= {name: _figure(plain.get(name)) for name in ("ours", "theirs", "floor")}
     bound = plain["target"]
     target = NO_TARGET if bound is None else Target(bound, plain["target_is_minimum"])
@@ -86,12 +98,12 @@ def _figure(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def rate_row(what: str, unit: str, times: Times, **more: Any) -> Row:
+def rate_row(what: str, unit: str, times: Times, **more: Unpack[Extra]) -> Row:
     """A speed: more is better."""
     return Row(what, unit, times.rate, times=times.seconds, **more)
 
 
-def duration_row(what: str, times: Times, **more: Any) -> Row:
+def duration_row(what: str, times: Times, **more: Unpack[Extra]) -> Row:
     """A time per unit of work: less is better."""
     return Row(what, "ms", times.unit_ms, times=times.seconds, **more)
 

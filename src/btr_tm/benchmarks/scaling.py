@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from btr_tm.benchmarks.collectors import drain
 from btr_tm.benchmarks.timing import Subject, Times, interleave
+from btr_tm.core.protocols import EnvironmentSpec, Learner, Policy, ReplayBuffer
 from btr_tm.core.types import Batch, Obs
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.processes import ProcessCollector
@@ -25,7 +26,7 @@ class Point(NamedTuple):
     seconds: tuple[float, ...] = ()  # of each repetition
 
 
-def car_points(driving: Mapping[tuple[str, int], tuple[InlineCollector, Any]], rounds: int) -> list[Point]:
+def car_points(driving: Mapping[tuple[str, int], tuple[InlineCollector, Policy]], rounds: int) -> list[Point]:
     """Frames/s of each (series, cars): simulator, camera and policy in one process."""
 
     def subject(key: tuple[str, int]) -> Subject:
@@ -37,7 +38,7 @@ def car_points(driving: Mapping[tuple[str, int], tuple[InlineCollector, Any]], r
     return [_rate("cars", *key, times[f"{key}"], "frames/s") for key in driving]
 
 
-def batch_points(learners: Mapping[tuple[str, int], tuple[Any, Batch]], rounds: int) -> list[Point]:
+def batch_points(learners: Mapping[tuple[str, int], tuple[Learner, Batch]], rounds: int) -> list[Point]:
     """Milliseconds per update of each (series, batch size)."""
 
     def subject(key: tuple[str, int]) -> Subject:
@@ -48,10 +49,10 @@ def batch_points(learners: Mapping[tuple[str, int], tuple[Any, Batch]], rounds: 
     return [_duration("batch", *key, times[f"{key}"]) for key in learners]
 
 
-def learner_points(ways: Sequence[tuple[str, int, int, Any, Batch]], rounds: int) -> list[Point]:
+def learner_points(ways: Sequence[tuple[str, int, int, Learner, Batch]], rounds: int) -> list[Point]:
     """Milliseconds per update of (series, processes, threads of the head, learner, batch), in turns."""
 
-    def subject(series: str, processes: int, threads: int, learner: Any, batch: Batch) -> Subject:
+    def subject(series: str, processes: int, threads: int, learner: Learner, batch: Batch) -> Subject:
         def run() -> None:
             torch.set_num_threads(threads)
             learner.update(batch)
@@ -65,7 +66,9 @@ def learner_points(ways: Sequence[tuple[str, int, int, Any, Batch]], rounds: int
 
 
 def collector_points(
-    counts: Sequence[int], start: Callable[[int], tuple[ProcessCollector, Any, Any]], seconds: float
+    counts: Sequence[int],
+    start: Callable[[int], tuple[ProcessCollector, ReplayBuffer, Policy]],
+    seconds: float,
 ) -> list[Point]:
     """Frames/s that each number of processes brings into a replay whose learner rests."""
     points = []
@@ -81,7 +84,7 @@ def collector_points(
     return points
 
 
-def memory_points(replays: Mapping[tuple[str, int], Any]) -> list[Point]:
+def memory_points(replays: Mapping[tuple[str, int], ReplayBuffer]) -> list[Point]:
     """GiB per million transitions of each (series, image size)."""
     return [
         Point("memory", *key, replay.bytes_per_transition * 1e6 / 2**30, "GiB")
@@ -89,7 +92,7 @@ def memory_points(replays: Mapping[tuple[str, int], Any]) -> list[Point]:
     ]
 
 
-def random_batch(env: Any, size: int, generator: torch.Generator) -> Batch:
+def random_batch(env: EnvironmentSpec, size: int, generator: torch.Generator) -> Batch:
     """A batch of what `env` looks like, drawn at random: its content costs no time."""
 
     def obs() -> Obs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -28,8 +27,8 @@ def plot(points: Sequence[Point], path: str | Path, title: str) -> Path:
     """A panel for each study that has points."""
     figure = Figure(figsize=(11.0, 7.0), layout="constrained")
     lower = ["collectors"] * 2 + ["learners"] * 2 + ["memory"] * 2
-    rows: list[Any] = [["cars"] * 3 + ["batch"] * 3, lower]
-    places = figure.subplot_mosaic(rows)
+    rows: list[list[str]] = [["cars"] * 3 + ["batch"] * 3, lower]
+    places = figure.subplot_mosaic(rows)  # type: ignore[arg-type]
     for study, axes in places.items():
         _draw(axes, study, [point for point in points if point.study == study])
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +17,7 @@ LEFT = ("what", "unit", "target")
 WIDTH = 190  # where the output is no terminal
 
 
-def show(rows: Sequence[Row], machine: dict[str, Any]) -> None:
+def show(rows: Sequence[Row], machine: Mapping[str, object]) -> None:
     """Print the machine and the table."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
@@ -32,7 +31,7 @@ def show(rows: Sequence[Row], machine: dict[str, Any]) -> None:
     console.print(table)
 
 
-def write_json(path: Path, rows: Sequence[Row], machine: dict[str, Any]) -> None:
+def write_json(path: Path, rows: Sequence[Row], machine: Mapping[str, object]) -> None:
     """Everything, the seconds of every repetition included."""
     known = {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in machine.items()}
     content = {"machine": known, "rows": [row.plain() for row in rows]}

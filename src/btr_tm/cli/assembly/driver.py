@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.run import policy_file
@@ -68,7 +68,7 @@ def read_driver(source: Path) -> PolicyFile:
     return PolicyFile(content["parts"]["learner"]["online"], _config_beside(path), content["frames"])
 
 
-def newest(folder: Path) -> tuple[Path, dict[str, Any] | None]:
+def newest(folder: Path) -> tuple[Path, Node | None]:
     """The newest readable checkpoint of a run folder."""
     paths = sorted((folder / "checkpoints").glob("frames_*.pt"), reverse=True)
     if not paths:
@@ -77,7 +77,7 @@ def newest(folder: Path) -> tuple[Path, dict[str, Any] | None]:
     return next(((path, content) for path, content in read_ones if content is not None), (paths[0], None))
 
 
-def _config_beside(checkpoint: Path) -> dict[str, Any]:
+def _config_beside(checkpoint: Path) -> Node:
     manifest = checkpoint.parent.parent / "manifest.json"
     if not manifest.is_file():
         raise UserError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.probe import Probe, ProbedLearner
 from btr_tm.cli.assembly.build import make, make_with_known, partial
 from btr_tm.cli.configuration import contradictions, validate
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer
@@ -33,7 +33,7 @@ CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "sa
 UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where something is set aside for them
 
 
-def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+def checked(values: Node) -> Node:
     """`values` after every check that needs no object, whole floats as integers; raises UserError."""
     whole = validate.structure(values)
     whole = validate.signatures(whole, plugins=whole["plugins"])
@@ -57,7 +57,7 @@ def device_of(name: str) -> torch.device:
 class Parts:
     """`values` come from `checked`. Parts of equal seed draw the same weights and random numbers."""
 
-    values: dict[str, Any]
+    values: Node
     device: torch.device
     clock: Clock = field(default_factory=Clock)
 
@@ -66,7 +66,7 @@ class Parts:
         return self.values["seed"]
 
     @property
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Node:
         return self.values["profile"]
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from btr_tm.agent.learner import Learner
 from btr_tm.cli.assembly.parts import Parts
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.block import Block
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.seeding import seed_globals, stream_seed
@@ -23,7 +24,7 @@ class BuildDriver:
     The seed follows from the run's, the worker and its life: a worker that replaces another drives anew.
     """
 
-    values: dict[str, Any]
+    values: Node
     workers: int
 
     def __call__(self, worker: int, life: int) -> Driver:
@@ -47,7 +48,7 @@ class Looks(NamedTuple):
 class BuildLearner:
     """The learner of a run from its checked `values`, without an environment; picklable."""
 
-    values: dict[str, Any]
+    values: Node
     looks: Looks
 
     def __call__(self, device: torch.device, team: MakeTeam) -> Learner:

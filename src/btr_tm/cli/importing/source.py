@@ -41,26 +41,26 @@ def read(path: Path) -> dict[str, Value]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _OnceEach)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"expected a readable file, got {path} ({error}); check the path") from error
+        raise UserError(f"cannot read {path} ({error}); check the path") from error
     except yaml.YAMLError as error:
         place = " ".join(str(error).split())
-        raise UserError(f"expected YAML in {path}, got what cannot be read ({place}); correct it") from error
+        raise UserError(f"{path} is not valid YAML ({place}); correct it") from error
     return leaves_of(content, path.name)
 
 
 def leaves_of(content: Value, name: str) -> dict[str, Value]:
     """As `read`, of parsed content."""
     if not isinstance(content, Mapping):
-        raise UserError(f"expected sections and keys in {name}, got {type(content).__name__}; see its layout")
+        raise UserError(f"{name} must hold sections with keys, got a {type(content).__name__}")
     for section, value in content.items():
         if section not in SECTIONS:
             raise UserError(
                 f"unknown section '{section}' in {name}{suggest(str(section), SECTIONS)}; remove or rename it"
             )
         if value is not None and not isinstance(value, Mapping):
-            raise UserError(f"expected keys in section '{section}' of {name}, got {value!r}; correct it")
+            raise UserError(f"section '{section}' of {name} must hold keys, got {value!r}")
     if "nn" in content and "neural_network" in content:
-        raise UserError(f"expected nn or neural_network in {name}, got both; remove one")
+        raise UserError(f"{name} has both nn and neural_network; remove one")
     return dict(_leaves(_filled(content)))
 
 
@@ -70,7 +70,7 @@ def _filled(content: Mapping[str, Value]) -> dict[str, Value]:
     btr, vis = filled.get("btr") or {}, (filled.get("nn") or {}).get("vis") or {}
     cnn = (vis.pop("cnn", None) or {}) if isinstance(vis, dict) else {}
     if not isinstance(cnn, Mapping):
-        raise UserError(f"expected keys in nn.vis.cnn, got {cnn!r}; correct it")
+        raise UserError(f"nn.vis.cnn must hold keys, got {cnn!r}")
     moved = {key: btr.pop(key) for key in CNN_KEYS if key in btr and key not in cnn}
     return filled | {"nn.vis.cnn": dict(cnn) | moved}  # in one place, whichever layout it was
 

@@ -67,7 +67,7 @@ def sections_of(device: torch.device, quick: bool) -> list[Section]:
         return cpu_sections(QUICK if quick else FULL)
     if device.type == "cuda":
         return cuda_sections(_quick_cuda(CUDA) if quick else CUDA, device)
-    raise UserError(f"expected device cpu or cuda, got {device.type}; measure one of those")
+    raise UserError(f"device must be cpu or cuda, got {device.type}")
 
 
 def _quick_cuda(effort: Effort) -> Effort:
@@ -85,5 +85,5 @@ def chosen(sections: list[Section], names: str | None) -> list[Section]:
     wanted = names.split(",")
     for name in wanted:
         if name not in known:
-            raise UserError(f"expected sections out of {', '.join(known)}, got {name!r}; correct --only")
+            raise UserError(f"there is no section {name!r}; --only takes {', '.join(known)}")
     return [known[name] for name in wanted]

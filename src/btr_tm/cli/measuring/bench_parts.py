@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
+from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.acting import example
 from btr_tm.benchmarks.arithmetic import Layer, forward_flops, update_flops
 from btr_tm.benchmarks.full_size import FullSize
@@ -16,7 +16,8 @@ from btr_tm.benchmarks.timing import CPU
 from btr_tm.cli.assembly.assemble import collector_of
 from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.configuration.composition import compose_job
-from btr_tm.core.types import Transition
+from btr_tm.core.protocols import Actor, DrivingEnv
+from btr_tm.core.types import Batch, Obs, Transition
 from btr_tm.run.collector import InlineCollector
 
 BTR, BASE = "+experiment=quickstart", "name=base"  # the two small networks that are compared
@@ -26,20 +27,22 @@ RECORDED = 32  # decisions of all cars, driven once, that fill the replays
 
 
 def parts_of(
-    experiment: str, overrides: Mapping[str, Any] | None = None, device: torch.device = CPU
+    experiment: str, overrides: Mapping[str, object] | None = None, device: torch.device = CPU
 ) -> Parts:
     """The parts of an experiment, at profile=cpu unless `overrides` say otherwise."""
     words = [f"{key}={value}" for key, value in (OTHERS | dict(overrides or {})).items()]
     return Parts(checked(compose_job([experiment, *words]).values), device)
 
 
-def record(parts: Parts) -> tuple[Any, list[Transition]]:
+def record(parts: Parts) -> tuple[DrivingEnv, list[Transition]]:
     """An environment, and transitions driven in it by an untrained driver."""
     env = parts.env(parts.profile["cars"])
     return env, InlineCollector(env, RECORDED).collect(parts.policy(env)).transitions
 
 
-def full_learner(size: FullSize, batch: int, overrides: Mapping[str, Any], device: torch.device) -> Any:
+def full_learner(
+    size: FullSize, batch: int, overrides: Mapping[str, object], device: torch.device
+) -> Learner:
     """Ours, at BTR's size; no environment is built."""
     sizes = {"profile": "atari", "profile.batch_size": batch, "profile.micro_batch": batch}
     parts = parts_of(FULL_BTR, sizes | dict(overrides), device)
@@ -49,8 +52,8 @@ def full_learner(size: FullSize, batch: int, overrides: Mapping[str, Any], devic
 
 
 def small_learner(
-    name: str, experiment: str, overrides: Mapping[str, Any] | None = None
-) -> tuple[str, Any, Any]:
+    name: str, experiment: str, overrides: Mapping[str, object] | None = None
+) -> tuple[str, Learner, Batch]:
     """A learner with a batch from its own replay."""
     little = {"profile.replay_capacity": 8192, "profile.warmup_frames": 0}
     parts = parts_of(experiment, little | dict(overrides or {}))
@@ -62,8 +65,8 @@ def small_learner(
 
 
 def driver(
-    name: str, experiment: str, overrides: Mapping[str, Any], device: torch.device
-) -> tuple[str, Any, Any, list[Layer]]:
+    name: str, experiment: str, overrides: Mapping[str, object], device: torch.device
+) -> tuple[str, Actor, Obs, list[Layer]]:
     """A policy, what one car sees, and the layers of a greedy choice."""
     parts = parts_of(experiment, overrides, device)
     env = parts.env(1, start_pool=1)
@@ -72,7 +75,7 @@ def driver(
 
 
 def loop_of(
-    experiment: str, overrides: Mapping[str, Any], warm_up: int, device: torch.device = CPU
+    experiment: str, overrides: Mapping[str, object], warm_up: int, device: torch.device = CPU
 ) -> tuple[Loop, Work]:
     """A loop that ends with its warm-up, in whose second half it learns, and what its work costs."""
     warm = {"profile.warmup_frames": warm_up // 2, "profile.total_frames": warm_up, "profile.log_every": 0}

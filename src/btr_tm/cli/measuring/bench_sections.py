@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import torch
 
+from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.car_racing import car_racing
 from btr_tm.benchmarks.collectors import collector_rows
@@ -17,7 +17,7 @@ from btr_tm.benchmarks.full_size import ATARI, SMALL_IMAGE, FullSize
 from btr_tm.benchmarks.full_step import Aims, FullStep
 from btr_tm.benchmarks.guard import Section
 from btr_tm.benchmarks.learning import update_rows
-from btr_tm.benchmarks.loop import loop_rows
+from btr_tm.benchmarks.loop import Loop, loop_rows
 from btr_tm.benchmarks.rates import rate_rows
 from btr_tm.benchmarks.replay import replay_rows
 from btr_tm.benchmarks.row import Row, Target
@@ -29,8 +29,10 @@ from btr_tm.cli.assembly.assemble import set_threads
 from btr_tm.cli.assembly.remote import BuildDriver
 from btr_tm.cli.measuring import bench_parts
 from btr_tm.cli.measuring.bench_parts import BASE, BTR, PUBLISHED
+from btr_tm.core.protocols import Policy, ReplayBuffer
+from btr_tm.run.remote.processes import ProcessCollector
 
-DRIVERS: dict[str, tuple[str, dict[str, Any]]] = {
+DRIVERS: dict[str, tuple[str, dict[str, object]]] = {
     "quickstart": (BTR, {}),
     "a01_v4_btr": (PUBLISHED, {"profile": "full"}),
 }
@@ -112,7 +114,7 @@ def rates(effort: Effort, device: torch.device) -> list[Row]:
 def full_step(effort: Effort, device: torch.device, size: FullSize, aims: Aims) -> Iterator[Row]:
     """Full-size BTR on made-up batches."""
 
-    def makers(variants: dict[str, dict[str, str]]) -> dict[str, Callable[[], Any]]:
+    def makers(variants: dict[str, dict[str, str]]) -> dict[str, Callable[[], Learner]]:
         make = bench_parts.full_learner
         return {name: partial(make, size, effort.batch, words, device) for name, words in variants.items()}
 
@@ -167,12 +169,13 @@ def published_loop(effort: Effort, device: torch.device) -> Iterator[Row]:
 def collectors(effort: Effort) -> list[Row]:
     """Processes with an idle and with a busy learner."""
 
-    def loop(workers: int) -> Any:
+    def loop(workers: int) -> Loop:
         processes = {"collector": "processes", "collector.workers": workers}
         return bench_parts.loop_of(BTR, processes, WARM_UP)[0]
 
-    def idle(workers: int) -> tuple[Any, Any, Any]:
+    def idle(workers: int) -> tuple[ProcessCollector, ReplayBuffer, Policy]:
         made = loop(workers)
+        assert isinstance(made.collector, ProcessCollector), made.collector
         return made.collector, made.replay, made.learner.policy
 
     def build(workers: int) -> BuildDriver:

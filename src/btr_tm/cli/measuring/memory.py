@@ -52,7 +52,7 @@ def check(arguments: argparse.Namespace) -> None:
         (arguments.folder / "memory.json").write_text(text + "\n", encoding="utf-8")
     print(f"{found['frames'][-1]:,} frames: {grown:+.1f} MiB after the warm-up")
     if grown > LIMIT_MIB:
-        raise UserError(f"expected a growth of at most {LIMIT_MIB} MiB, got {grown:.1f}; look for a leak")
+        raise UserError(f"the process grew by {grown:.1f} MiB, more than {LIMIT_MIB}; look for a leak")
 
 
 def measure(frames: int) -> dict[str, Any]:

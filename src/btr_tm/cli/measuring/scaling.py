@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
@@ -19,6 +19,8 @@ from btr_tm.cli.commands import common as commands  # noqa: E402
 if TYPE_CHECKING:
     from btr_tm.benchmarks.scaling import Point
     from btr_tm.cli.assembly.parts import Parts
+    from btr_tm.core.protocols import DrivingEnv, Policy, ReplayBuffer
+    from btr_tm.core.types import Batch
 
 BTR = "+experiment=quickstart"  # its network at every size
 
@@ -104,25 +106,26 @@ def _cars(sizes: Sizes) -> list[Point]:
 
 
 @cache
-def _blind() -> Any:
+def _blind() -> DrivingEnv:
     """An environment that renders nothing."""
     return _parts("encoder=none").env(1, start_pool=1)
 
 
-def _looks(image: int, stack: int = 1) -> Any:
+def _seen(image: int, stack: int = 1) -> DrivingEnv:
     """What networks and replays ask an environment, for pictures of `image` x `image`."""
     known = {name: getattr(_blind(), name) for name in ("layout", "actions", "block", "decision_ms")}
-    return SimpleNamespace(**known, image_shape=(stack, image, image), stacked_frames=stack, num_envs=64)
+    shown = SimpleNamespace(**known, image_shape=(stack, image, image), stacked_frames=stack, num_envs=64)
+    return cast("DrivingEnv", shown)
 
 
-def _learner(batch: int, image: int, *words: str) -> tuple[Parts, Any, Any]:
+def _learner(batch: int, image: int, *words: str) -> tuple[Parts, DrivingEnv, Batch]:
     """Parts, what the network sees, and a random batch of one size."""
     from btr_tm.benchmarks.scaling import random_batch
     from btr_tm.core.seeding import generator
 
     parts = _parts(f"profile.batch_size={batch}", f"profile.micro_batch={batch}", *words)
-    looks = _looks(image)
-    return parts, looks, random_batch(looks, batch, generator(0, "batch"))
+    spec = _seen(image)
+    return parts, spec, random_batch(spec, batch, generator(0, "batch"))
 
 
 def _batches(sizes: Sizes) -> list[Point]:
@@ -131,21 +134,24 @@ def _batches(sizes: Sizes) -> list[Point]:
     learners = {}
     for image in sizes.images:
         for size in sizes.batches:
-            parts, looks, batch = _learner(size, image)
-            learners[f"{image} x {image}", size] = (parts.learner(parts.policy(looks)), batch)
+            parts, spec, batch = _learner(size, image)
+            learners[f"{image} x {image}", size] = (parts.learner(parts.policy(spec)), batch)
     return batch_points(learners, sizes.rounds)
 
 
 def _collectors(sizes: Sizes) -> list[Point]:
     from btr_tm.benchmarks.scaling import collector_points
     from btr_tm.cli.assembly.assemble import collector_of
+    from btr_tm.run.remote.processes import ProcessCollector
 
-    def start(count: int) -> tuple[Any, Any, Any]:
+    def start(count: int) -> tuple[ProcessCollector, ReplayBuffer, Policy]:
         cars = 48 * count  # the share of each stays the same
         parts = _parts("collector=processes", f"collector.workers={count}", f"profile.cars={cars}")
         env = parts.env(cars)
         policy = parts.policy(env)
-        return collector_of(parts, env, policy.net), parts.replay(env), policy
+        collector = collector_of(parts, env, policy.net)
+        assert isinstance(collector, ProcessCollector), collector
+        return collector, parts.replay(env), policy
 
     return collector_points(sizes.collectors, start, sizes.seconds)
 
@@ -156,11 +162,11 @@ def _learners(sizes: Sizes) -> list[Point]:
     from btr_tm.cli.assembly.assemble import helpers_of
 
     words = ("parallel=ddp", "parallel.processes=2")
-    parts, looks, batch = _learner(sizes.batches[-2], sizes.images[-1], *words)
-    helpers = helpers_of(parts, looks)
+    parts, spec, batch = _learner(sizes.batches[-2], sizes.images[-1], *words)
+    helpers = helpers_of(parts, spec)
     try:
-        together = helpers.lead(parts.learner(parts.policy(looks), helpers.team))
-        alone = parts.learner(parts.policy(looks))
+        together = helpers.lead(parts.learner(parts.policy(spec), helpers.team))
+        alone = parts.learner(parts.policy(spec))
         ways = [
             ("one thread each", 1, 1, alone, batch),
             ("two threads", 1, 2, alone, batch),
@@ -179,7 +185,7 @@ def _memory(sizes: Sizes) -> list[Point]:
     replays = {}
     for series, stack in (("single pictures", 1), ("stacks of 4, as newest", 4)):
         for size in sizes.images:
-            replays[series, size] = parts.replay(_looks(size, stack))
+            replays[series, size] = parts.replay(_seen(size, stack))
     return memory_points(replays)
 
 
