@@ -9,10 +9,10 @@ from btr_tm.agent.policy import IqnPolicy
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
-from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
-from btr_tm.exploration.noise import Noisy, NoisyEpsilon
+from btr_tm.exploration.noise import NoisyGreedy
 from btr_tm.losses.quantile import draw_taus
 
+from ..exploration.helpers import exploring, noise_and
 from ..nets.helpers import ALL_ON, PER_SAMPLE, network, observations
 
 
@@ -21,7 +21,7 @@ def policy(exploration, seed: int = 0, **parts) -> IqnPolicy:
 
 
 def test_driving_without_exploration_is_deterministic_and_silent() -> None:
-    driver, obs = policy(Noisy(), **ALL_ON), observations(6)
+    driver, obs = policy(NoisyGreedy(), **ALL_ON), observations(6)
     first = driver.act(obs, explore=False)
     state = driver.generator.get_state()
     driver.act(obs, explore=True)  # leaves noise behind
@@ -33,7 +33,7 @@ def test_driving_without_exploration_is_deterministic_and_silent() -> None:
 
 
 def test_exploring_with_noise_draws_new_noise_before_every_decision() -> None:
-    driver, obs = policy(Noisy(), **ALL_ON), observations(6)
+    driver, obs = policy(NoisyGreedy(), **ALL_ON), observations(6)
     noises = []
     for _ in range(2):
         decision = driver.act(obs, explore=True)
@@ -43,7 +43,7 @@ def test_exploring_with_noise_draws_new_noise_before_every_decision() -> None:
 
 
 def test_epsilon_exploration_drives_a_noisy_network_without_its_noise() -> None:
-    driver, obs = policy(EpsilonBoltzmann(Constant(1.0)), **ALL_ON), observations(64)
+    driver, obs = policy(exploring(Constant(1.0)), **ALL_ON), observations(64)
     driver.net.reset_noise(torch.Generator().manual_seed(9))
     decision = driver.act(obs, explore=True)
     assert (driver.net.head.advantage[0].noise_in == 0).all()
@@ -52,25 +52,25 @@ def test_epsilon_exploration_drives_a_noisy_network_without_its_noise() -> None:
 
 
 def test_noise_and_epsilon_work_together() -> None:
-    driver = policy(NoisyEpsilon(Constant(1.0)), **ALL_ON)
+    driver = policy(noise_and(Constant(1.0)), **ALL_ON)
     decision = driver.act(observations(64), explore=True)
     assert (driver.net.head.advantage[0].noise_in != 0).any()
     assert not decision.greedy.all()
 
 
 def test_saved_and_loaded_policy_goes_on_drawing_the_same() -> None:
-    driver, obs = policy(NoisyEpsilon(Constant(0.5)), **ALL_ON), observations(16)
+    driver, obs = policy(noise_and(Constant(0.5)), **ALL_ON), observations(16)
     driver.act(obs, explore=True)
     state = driver.state_dict()
     expected = driver.act(obs, explore=True)
-    other = policy(NoisyEpsilon(Constant(0.5)), seed=5, **ALL_ON)
+    other = policy(noise_and(Constant(0.5)), seed=5, **ALL_ON)
     other.load_state_dict(state)
     again = other.act(obs, explore=True)
     assert torch.equal(again.q, expected.q) and torch.equal(again.action, expected.action)
 
 
 def test_a_policy_of_blocks_decides_for_every_slot() -> None:
-    driver = policy(NoisyEpsilon(Constant(0.5)), **ALL_ON, block=(5,))
+    driver = policy(noise_and(Constant(0.5)), **ALL_ON, block=(5,))
     quiet = driver.act(observations(64), explore=False)
     assert quiet.q.shape == (64, 5, 12)
     assert torch.equal(quiet.action, quiet.q.argmax(-1)) and quiet.greedy.shape == (64,)
@@ -80,8 +80,8 @@ def test_a_policy_of_blocks_decides_for_every_slot() -> None:
 
 
 def test_mirrored_fractions_reach_the_acting_draw() -> None:
-    driver, obs = policy(Noisy(), **ALL_ON), observations(3)
-    mirrored = IqnPolicy(network(**ALL_ON), Noisy(), Clock(), torch.Generator().manual_seed(0), 4, True)
+    driver, obs = policy(NoisyGreedy(), **ALL_ON), observations(3)
+    mirrored = IqnPolicy(network(**ALL_ON), NoisyGreedy(), Clock(), torch.Generator().manual_seed(0), 4, True)
     for each, symmetric in ((driver, False), (mirrored, True)):
         q = each.act(obs, explore=True).q
         expected = torch.Generator().manual_seed(0)
@@ -92,11 +92,11 @@ def test_mirrored_fractions_reach_the_acting_draw() -> None:
 
 def test_an_odd_number_of_mirrored_acting_fractions_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match="^expected an even number [^.]*taus_act=5; add one$"):
-        IqnPolicy(network(), Noisy(), Clock(), torch.Generator(), 5, True)
+        IqnPolicy(network(), NoisyGreedy(), Clock(), torch.Generator(), 5, True)
 
 
 def test_with_noise_per_sample_each_car_acts_with_noise_of_its_own() -> None:
-    driver = policy(Noisy(), **PER_SAMPLE)
+    driver = policy(NoisyGreedy(), **PER_SAMPLE)
     one = observations(1)
     obs = type(one)(*(leaf.expand(5, *leaf.shape[1:]) for leaf in one))
     driver.act(obs, explore=True)

@@ -143,7 +143,7 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
         ({"training": {"batch_size": 0}}, "training.batch_size must be 1 or larger, got 0"),
         (
             {"training": {"lr_schedule": [[100, 0.1]]}},
-            "training.lr_schedule: expected a schedule whose first",
+            "training.lr_schedule: the first point of a schedule must",
         ),
         ({"training": {"lr_schedule": 0.1}}, "cannot read training.lr_schedule: 0.1"),
         (

@@ -79,8 +79,11 @@ def test_the_size_of_the_replay_is_that_of_the_profile() -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("schedule.learning_rate.points=[[10,1e-3],[20,1e-4]]", "first point is at frame 0"),
-        ("profile.replay_steps=[[5,1000,100]]", "first point is at frame 0"),
+        (
+            "schedule.learning_rate.points=[[10,1e-3],[20,1e-4]]",
+            "first point of a schedule must be at frame 0",
+        ),
+        ("profile.replay_steps=[[5,1000,100]]", "first point of a schedule must be at frame 0"),
         ("profile.replay_steps=[[0,1000,100],[9,500,100]]", "never shrink"),
         ("profile.replay_steps=[[0,1000]]", "frame, capacity, start_learning"),
     ],

@@ -92,7 +92,7 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         ),
         (["schedule=btr", "schedule.epsilon.start=3"], "schedule.epsilon must stay from 0 to 1, got 3"),
         (["env.ticks_per_action=0"], "env.ticks_per_action must be 1 or larger, got 0"),
-        (["schedule.learning_rate.points=[[0,fast]]"], r"learning_rate: expected schedule points like"),
+        (["schedule.learning_rate.points=[[0,fast]]"], r"learning_rate: schedule points must be pairs"),
         (["profile.replay_steps=[[0,many,10]]"], r"profile\.replay_steps: .*capacity, start_learning"),
         (["env.action_offsets_ms=[0,10,30]"], r"without a hole, got \[0, 10, 30\]"),
         (
@@ -101,10 +101,13 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         ),
         (
             ["schedule.epsilon.points=[[1000,0.5],[2000,0.1]]"],
-            r"schedule\.epsilon: expected a schedule whose first point is at frame 0",
+            r"schedule\.epsilon: the first point of a schedule must be at frame 0",
         ),
-        (["schedule.learning_rate.points=[0.1]"], r"schedule\.learning_rate: expected schedule points like"),
-        (["convention.neoslide_bonus=[[5,0]]"], r"reward\.bonuses\.neoslide: .* first point is at frame 0"),
+        (["schedule.learning_rate.points=[0.1]"], r"schedule\.learning_rate: schedule points must be pairs"),
+        (
+            ["convention.neoslide_bonus=[[5,0]]"],
+            r"reward\.bonuses\.neoslide: .* first point of a schedule must be at frame 0",
+        ),
         (["profile.replay_steps=[[10,100,50]]"], r"profile\.replay_steps"),
         (["profile.replay_steps=3"], "profile.replay_steps must be a list, got 3"),
     ],

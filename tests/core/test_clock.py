@@ -36,18 +36,18 @@ def test_every_keeps_its_place_when_the_period_changes_on_resuming():
 
 
 def test_credit_hands_out_whole_updates_and_keeps_the_rest():
-    credit = Credit(48, 0)
+    credit = Credit(48, 0, 1)
     assert [credit.due(frames) for frames in (32, 64, 96, 128, 144)] == [0, 1, 1, 0, 1]
 
 
 def test_warm_up_earns_nothing_and_leaves_no_burst():
-    credit = Credit(10, warmup_frames=1000)
+    credit = Credit(10, 1000, 1)
     assert credit.due(990) == 0 and credit.due(1010) == 1 and credit.due(1020) == 1
 
 
 @pytest.mark.parametrize("per_update", [0.5, 3.0, 7.0])
 def test_credit_hands_out_in_total_what_was_earned(per_update):
-    credit = Credit(per_update, 64)
+    credit = Credit(per_update, 64, 1)
     steps = random.Random(0)
     frames = total = 0
     for _ in range(500):
@@ -57,9 +57,9 @@ def test_credit_hands_out_in_total_what_was_earned(per_update):
 
 
 def test_clocks_continue_from_their_state():
-    credit = Credit(48, 10)
+    credit = Credit(48, 10, 1)
     credit.due(100)
-    other = Credit(48, 10)
+    other = Credit(48, 10, 1)
     other.load_state_dict(credit.state_dict())
     assert [credit.due(f) for f in (120, 200)] == [other.due(f) for f in (120, 200)]
     clock = Clock(5, 6, 7.0, 8.0)
@@ -89,7 +89,7 @@ def test_global_generators_return_to_a_saved_state():
     assert draw() == first
 
 
-def test_what_did_not_come_about_is_due_again_and_once():
+def test_what_could_not_be_done_is_due_again_and_once():
     every = Every(100)
     assert every(250) and not every(260)
     every.again()

@@ -14,12 +14,12 @@ from btr_tm.core.schedule import Constant
 from btr_tm.core.tree import flatten, take_rows, where_rows
 from btr_tm.envs.execution import Compile
 from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
 from btr_tm.race.features import CameraFeatures
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
 
+from ..exploration.helpers import exploring
 from ..nets.helpers import network
 
 CARS, SIZE = 4, (36, 36)
@@ -35,7 +35,7 @@ def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
 
 def greedy(env: SimVectorEnv) -> IqnPolicy:
     net = network((1, *SIZE), env.layout, env.actions).to(env.device)
-    return IqnPolicy(net, EpsilonBoltzmann(Constant(0.0)), Clock(), torch.Generator(env.device))
+    return IqnPolicy(net, exploring(Constant(0.0)), Clock(), torch.Generator(env.device))
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ import torch
 
 from btr_tm.core.schedule import Constant
 from btr_tm.exploration.auto import auto
-from btr_tm.exploration.epsilon_boltzmann import EpsilonBoltzmann
-from btr_tm.exploration.noise import Noisy
+from btr_tm.exploration.noise import NoisyGreedy
+
+from .helpers import exploring
 
 CARS, K = 20_000, 3
 CLEAR = torch.tensor([[0.0, 1.0, 0.2, 0.3], [1.0, 0.0, 0.2, 0.3], [0.0, 0.1, 0.2, 1.0]])
@@ -23,7 +24,7 @@ def draw(exploration, q=CLEAR, cars=CARS, frames=0, seed=0):
 
 @pytest.mark.parametrize("how", ["per_action", "per_block"])
 def test_every_action_of_a_block_is_as_often_random_as_a_single_one(how: str) -> None:
-    action, greedy = draw(EpsilonBoltzmann(Constant(0.4), draw=how))
+    action, greedy = draw(exploring(Constant(0.4), draw=how))
     assert action.shape == (CARS, K) and greedy.shape == (CARS,)
     for slot in range(K):
         shares = torch.bincount(action[:, slot], minlength=4) / CARS
@@ -40,7 +41,7 @@ def test_draws_per_action_are_independent_and_draws_per_block_are_one() -> None:
         # a random block: each action differs with 3/4
         ("per_block", [0.6 + 0.4 / 64, 0.4 * 9 / 64, 0.4 * 27 / 64, 0.4 * 27 / 64]),
     ):
-        action, _ = draw(EpsilonBoltzmann(Constant(0.4), draw=how), seed=1)
+        action, _ = draw(exploring(Constant(0.4), draw=how), seed=1)
         differing = Counter((action != BEST).sum(1).tolist())
         counts = [differing[j] / CARS for j in range(4)]
         assert counts == pytest.approx(expected, abs=0.012), how
@@ -49,7 +50,7 @@ def test_draws_per_action_are_independent_and_draws_per_block_are_one() -> None:
 def test_a_perturbed_block_is_never_mixed_with_random_actions() -> None:
     """Actions that are far from best come from random blocks only, and the whole block is random then."""
     q = torch.tensor([[0.500, 0.501, 0.0], [0.501, 0.500, 0.0]])
-    exploration = EpsilonBoltzmann(Constant(0.2), Constant(0.5), tau=0.01, draw="per_block")
+    exploration = exploring(Constant(0.2), Constant(0.5), tau=0.01, draw="per_block")
     action, greedy = draw(exploration, q)
     far = (action == 2).float()
     # A far action: epsilon / 3; both: epsilon / 9, more often than the square that separate draws would give.
@@ -65,7 +66,7 @@ def test_a_perturbed_block_is_never_mixed_with_random_actions() -> None:
 def test_choices_equal_a_slow_loop_over_the_same_numbers(how: str, slots: tuple) -> None:
     cars, actions, epsilon, perturbed, tau = 200, 5, 0.3, 0.4, 0.5
     q = torch.randn(cars, *slots, actions, generator=torch.Generator().manual_seed(3))
-    exploration = EpsilonBoltzmann(Constant(epsilon), Constant(perturbed), tau, how)
+    exploration = exploring(Constant(epsilon), Constant(perturbed), tau, how)
     action, greedy = exploration(q, torch.Generator().manual_seed(4), 0)
     again = torch.Generator().manual_seed(4)
     count = slots[0] if slots else 1
@@ -88,16 +89,16 @@ def test_choices_equal_a_slow_loop_over_the_same_numbers(how: str, slots: tuple)
 def test_how_blocks_are_drawn_makes_no_difference_to_single_actions() -> None:
     q = torch.randn(500, 12, generator=torch.Generator().manual_seed(5))
     per_action, per_block = (
-        EpsilonBoltzmann(Constant(0.3), Constant(0.3), 0.5, how)(q, torch.Generator().manual_seed(6), 0)
+        exploring(Constant(0.3), Constant(0.3), 0.5, how)(q, torch.Generator().manual_seed(6), 0)
         for how in ("per_action", "per_block")
     )
     assert torch.equal(per_action[0], per_block[0]) and torch.equal(per_action[1], per_block[1])
 
 
 def test_noise_takes_the_best_action_of_every_slot() -> None:
-    action, greedy = draw(Noisy(), cars=7)
+    action, greedy = draw(NoisyGreedy(), cars=7)
     assert torch.equal(action, BEST.expand(7, -1)) and greedy.shape == (7,) and greedy.all()
 
 
 def test_auto_hands_on_how_to_draw() -> None:
-    assert auto(False, Constant(1.0), Constant(0.0), draw="per_block").draw == "per_block"
+    assert auto(False, Constant(1.0), Constant(0.0), 0.01, "per_block").draw == "per_block"

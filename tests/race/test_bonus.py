@@ -197,7 +197,7 @@ def test_changing_coefficients_compile_nothing_anew(sliding):
 
 
 def test_a_bonus_without_a_value_at_0_is_refused_in_a_sentence():
-    with pytest.raises(UserError, match="first point is at frame 0"):
+    with pytest.raises(UserError, match="first point of a schedule must be at frame 0"):
         Speedslide([[10, 0.1]])
 
 

@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class Every:
-    """True once for every multiple of `period` frames that was crossed since it last was; 0 means never."""
+    """True if a multiple of `period` frames was passed since it was last True; a period of 0 means never."""
 
     period: int
     last: int = 0
@@ -42,25 +42,25 @@ class Every:
         return True
 
     def again(self) -> None:
-        """What the latest True was for did not come about: it is due again."""
+        """What the latest True asked for could not be done: it is due again."""
         self.last = max(self.last - self.period, 0)
 
     def state_dict(self) -> dict[str, int]:
         return {"last": self.last}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.last = int(state["last"])  # the period is not restored: it may change between sittings
+        self.last = int(state["last"])  # the period is not restored: a resumed run may have another
 
 
 class Credit:
-    """Learning that driving has paid for: one update per `frames_per_update` frames, none for the warm-up.
+    """Driving pays for learning: one update per `frames_per_update` frames, none for the warm-up.
 
-    `train_share` is the share of frames that is trained on; the others pay for nothing. What a learner is
-    granted beyond that, in `uses` of transitions, buys updates of `batch_size` uses.
+    `train_share` is the share of frames that is trained on; the others pay for nothing. Uses of transitions
+    that a learner is granted besides pay for updates of `batch_size` uses each.
     """
 
     def __init__(
-        self, frames_per_update: float, warmup_frames: int = 0, batch_size: int = 1, train_share: float = 1.0
+        self, frames_per_update: float, warmup_frames: int, batch_size: int, train_share: float = 1.0
     ) -> None:
         assert frames_per_update > 0 and 0 < train_share <= 1, (frames_per_update, train_share)
         self.frames_per_update = frames_per_update / train_share
@@ -70,7 +70,7 @@ class Credit:
         self.unspent = 0.0  # frames
 
     def due(self, frames: int, uses: float = 0) -> int:
-        """Whole updates earned up to `frames` and not handed out yet; the rest is kept.
+        """Whole updates paid for up to `frames` and not made yet; the rest is kept.
 
         `uses` are all that were ever granted.
         """
@@ -94,9 +94,9 @@ class UseCredit:
     """Linesight's counters: each new transition pays for as many samples as it will be used, on average.
 
     An update spends `batch_size` uses, four times as many while a replay above 200,000 is not full, and is
-    due as soon as the account is not overdrawn and the replay holds `start_learning` transitions. The uses
-    of those are never spent: not at the start, nor when a step of `replay_size` asks for more. `train_share`
-    is the share of frames that is trained on. The size of the replay is counted here, without asking it.
+    due while the balance is not negative and the replay holds `start_learning` transitions. The uses of those
+    are never spent: not at the start, nor when a step of `replay_size` asks for more. `train_share` is the
+    share of frames that is trained on. How many transitions the replay holds is counted here, not asked.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class UseCredit:
         frames_per_update: float,
         replay_size: Callable[[int], ReplaySize],
         batch_size: int,
-        train_share: float = 1.0,
+        train_share: float,
     ) -> None:
         assert frames_per_update > 0 and 0 < train_share <= 1, (frames_per_update, train_share)
         self.uses = batch_size / frames_per_update
@@ -114,7 +114,7 @@ class UseCredit:
         self.earned = self.spent = 0.0  # uses
 
     def due(self, frames: int, uses: float = 0) -> int:
-        """Updates due after `frames` frames and with `uses` granted besides; they count as made."""
+        """Updates due after `frames` frames, `uses` being granted besides; from now on they count as made."""
         capacity, start_learning = self.replay_size(self.seen)
         added = self.train_share * max(0, frames - self.seen)
         self.seen = max(frames, self.seen)

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Something the user can fix: one sentence saying what was expected, what came, and the remedy."""
+    """Something the user can fix: one sentence that says what is wrong, what came and how to mend it."""
 
 
 class DamagedFile(UserError):

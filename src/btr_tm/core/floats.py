@@ -1,4 +1,4 @@
-"""The float vector by name: which element means what, and the figures that normalise it.
+"""The float vector by name: which element means what, and the numbers that normalise it.
 
 Nothing else in the project may index floats by number.
 """
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 class FloatLayout:
     """Names, positions and normalisation of the F floats of an observation.
 
-    `layout["velocity"]` is a slice. `mean` and `std` are F figures in physical units; networks normalise
+    `layout["velocity"]` is a slice. `mean` and `std` are F numbers in physical units; networks normalise
     with (x - mean) / std, observations are stored as they are.
     """
 
@@ -101,12 +101,12 @@ def _part(name: str, mean: list[float], std: float | list[float]) -> Part:
 
 def _check_count(name: str, count: int, least: int) -> None:
     if count < least:
-        raise UserError(f"expected {name} of at least {least}, got {count}; set it to {least} or more")
+        raise UserError(f"{name} must be {least} or larger, got {count}")
 
 
 def _car_parts(previous_actions: int, damper_std: float) -> tuple[Part, ...]:
     if damper_std <= 0:
-        raise UserError(f"expected a damper_std above 0, got {damper_std}; Linesight has 0.06")
+        raise UserError(f"damper_std must be larger than 0, got {damper_std}; Linesight has 0.06")
     return (
         _part("clock", [70.0], 70.0),  # decisions since the mini-race began; 0 when acting
         _part("previous_actions", [0.8, 0.2, 0.3, 0.3] * previous_actions, 0.5),  # oldest first
@@ -177,8 +177,8 @@ _TREND = 10  # rows at the end of the table whose mean growth goes on beyond it
 def _line_part(line_points: int) -> Part:
     """The table cut or prolonged to `line_points` rows.
 
-    Beyond 390 m nobody measured; the figures go on growing as over the last ten rows. Linesight's loader
-    pads with mean 0 and standard deviation 50 there, a quarter of what the last row measured has.
+    Beyond 390 m nobody measured; there the numbers go on growing as over the last ten rows. Linesight's
+    loader pads with mean 0 and standard deviation 50, a quarter of that of the last row measured.
     """
     last, earlier = _LINE_POINT_STATISTICS[-1], _LINE_POINT_STATISTICS[-1 - _TREND]
     growth = tuple((b - a) / _TREND for a, b in zip(earlier, last, strict=True))

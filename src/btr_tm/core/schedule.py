@@ -1,7 +1,7 @@
 """Values that change while driving: frozen callables `frames -> float`.
 
 Points are [frame, value] pairs that start at frame 0; the last value is held. `speed` multiplies the frames
-of all points, so that one number stretches a whole recipe.
+of all points, so that one number makes a whole set of schedules slower.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Constant:
 
 
 def _are_numbers(point: object, count: int) -> bool:
-    """`point` is a sequence of `count` numbers; text that merely looks like one is none."""
+    """`point` is a sequence of `count` numbers; text is not."""
     if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != count:
         return False
     return all(isinstance(number, int | float) for number in point)
@@ -40,7 +40,7 @@ def _are_numbers(point: object, count: int) -> bool:
 
 @dataclass(frozen=True)
 class _Points:
-    """Looks up the two points around a frame; subclasses say what happens between them."""
+    """Finds the two points around a frame; subclasses say what is between them."""
 
     points: Sequence[Sequence[float]]
     speed: float = 1.0
@@ -48,14 +48,14 @@ class _Points:
     def __post_init__(self) -> None:
         odd = [point for point in self.points if not _are_numbers(point, 2)]
         if odd:
-            raise UserError(f"expected schedule points like [frame, value], got {odd[0]}; write pairs")
+            raise UserError(f"schedule points must be pairs [frame, value], got {odd[0]}")
         frames = [point[0] for point in self.points]
         if not frames or frames[0] != 0:
-            raise UserError(f"expected a schedule whose first point is at frame 0, got {self.points}; add it")
+            raise UserError(f"the first point of a schedule must be at frame 0, got {self.points}")
         if any(later <= earlier for earlier, later in zip(frames, frames[1:], strict=False)):
-            raise UserError(f"expected schedule frames in increasing order, got {frames}; sort them")
+            raise UserError(f"the frames of a schedule must increase, got {frames}")
         if self.speed <= 0:
-            raise UserError(f"expected a schedule speed above 0, got {self.speed}; 1 is as written")
+            raise UserError(f"the speed of a schedule must be larger than 0, got {self.speed}")
 
     def __call__(self, frames: int) -> float:
         at = [point[0] * self.speed for point in self.points]
@@ -84,7 +84,9 @@ class Exponential(_Points):
         super().__post_init__()
         values = [point[1] for point in self.points]
         if min(values) <= 0:
-            raise UserError(f"expected exponential values above 0, got {values}; use a linear schedule")
+            raise UserError(
+                f"exponential schedules need values larger than 0, got {values}; use a linear one"
+            )
 
     def between(self, left: float, right: float, share: float) -> float:
         return math.exp(math.log(left) + (math.log(right) - math.log(left)) * share)
@@ -108,15 +110,15 @@ class Decay:
     start: float
     end: float
     constant_frames: float
-    stop_frames: float = math.inf
-    after: float = 0.0
-    speed: float = 1.0
+    stop_frames: float
+    after: float
+    speed: float
 
     def __post_init__(self) -> None:
         if self.constant_frames <= 1 or self.speed <= 0:
             raise UserError(
-                f"expected constant_frames above 1 and speed above 0, got {self.constant_frames} and "
-                f"{self.speed}; constant_frames is the number of frames in which the gap falls to 37 %"
+                f"constant_frames must be larger than 1 and speed larger than 0, got {self.constant_frames} "
+                f"and {self.speed}; within constant_frames frames the gap to the end falls to 37 %"
             )
 
     def __call__(self, frames: int) -> float:
@@ -142,22 +144,20 @@ class ReplaySizeSchedule:
     """
 
     points: Sequence[Sequence[float]]
-    speed: float = 1.0
+    speed: float
 
     def __post_init__(self) -> None:
         odd = [point for point in self.points if not _are_numbers(point, 3)]
         if odd:
             raise UserError(
-                f"expected memory steps like [frame, capacity, start_learning], got {odd[0]}; write triples"
+                f"steps of the replay's size must be triples [frame, capacity, start_learning], got {odd[0]}"
             )
         capacities = Staircase([point[:2] for point in self.points], self.speed).points
         if any(later[1] < earlier[1] for earlier, later in zip(capacities, capacities[1:], strict=False)):
-            raise UserError(f"expected memory capacities that never shrink, got {self.points}; let them grow")
+            raise UserError(f"the capacity of a replay must never shrink, got {self.points}")
         small = [point for point in self.points if not 0 <= point[2] <= point[1]]
         if small:
-            raise UserError(
-                f"expected learning to start within the capacity, got {list(small[0])}; lower its last number"
-            )
+            raise UserError(f"start_learning must be from 0 to the capacity, got the step {list(small[0])}")
 
     def __call__(self, frames: int) -> ReplaySize:
         held = bisect_right([point[0] * self.speed for point in self.points], frames) - 1

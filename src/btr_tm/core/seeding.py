@@ -4,10 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
+
+
+class PythonState(TypedDict):
+    """Of the module `random`."""
+
+    version: int
+    words: torch.Tensor
+    gauss: float | None
+
+
+class NumpyState(TypedDict):
+    """Of NumPy's global Mersenne twister."""
+
+    keys: torch.Tensor
+    position: int
+    has_gauss: int
+    cached: float
+
+
+class GlobalStates(TypedDict):
+    """Of all global generators, as tensors and plain numbers, loadable with `weights_only=True`."""
+
+    python: PythonState
+    numpy: NumpyState
+    torch: torch.Tensor
+    cuda: list[torch.Tensor]
 
 
 def stream_seed(seed: int, name: str) -> int:
@@ -28,8 +54,8 @@ def seed_globals(seed: int) -> None:
     torch.manual_seed(stream_seed(seed, "torch"))
 
 
-def global_states() -> dict[str, Any]:
-    """States of the global generators as tensors and plain numbers, loadable with `weights_only=True`."""
+def global_states() -> GlobalStates:
+    """The states of the global generators at this moment."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     assert name == "MT19937" and isinstance(keys, np.ndarray), name
@@ -46,8 +72,8 @@ def global_states() -> dict[str, Any]:
     }
 
 
-def restore_global_states(states: dict[str, Any]) -> None:
-    """Undo whatever was drawn since `global_states()`."""
+def restore_global_states(states: GlobalStates) -> None:
+    """Undo all draws since `global_states()`."""
     python, numpy = states["python"], states["numpy"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     keys = numpy["keys"].numpy().astype(np.uint32)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from btr_tm.core.schedule import Schedule
 from btr_tm.exploration.epsilon_boltzmann import Draw, EpsilonBoltzmann
-from btr_tm.exploration.noise import Noisy
+from btr_tm.exploration.noise import NoisyGreedy
 
 
 def auto(
     noisy_head: bool,
     epsilon: Schedule,
     epsilon_boltzmann: Schedule,
-    tau: float = 0.01,
-    draw: Draw = "per_action",
-) -> EpsilonBoltzmann | Noisy:
+    tau: float,
+    draw: Draw,
+) -> EpsilonBoltzmann | NoisyGreedy:
     """Choose once, when the network is known."""
-    return Noisy() if noisy_head else EpsilonBoltzmann(epsilon, epsilon_boltzmann, tau, draw)
+    return NoisyGreedy() if noisy_head else EpsilonBoltzmann(epsilon, epsilon_boltzmann, tau, draw)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from btr_tm.core.schedule import Constant, Schedule
+from btr_tm.core.schedule import Schedule
 
 Draw = Literal["per_action", "per_block"]
 
@@ -19,14 +19,14 @@ class EpsilonBoltzmann:
     tau * N(0, 1).
 
     The second draw is called Boltzmann by the TrackMania agents it comes from; it is a Gaussian perturbation.
-    Where a decision is a block of actions, `draw` says whether each of them is drawn for by itself or one
-    draw makes all of them random, perturbed or best; random and perturbed ones still differ from each other.
+    Where a decision is a block of actions, `draw` says whether chance decides for each of them by itself, or
+    once for all: then all are random, all perturbed or all best, though not all the same action.
     """
 
     epsilon: Schedule
-    epsilon_boltzmann: Schedule = Constant(0.0)  # noqa: RUF009 (frozen)
-    tau: float = 0.01  # in units of Q
-    draw: Draw = "per_action"
+    epsilon_boltzmann: Schedule
+    tau: float  # in units of Q
+    draw: Draw
     noise = False  # parameter noise is off while acting
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from btr_tm.core.schedule import Schedule
+from btr_tm.core.schedule import Constant, Schedule
 from btr_tm.exploration.epsilon_boltzmann import Draw, EpsilonBoltzmann
 
 
 @dataclass(frozen=True)
-class Noisy:
-    """The best action of the noisy network; epsilon and Boltzmann do not exist here."""
+class NoisyGreedy:
+    """Always the best action of the noisy network: the noise alone explores."""
 
     noise = True
     needs_noise = True  # without a noisy head nothing is explored
@@ -31,17 +31,17 @@ class Noisy:
 class NoisyEpsilon:
     """Parameter noise and, with chance `epsilon`, a uniformly random action, as in BTR's paper.
 
-    There epsilon is off in the second half of the run: `core.schedule.Decay` with `stop_frames`. `draw` as in
-    EpsilonBoltzmann.
+    There epsilon is 0 in the second half of the run: `core.schedule.Decay` with `stop_frames`. `draw` is that
+    of EpsilonBoltzmann.
     """
 
     epsilon: Schedule
-    draw: Draw = "per_action"
+    draw: Draw
     noise = True
 
     def __call__(self, q: Tensor, generator: torch.Generator, frames: int) -> tuple[Tensor, Tensor]:
         """q (E, A) or (E, K, A) -> action (E,) or (E, K) int64, greedy (E,) bool."""
-        return EpsilonBoltzmann(self.epsilon, draw=self.draw)(q, generator, frames)
+        return EpsilonBoltzmann(self.epsilon, Constant(0.0), 0.0, self.draw)(q, generator, frames)
 
     def measure(self, frames: int) -> dict[str, float]:
         """The chance at this point of the run."""
