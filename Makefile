@@ -23,7 +23,7 @@ train: venv ## train a car to finish A01 (EXPERIMENT=quickstart)
 	$(BIN)/python -m btr_tm +experiment=$(EXPERIMENT)
 
 test: venv ## run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --durations=10
 
 test-fast: venv ## run the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow"
@@ -33,7 +33,7 @@ mutation: venv ## change the code in small ways and see whether its tests notice
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation/run.py $(PACKAGE)
 
 lint: venv ## check style and types
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
 
 docs: venv ## write the pages that are made from the code

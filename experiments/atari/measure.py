@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from btr_tm.benchmarks.timing import Subject, interleave
-from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.types import Transition
 from btr_tm.replay.buffer import Replay
 
