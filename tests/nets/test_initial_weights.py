@@ -24,7 +24,7 @@ def drawn(layer: nn.Module, seed: int, weights=TorchDefault()) -> list[torch.Ten
 
 
 @pytest.mark.parametrize("build", [lambda: Linear(9, 4), lambda: Conv(2, 3, 3)], ids=["linear", "conv"])
-def test_the_seed_alone_decides_torchs_own_law(build) -> None:
+def test_the_seed_alone_decides_torchs_own_weights(build) -> None:
     first, again, other = drawn(build(), 1), drawn(build(), 1), drawn(build(), 2)
     for mine, same, different in zip(first, again, other, strict=True):
         assert torch.equal(mine, same) and not torch.equal(mine, different)

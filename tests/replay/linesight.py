@@ -12,7 +12,7 @@ DECISIONS = 140
 
 
 class Stored(NamedTuple):
-    """One memory: what is known when a race is put into the replay."""
+    """One transition: what is known when a race is put into the replay."""
 
     frame: int
     n: int
@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Filler:
-    """Turns a race into memories; `drops_finish` as the published runs, whose last row was cut off."""
+    """Stores the transitions of a race; `drops_finish` as the published runs, whose last row was cut off."""
 
     n_max: int
     cut: bool
@@ -33,7 +33,7 @@ class Filler:
         """`race` holds every decision of one race, `reward` being that into the row behind it."""
         finished = race[-1].terminated
         rows = len(race) + 1 - (finished and self.drops_finish)
-        memories = []
+        found = []
         for i in range(rows - 1):
             n = min(self.n_max, rows - 1 - i)
             for j in range(1, n):
@@ -43,14 +43,14 @@ class Filler:
             cumulative = [sum(gamma**j * race[i + j].reward for j in range(k + 1)) for k in range(n)]
             powers = [gamma ** (k + 1) for k in range(n)]
             left = float(rows - 1 - i) if finished else math.inf
-            memories.append(Stored(race[i].frame, n, cumulative, powers, left))
-        return memories
+            found.append(Stored(race[i].frame, n, cumulative, powers, left))
+        return found
 
 
-def collate(memory: Stored, t: int, phi: float, next_phi: float) -> tuple[float, float, int]:
-    """Reward, discount and next clock of a memory that is sampled at mini-race clock `t`."""
-    n_used = memory.n - max(0, t + memory.n - DECISIONS)
-    terminal = n_used >= memory.terminal_actions or t + memory.n >= DECISIONS
-    discount = 0.0 if terminal else memory.powers[n_used - 1]
-    reward = memory.cumulative[n_used - 1] + (0.0 if terminal else discount * next_phi) - phi
-    return reward, discount, t + memory.n
+def collate(stored: Stored, t: int, phi: float, next_phi: float) -> tuple[float, float, int]:
+    """Reward, discount and next clock of a transition that is sampled at mini-race clock `t`."""
+    n_used = stored.n - max(0, t + stored.n - DECISIONS)
+    terminal = n_used >= stored.terminal_actions or t + stored.n >= DECISIONS
+    discount = 0.0 if terminal else stored.powers[n_used - 1]
+    reward = stored.cumulative[n_used - 1] + (0.0 if terminal else discount * next_phi) - phi
+    return reward, discount, t + stored.n

@@ -82,7 +82,7 @@ def test_the_transition_into_the_finish_is_stored() -> None:
     assert not batch.discount.any()
 
 
-def memories(slow: SlowReplay, filler: Filler, gamma: float) -> dict[int, Stored]:
+def stored_transitions(slow: SlowReplay, filler: Filler, gamma: float) -> dict[int, Stored]:
     """By number of their first frame, of all races that are over."""
     found: dict[int, Stored] = {}
     for rows in slow.rows:
@@ -90,14 +90,14 @@ def memories(slow: SlowReplay, filler: Filler, gamma: float) -> dict[int, Stored
         for row in rows:
             race.append(row)
             if row.ended:
-                found |= {memory.frame: memory for memory in filler(race, gamma)}
+                found |= {each.frame: each for each in filler(race, gamma)}
                 race = []
     return found
 
 
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("finish", [StoreFinish(), DropFinish()], ids=["stored", "dropped"])
-def test_batches_equal_the_memories_of_linesight(cut: bool, finish) -> None:
+def test_batches_equal_the_transitions_of_linesight(cut: bool, finish) -> None:
     """Whole races through fill and collate, in float64; races end at the finish as often as by a cut-off."""
     gamma, n, generator = 0.97, 3, torch.Generator().manual_seed(4)
     options = {"cut_at_non_greedy": cut, "finish": finish}
@@ -106,16 +106,16 @@ def test_batches_equal_the_memories_of_linesight(cut: bool, finish) -> None:
     for t in drive(300, 3, torch.Generator().manual_seed(5), p_terminated=0.08, p_truncated=0.08):
         fast.add(t)
         slow.add(t)
-    known = memories(slow, Filler(n, cut, isinstance(finish, DropFinish)), gamma)
+    known = stored_transitions(slow, Filler(n, cut, isinstance(finish, DropFinish)), gamma)
     batch, seen = fast.sample(12_000), set()
     for b in range(len(batch.index)):
         frame, t = int(batch.obs.floats[b, 1]), int(batch.obs.floats[b, 0])
         if frame not in known:
             assert not any(row.ended for row in slow.rows[frame // 10_000] if row.frame >= frame)
             continue
-        memory = known[frame]
-        phi, next_phi = potential(torch.tensor([frame, frame + memory.n])).tolist()
-        reward, discount, next_clock = collate(memory, t, phi, next_phi)
+        stored = known[frame]
+        phi, next_phi = potential(torch.tensor([frame, frame + stored.n])).tolist()
+        reward, discount, next_clock = collate(stored, t, phi, next_phi)
         assert batch.reward[b].item() == pytest.approx(reward, abs=1e-5)
         assert batch.discount[b].item() == pytest.approx(discount, abs=1e-6)
         assert batch.next_obs.floats[b, 0] == next_clock
@@ -130,7 +130,7 @@ def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: 
     rewards = torch.tensor([0.5, -1.0, 2.0])[:length]
     cumulative = (gamma ** torch.arange(length) * rewards).cumsum(0).tolist()
     powers = [gamma ** (k + 1) for k in range(length)]
-    memory = Stored(0, length, cumulative, powers, length if terminated else float("inf"))
+    stored = Stored(0, length, cumulative, powers, length if terminated else float("inf"))
     clock = torch.arange(140)
     segment = Segment(
         rewards=torch.cat([rewards, torch.zeros(3 - length)]).expand(140, 3),
@@ -142,7 +142,7 @@ def test_returns_equal_the_collate_rule(gamma: float, terminated: bool, length: 
         exponent=torch.full((140,), length),
     )
     answer = mini_race(gamma).at(clock, segment)
-    expected = torch.tensor([collate(memory, int(t), 0.3, -0.7) for t in clock])
+    expected = torch.tensor([collate(stored, int(t), 0.3, -0.7) for t in clock])
     torch.testing.assert_close(torch.stack([answer.reward, answer.discount, answer.next_clock], 1), expected)
     assert torch.equal(answer.clock, clock.float())
 

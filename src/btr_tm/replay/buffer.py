@@ -56,6 +56,7 @@ class Replay:
         images: Images,
     ) -> None:
         assert n_step >= 1, n_step
+        device, generator = self._place(device, generator)
         self._sizes, self._clock = capacity, clock
         self.capacity = capacity.largest
         self._split = split(cars, generator)
@@ -68,6 +69,12 @@ class Replay:
         self._generator, self._cut_at_non_greedy, self._finish = generator, cut_at_non_greedy, finish
         changed = max(finish.slots_changed, images.history)
         self._archive = Archive(self.ring, self._sampler, self._split, changed, generator)
+
+    def _place(
+        self, device: str | torch.device, generator: torch.Generator
+    ) -> tuple[str | torch.device, torch.Generator]:
+        """Where the storage lies, and the generator that draws from it."""
+        return device, generator
 
     def __len__(self) -> int:
         return len(self.ring)

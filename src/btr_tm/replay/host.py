@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,16 +34,18 @@ class HostReplay(Replay):
     """Draws and sends the next batch while the learner works on the one before, without waiting for it.
 
     For that, priorities count one update later than in a `Replay`, and a batch is drawn before the decisions
-    are stored that are driven after the update before. `device` is the learner's; `generator`, on that device
-    too, gives the seed; `options` are those of a Replay.
+    are stored that are driven after the update before. `device` is the learner's; of `generator`, on that
+    device too, only the seed is used.
     """
 
-    def __init__(self, *, device: str | torch.device, generator: torch.Generator, **options: Any) -> None:
-        host = torch.Generator().manual_seed(generator.initial_seed())
-        super().__init__(device="cpu", generator=host, **options)
+    _prefetched: _Prefetched | None = None
+    _pending: _Pending | None = None
+
+    def _place(
+        self, device: str | torch.device, generator: torch.Generator
+    ) -> tuple[str | torch.device, torch.Generator]:
         self._learner = torch.device(device)
-        self._prefetched: _Prefetched | None = None
-        self._pending: _Pending | None = None
+        return "cpu", torch.Generator().manual_seed(generator.initial_seed())
 
     def sample(self, batch_size: int) -> Batch:
         """A batch on the learner's device."""

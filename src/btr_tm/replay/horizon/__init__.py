@@ -1,1 +1,1 @@
-"""How far ahead a sampled return looks."""
+"""How far ahead a sampled return reaches."""
