@@ -139,7 +139,7 @@ def test_acting_has_a_floor_for_every_number_of_cars() -> None:
     assert len(rows) == 3 and all(row.of_floor > 0 for row in rows)
 
 
-def broken(worker: int, life: int) -> None:
+def broken(worker: int, generation: int) -> None:
     raise RuntimeError("nothing to drive")
 
 

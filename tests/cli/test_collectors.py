@@ -17,14 +17,14 @@ import torch
 
 from btr_tm.cli.assembly import assemble as compose
 from btr_tm.cli.assembly.parts import Parts, checked, device_of
-from btr_tm.cli.assembly.remote import BuildDriver
+from btr_tm.cli.assembly.remote import BuildWorker
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.run.lock import hold
 from btr_tm.run.remote import processes
 from btr_tm.run.remote.processes import refuse_little_shared, refuse_too_many
-from btr_tm.run.remote.weights import WeightsBoard
+from btr_tm.run.remote.weights import SharedWeights
 
 WORDS = (
     "profile=smoke logger=none encoder=none collector=processes collector.workers=2 profile.cars=8 "
@@ -140,15 +140,15 @@ def test_a_run_that_is_refused_leaves_neither_shared_memory_nor_a_claim_on_its_f
     with pytest.raises(UserError, match="no network"):
         compose.build(job())
     with pytest.raises(FileNotFoundError):
-        WeightsBoard(made[0].board.size, made[0].board.name)
+        SharedWeights(made[0].weights.size, made[0].weights.name)
 
 
 def test_third_party_games_draw_from_seeds_of_their_own() -> None:
-    build = BuildDriver(checked(compose_job(WORDS).values), 2)
+    build = BuildWorker(checked(compose_job(WORDS).values), 2)
     before = global_states()
     drawn = []
-    for worker, life in ((0, 0), (1, 0), (0, 1), (0, 0)):
-        build(worker, life)
+    for worker, generation in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        build(worker, generation)
         drawn.append((random.random(), np.random.rand(), float(torch.rand(()))))
     restore_global_states(before)
     first, *others, again = drawn
@@ -156,11 +156,11 @@ def test_third_party_games_draw_from_seeds_of_their_own() -> None:
     assert all(a != b for other in others for a, b in zip(first, other, strict=True))
 
 
-def test_every_worker_and_every_life_drives_from_other_starts() -> None:
-    build = BuildDriver(checked(compose_job(WORDS).values), 2)
+def test_every_worker_and_every_generation_drives_from_other_starts() -> None:
+    build = BuildWorker(checked(compose_job(WORDS).values), 2)
     seen = []
-    for worker, life in ((0, 0), (1, 0), (0, 1), (0, 0)):
-        env = build(worker, life).env
+    for worker, generation in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        env = build(worker, generation).env
         seen.append(env.reset(options={"start": "training"})[0].floats)
     first, *others, again = seen
     assert first.shape[0] == 4

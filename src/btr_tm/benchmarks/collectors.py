@@ -13,7 +13,7 @@ from btr_tm.benchmarks.row import Row, Target
 from btr_tm.core.protocols import Policy, ReplayBuffer
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.processes import ProcessCollector
-from btr_tm.run.remote.worker import Build
+from btr_tm.run.remote.worker import BuildWorker
 from btr_tm.run.train import store
 
 IDLE_TARGET = 0.9  # of what the workers drive alone, while the learner only stores
@@ -23,7 +23,7 @@ BUSY_TARGET = Target(90)  # % of the time, while collectors are faster than the 
 class Alone:
     """Workers that drive without handing anything over: a command of so many seconds, an answer in frames."""
 
-    def __init__(self, build: Build, workers: int) -> None:
+    def __init__(self, build: BuildWorker, workers: int) -> None:
         context = get_context("spawn")
         self.lines, self.processes = [], []
         for worker in range(workers):
@@ -47,7 +47,7 @@ class Alone:
             process.join()
 
 
-def _drive_alone(build: Build, worker: int, line: connection.Connection) -> None:
+def _drive_alone(build: BuildWorker, worker: int, line: connection.Connection) -> None:
     torch.set_num_threads(1)
     driver = build(worker, 0)
     collector = InlineCollector(driver.env, 8)
@@ -111,8 +111,8 @@ def collector_rows(
     counts: tuple[int, ...],
     seconds: float,
     frames: int,
-    build: Callable[[int], Build],
-    start: Callable[[int], tuple[ProcessCollector, ReplayBuffer, Policy]],
+    build: Callable[[int], BuildWorker],
+    start: Callable[[int], tuple[ProcessCollector, Any, Any]],
     loop: Callable[[int], Loop],
 ) -> list[Row]:
     """All rows for each number of workers; the factories take that number."""

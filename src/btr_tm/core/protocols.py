@@ -144,6 +144,15 @@ class EnvironmentSpec(Protocol):
         ...
 
 
+class Spec(NamedTuple):
+    """An `EnvironmentSpec` by itself, where no environment is built."""
+
+    image_shape: tuple[int, int, int]
+    layout: FloatLayout
+    actions: int
+    block: Block = ()
+
+
 class ResetInfo(TypedDict):
     """What a reset says beside the observation."""
 

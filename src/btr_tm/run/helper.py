@@ -20,7 +20,7 @@ from btr_tm.agent.parallel import Team, Together, rows_of
 from btr_tm.core.tree import flatten, tree_map
 from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
-from btr_tm.run.remote.guard import die_with_parent
+from btr_tm.run.remote.child_process import die_with_parent
 from btr_tm.run.remote.worker import LONGEST_REASON, Failed
 
 HOST = "127.0.0.1"

@@ -32,7 +32,7 @@ from btr_tm.run.helper import (
     say,
     store_at,
 )
-from btr_tm.run.remote.guard import spawning
+from btr_tm.run.remote.child_process import spawn_context
 from btr_tm.run.remote.worker import Failed
 
 HELPER_BYTES = 600 * 2**20  # of a process with torch, two networks and the moments of an optimizer
@@ -107,7 +107,7 @@ class Helpers:
 
     def _start(self, rank: int, threads: int, port: int) -> tuple[Any, Any]:
         told = Told(rank, self.processes, self.build, self._place(rank), threads, port, self.stall_s)
-        context = spawning()
+        context = spawn_context()
         line, theirs = context.Pipe()
         name = f"btr_tm learner {rank}"
         process = context.Process(target=help_learning, args=(told, theirs), name=name, daemon=True)

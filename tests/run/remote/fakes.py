@@ -15,23 +15,24 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Obs, Races
-from btr_tm.run.remote.worker import Driver
+from btr_tm.run.remote.processes import ProcessCollector
+from btr_tm.run.remote.worker import WorkerParts
 
 RACE = 7  # decisions
-FLOATS = 4  # worker, life, car, decision number of this car's life
+FLOATS = 4  # worker, generation, car, decision number of this car's generation
 
 
 class CountingEnv:
-    """Car c of worker w: floats are (w, life, c, decisions so far); races end after RACE decisions."""
+    """Floats are worker, generation, car and its decisions so far; races end after RACE decisions."""
 
-    def __init__(self, worker: int, life: int, cars: int, trouble: str = "", after: int = 0) -> None:
+    def __init__(self, worker: int, generation: int, cars: int, trouble: str = "", after: int = 0) -> None:
         self.num_envs, self.device = cars, torch.device("cpu")
-        self.worker, self.life, self.trouble, self.after = worker, life, trouble, after
+        self.worker, self.generation, self.trouble, self.after = worker, generation, trouble, after
         self.count = 0
 
     def _obs(self, count: int) -> Obs:
         floats = torch.zeros(self.num_envs, FLOATS)
-        floats[:, 0], floats[:, 1] = self.worker, self.life
+        floats[:, 0], floats[:, 1] = self.worker, self.generation
         floats[:, 2], floats[:, 3] = torch.arange(self.num_envs), count
         return Obs(torch.full((self.num_envs, 1, 2, 2), count % 251, dtype=torch.uint8), floats)
 
@@ -54,7 +55,7 @@ class CountingEnv:
         return self._obs(self.count), reward, ends, torch.zeros_like(ends), info
 
     def _misbehave(self) -> None:
-        if self.life or self.count < self.after:
+        if self.generation or self.count < self.after:
             return
         if self.trouble == "dies":
             os.kill(os.getpid(), signal.SIGTERM)
@@ -101,10 +102,17 @@ class Game:
     after: int = 0
     only: int = 0  # the worker that misbehaves
 
-    def __call__(self, worker: int, life: int) -> Driver:
+    def __call__(self, worker: int, generation: int) -> WorkerParts:
         trouble = self.trouble if worker == self.only else ""
-        env = CountingEnv(worker, life, self.cars, trouble, self.after)
-        return Driver(env, FirstWeight(net()), Clock())
+        env = CountingEnv(worker, generation, self.cars, trouble, self.after)
+        return WorkerParts(env, FirstWeight(net()), Clock())
+
+
+def processes(game: Game, cars: int, net: nn.Module, clock: Clock, **options: Any) -> ProcessCollector:
+    """A collector of 2 workers and chunks of 5 decisions, unless `options` say otherwise."""
+    usual = {"workers": 2, "decisions": 5, "slots": 4, "publish_every": 1, "stale_versions": 1000}
+    usual |= {"stall_s": 60.0, "start_s": 300.0}
+    return ProcessCollector(game, Shape(cars), net, clock, **(usual | options))
 
 
 def net(size: int = 1000) -> nn.Module:

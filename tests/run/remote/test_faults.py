@@ -23,8 +23,7 @@ from btr_tm.replay.buffer import Replay
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.train import store
 
-from ...replay.helpers import build_replay
-from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net
+from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net, processes
 from .test_processes import FORMAT, Book
 
 pytestmark = [
@@ -71,14 +70,14 @@ def stored(replay: Replay) -> Counter:
 
 def misfortune(dice: random.Random, collector: ProcessCollector) -> str:
     """One fault of one worker that is at work."""
-    seat = dice.choice([seat for seat in collector.seats if seat.received and not seat.fault])
+    handle = dice.choice([handle for handle in collector.handles if handle.received and not handle.fault])
     kind = dice.choice(["kill", "kill", "kill", "hang", "damage", "pause"])
     if kind == "kill":
-        os.kill(seat.process.pid, signal.SIGKILL)
+        os.kill(handle.process.pid, signal.SIGKILL)
     if kind == "hang":
-        os.kill(seat.process.pid, signal.SIGSTOP)
-    if kind == "damage" and seat.inbox:
-        record = seat.chunks.records[seat.inbox[0].slot]
+        os.kill(handle.process.pid, signal.SIGSTOP)
+    if kind == "damage" and handle.inbox:
+        record = handle.chunks.records[handle.inbox[0].slot]
         record["floats"][0, 0, 0] += 1
     if kind == "pause":
         time.sleep(0.3)  # queues fill up
@@ -90,9 +89,8 @@ def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> N
     dice = random.Random(0)
     clock, policy, book, ledger = Clock(), FirstWeight(net()), Book(), Ledger()
     shape = Shape(WORKERS * FORMAT.cars)
-    collector = ProcessCollector(
-        Game(FORMAT.cars), shape, policy.net, clock, WORKERS, FORMAT.decisions, stall_s=3.0
-    )
+    game = Game(FORMAT.cars)
+    collector = processes(game, shape.num_envs, policy.net, clock, workers=WORKERS, stall_s=3.0)
     assert segments(os.getpid()) or not SHM.exists(), "the check at the end would see nothing"
     replay = build_replay(
         3_000_000, cars=shape.num_envs, image_shape=shape.image_shape, floats=FLOATS, clock=clock
@@ -107,7 +105,7 @@ def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> N
             store(replay, chunk)
             clock.frames += chunk.frames
             clock.updates += 1
-            at_work = [seat for seat in collector.seats if seat.received and not seat.fault]
+            at_work = [handle for handle in collector.handles if handle.received and not handle.fault]
             if sum(faults.values()) < COLLECTOR_FAULTS and at_work and dice.random() < 0.02:
                 faults[misfortune(dice, collector)] += 1
                 quiet_until = clock.frames

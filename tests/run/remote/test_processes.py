@@ -19,9 +19,9 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.types import Chunk
 from btr_tm.run.remote.chunk import ChunkFormat
 from btr_tm.run.remote.processes import ProcessCollector
-from btr_tm.run.remote.weights import WeightsBoard
+from btr_tm.run.remote.weights import SharedWeights
 
-from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net
+from .fakes import FLOATS, RACE, FirstWeight, Game, net, processes
 
 FORMAT = ChunkFormat(decisions=5, cars=3, image_shape=(1, 2, 2), floats=FLOATS)
 
@@ -32,9 +32,8 @@ def start():
 
     def build(game: Game, workers: int = 2, **options) -> tuple[ProcessCollector, FirstWeight, Clock]:
         clock, policy = Clock(), FirstWeight(net())
-        collector = ProcessCollector(
-            game, Shape(workers * FORMAT.cars), policy.net, clock, workers, FORMAT.decisions, **options
-        )
+        cars = workers * FORMAT.cars
+        collector = processes(game, cars, policy.net, clock, workers=workers, **options)
         begun.append(collector)
         return collector, policy, clock
 
@@ -44,7 +43,7 @@ def start():
 
 
 class Book:
-    """Checks the stream of every car: each decision of a life comes once, in order."""
+    """Checks the stream of every car: each decision of a generation comes once, in order."""
 
     def __init__(self) -> None:
         self.next: dict[tuple[int, int, int], int] = {}
@@ -54,10 +53,10 @@ class Book:
         self.frames += chunk.frames
         for step in chunk.transitions:
             for row, floats in enumerate(step.obs.floats.tolist()):
-                worker, life, car, count = (int(x) for x in floats)
+                worker, generation, car, count = (int(x) for x in floats)
                 assert chunk.cars.start + row == worker * FORMAT.cars + car
-                assert count == self.next.get((worker, life, car), 0), (worker, life, car, count)
-                self.next[worker, life, car] = count + 1
+                assert count == self.next.get((worker, generation, car), 0), (worker, generation, car, count)
+                self.next[worker, generation, car] = count + 1
                 assert step.reward[row] == count + 1
                 ended = (count + 1) % RACE == 0
                 assert bool(step.terminated[row]) == ended
@@ -99,17 +98,17 @@ def test_a_worker_that_fails_is_replaced_and_its_open_races_are_void(start, trou
         collect(collector, policy, clock, book, book.frames + 1)
     assert getattr(collector.counts, count) == 1
     assert book.next[0, 0, 0] == 10, "two whole chunks came before the failure in the third"
-    assert book.next[0, 1, 0] > 0, "the next life drives"
+    assert book.next[0, 1, 0] > 0, "the next generation drives"
 
 
 def test_a_damaged_chunk_is_not_used(start) -> None:
     collector, policy, clock = start(Game(), workers=1)
     book = Book()
     collect(collector, policy, clock, book, 30)
-    while not collector.seats[0].inbox:
+    while not collector.handles[0].inbox:
         collector._supervise()
-    damaged = collector.seats[0].inbox[0]
-    collector.seats[0].chunks.records[damaged.slot]["floats"][0, 0, 0] += 1
+    damaged = collector.handles[0].inbox[0]
+    collector.handles[0].chunks.records[damaged.slot]["floats"][0, 0, 0] += 1
     lost = collect(collector, policy, clock, book, book.frames + 60)
     assert lost == [slice(0, 3)]
     assert collector.counts.damaged == 1
@@ -149,7 +148,7 @@ def test_a_learner_that_does_not_collect_holds_the_workers_back(start) -> None:
     collector.wait_until_full()
     time.sleep(0.5)
     collector._supervise()
-    assert len(collector.seats[0].inbox) == 2
+    assert len(collector.handles[0].inbox) == 2
     collect(collector, policy, clock, book, 150)
 
 
@@ -157,7 +156,7 @@ def test_a_worker_that_was_replaced_does_not_crowd_out_the_others(start) -> None
     collector, policy, clock = start(Game(), slots=3)
     book = Book()
     collect(collector, policy, clock, book, 20 * FORMAT.frames)
-    collector.seats[1].process.kill()
+    collector.handles[1].process.kill()
     while not collector.counts.died:
         collect(collector, policy, clock, book, book.frames + 1)
     collector.wait_until_full()
@@ -175,25 +174,24 @@ def test_cpu_seconds_of_workers_are_charged_to_the_run(start) -> None:
 
 def test_a_collector_that_could_not_start_closes_all_the_same(start) -> None:
     collector, policy, _ = start(Game())
-    collector.build = lambda worker, life: None  # cannot be pickled
+    collector.build = lambda worker, generation: None  # cannot be pickled
     with pytest.raises((AttributeError, pickle.PicklingError)):
         collector.collect(policy)
     collector.close()
     with pytest.raises(FileNotFoundError):
-        WeightsBoard(collector.board.size, collector.board.name)
+        SharedWeights(collector.weights.size, collector.weights.name)
 
 
 STOPPED = """
 import os, signal
-from run.remote.fakes import FirstWeight, Game, Shape, net
+from run.remote.fakes import FirstWeight, Game, net, processes
 from btr_tm.core.clock import Clock
-from btr_tm.run.remote.processes import ProcessCollector
 if __name__ == "__main__":
     policy = FirstWeight(net())
-    collector = ProcessCollector(Game(), Shape(3), policy.net, Clock(), 1, 5)
+    collector = processes(Game(), 3, policy.net, Clock(), workers=1)
     while not collector.collect(policy).frames:
         pass
-    pid = collector.seats[0].process.pid
+    pid = collector.handles[0].process.pid
     os.kill(pid, signal.SIGSTOP)
     print(pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -218,8 +216,9 @@ def test_a_worker_that_is_stopped_does_not_outlive_its_learner(tmp_path) -> None
 def test_nothing_is_left_after_close(start) -> None:
     collector, policy, clock = start(Game())
     collect(collector, policy, clock, Book(), 30)
-    names = [collector.board.name, collector.pulse.name, *(seat.chunks.name for seat in collector.seats)]
-    pids = [seat.process.pid for seat in collector.seats]
+    names = [collector.weights.name, collector.heartbeats.name]
+    names += [handle.chunks.name for handle in collector.handles]
+    pids = [handle.process.pid for handle in collector.handles]
     collector.close()
     for pid in pids:
         with pytest.raises(ProcessLookupError):
@@ -234,5 +233,5 @@ def test_workers_that_cannot_even_start_stop_the_run_with_their_reason(start) ->
 
 
 class Unbuildable(Game):
-    def __call__(self, worker: int, life: int):
+    def __call__(self, worker: int, generation: int):
         raise RuntimeError("no such game")

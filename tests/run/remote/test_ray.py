@@ -17,6 +17,15 @@ ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::Warning")]
 
 
+def drivers(game: Game, cars: int, net, clock: Clock, address: str, **options) -> RayCollector:
+    """As many workers as share `cars`; chunks of FORMAT."""
+    usual = {"num_workers": cars // FORMAT.cars, "decisions": FORMAT.decisions, "address": address}
+    usual |= {"resources": {"CPU": 1}, "ahead": 2, "publish_every": 1, "stale_versions": 1000}
+    return RayCollector(
+        game, Shape(cars), net, clock, **(usual | {"stall_s": 60.0, "start_s": 300.0} | options)
+    )
+
+
 @pytest.fixture
 def cluster():
     from ray.cluster_utils import Cluster
@@ -30,9 +39,7 @@ def cluster():
 def test_two_nodes_drive_leave_and_join(cluster) -> None:
     second = cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
-    collector = RayCollector(
-        Game(), Shape(2 * FORMAT.cars), policy.net, clock, 2, FORMAT.decisions, cluster.address
-    )
+    collector = drivers(Game(), 2 * FORMAT.cars, policy.net, clock, cluster.address)
     book = Book()
     assert collect(collector, policy, clock, book, 150) == []
     while {worker for worker, _, _ in book.next} != {0, 1}:
@@ -49,22 +56,20 @@ def test_two_nodes_drive_leave_and_join(cluster) -> None:
     cluster.add_node(num_cpus=1)
     while (gone, 1, 0) not in book.next and time.monotonic() < until:
         collect(collector, policy, clock, book, book.frames + 15)
-    assert book.next[gone, 1, 0] > 0, "its next life drives on the node that joined"
+    assert book.next[gone, 1, 0] > 0, "its next generation drives on the node that joined"
     collector.close()
 
 
 def test_an_address_where_nobody_answers_is_one_sentence() -> None:
     with pytest.raises(UserError, match="ray start --head"):
-        connect("127.0.0.1:1", 2)
+        connect("127.0.0.1:1", 2, {"CPU": 1}, 0, None)
 
 
 def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is_replaced(cluster) -> None:
     cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
-    collector = RayCollector(
-        Game(trouble="hangs", after=1), Shape(2 * FORMAT.cars), policy.net, clock, 2, FORMAT.decisions,
-        cluster.address, start_s=15.0,
-    )  # fmt: skip
+    game = Game(trouble="hangs", after=1)
+    collector = drivers(game, 2 * FORMAT.cars, policy.net, clock, cluster.address, start_s=15.0)
     book, until = Book(), time.monotonic() + 90
     while (0, 1, 0) not in book.next and time.monotonic() < until:
         collect(collector, policy, clock, book, book.frames + 15)
@@ -80,17 +85,15 @@ def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is
 
 def test_a_resource_that_nobody_has_is_one_sentence(cluster) -> None:
     clock, policy = Clock(), FirstWeight(net())
-    collector = RayCollector(
-        Game(), Shape(FORMAT.cars), policy.net, clock, 1, FORMAT.decisions, cluster.address,
-        resources={"CPU": 1, "game": 1}, start_s=1.0,
-    )  # fmt: skip
-    with pytest.raises(UserError, match="a node with room for a collector that needs .*game"):
+    needs = {"CPU": 1, "game": 1}
+    collector = drivers(Game(), FORMAT.cars, policy.net, clock, cluster.address, resources=needs, start_s=1.0)
+    with pytest.raises(UserError, match="no node had room for a collector that needs .*game"):
         collect(collector, policy, clock, Book(), 1)
     collector.close()
 
 
 def test_a_ray_of_its_own_has_what_its_workers_ask_for() -> None:
-    made = connect("local", 2, {"CPU": 0.5, "game": 1})
+    made = connect("local", 2, {"CPU": 0.5, "game": 1}, 0, None)
     try:
         assert {name: made.cluster_resources()[name] for name in ("CPU", "game")} == {"CPU": 1.0, "game": 2.0}
     finally:

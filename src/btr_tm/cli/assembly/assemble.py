@@ -10,10 +10,10 @@ import torch
 from btr_tm.cli.assembly.build import make_with_known
 from btr_tm.cli.assembly.gauges import gauges, pace
 from btr_tm.cli.assembly.parts import Parts, checked, device_of
-from btr_tm.cli.assembly.remote import BuildDriver, BuildLearner, Looks
+from btr_tm.cli.assembly.remote import BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
-from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer
+from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Sink
 from btr_tm.nets.precision import resolved
@@ -74,14 +74,14 @@ def build(job: Composition) -> Run:
 def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collector:
     """Inline ones drive `env` themselves, others build environments where they are."""
     node = parts.values["collector"]
-    build = BuildDriver(parts.values, node.get("workers", node.get("num_workers", 1)))
+    build = BuildWorker(parts.values, node.get("workers", node.get("num_workers", 1)))
     return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
 
 
 def helpers_of(parts: Parts, env: EnvironmentSpec) -> Any:
     """Who learns besides this process."""
-    looks = Looks(env.image_shape, env.layout, env.actions, env.block)
-    known = {"build": BuildLearner(parts.values, looks), "device": parts.device}
+    spec = Spec(env.image_shape, env.layout, env.actions, env.block)
+    known = {"build": BuildLearner(parts.values, spec), "device": parts.device}
     return make_with_known(parts.values["parallel"], **known, batch_size=parts.profile["batch_size"])
 
 

@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import torch
 
 from btr_tm.agent.learner import Learner
 from btr_tm.cli.assembly.parts import Parts
-from btr_tm.cli.configuration.schema import Node
-from btr_tm.core.block import Block
-from btr_tm.core.floats import FloatLayout
+from btr_tm.core.protocols import Spec
 from btr_tm.core.seeding import seed_globals, stream_seed
 from btr_tm.run.helper import MakeTeam
-from btr_tm.run.remote.worker import Driver
+from btr_tm.run.remote.worker import WorkerParts
 
 
 @dataclass(frozen=True)
-class BuildDriver:
+class BuildWorker:
     """Environment and policy of one worker from the checked `values` of a run; picklable.
 
-    The seed follows from the run's, the worker and its life: a worker that replaces another drives anew.
+    Each worker and each generation has a seed of its own, made of the run's: other races every time.
     """
 
     values: Node
     workers: int
 
-    def __call__(self, worker: int, life: int) -> Driver:
-        seed = stream_seed(self.values["seed"], f"collector {worker} life {life}")
+    def __call__(self, worker: int, generation: int) -> WorkerParts:
+        # "life" is an old word for a generation; with another word every worker would draw other numbers.
+        seed = stream_seed(self.values["seed"], f"collector {worker} life {generation}")
         seed_globals(seed)  # what a game draws by itself
         parts = Parts(self.values | {"seed": seed}, torch.device("cpu"))
         env = parts.env(parts.profile["cars"] // self.workers)
-        return Driver(env, parts.policy(env), parts.clock)
-
-
-class Looks(NamedTuple):
-    """What a network has to know of an environment."""
-
-    image_shape: tuple[int, int, int]
-    layout: FloatLayout
-    actions: int
-    block: Block
+        return WorkerParts(env, parts.policy(env), parts.clock)
 
 
 @dataclass(frozen=True)
 class BuildLearner:
     """The learner of a run from its checked `values`, without an environment; picklable."""
 
-    values: Node
-    looks: Looks
+    values: dict[str, Any]
+    spec: Spec
 
     def __call__(self, device: torch.device, team: MakeTeam) -> Learner:
         seed_globals(self.values["seed"])
         parts = Parts(self.values, device)
-        return parts.learner(parts.policy(self.looks), team)
+        return parts.learner(parts.policy(self.spec), team)

@@ -26,7 +26,7 @@ from btr_tm.benchmarks.sizes import sizes_of
 from btr_tm.benchmarks.timing import CPU, Effort
 from btr_tm.benchmarks.tree import tree_rows
 from btr_tm.cli.assembly.assemble import set_threads
-from btr_tm.cli.assembly.remote import BuildDriver
+from btr_tm.cli.assembly.remote import BuildWorker
 from btr_tm.cli.measuring import bench_parts
 from btr_tm.cli.measuring.bench_parts import BASE, BTR, PUBLISHED
 from btr_tm.core.protocols import Policy, ReplayBuffer
@@ -178,7 +178,7 @@ def collectors(effort: Effort) -> list[Row]:
         assert isinstance(made.collector, ProcessCollector), made.collector
         return made.collector, made.replay, made.learner.policy
 
-    def build(workers: int) -> BuildDriver:
-        return BuildDriver(bench_parts.parts_of(BTR).values, workers)
+    def build(workers: int) -> BuildWorker:
+        return BuildWorker(bench_parts.parts_of(BTR).values, workers)
 
     return collector_rows(effort.workers, effort.collector_s, effort.loop_frames, build, idle, loop)

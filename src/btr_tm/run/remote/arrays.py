@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing.shared_memory import SharedMemory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Field(NamedTuple):
     """One array."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
 
     @property
     def bytes(self) -> int:
@@ -62,23 +62,23 @@ class Layout:
 class Shared:
     """`count` records of `layout` in shared memory, made by one process and attached to by others.
 
-    Only the maker removes it. Should the maker be killed, Python's resource tracker (or Windows) does.
+    Only the process that made it removes it. If that is killed, Python's resource tracker does, or Windows.
     """
 
     def __init__(self, layout: Layout, count: int = 1, name: str | None = None) -> None:
         self.layout, self.count = layout, count
         self._owner = name is None
         size = max(1, layout.size * count)
-        # The maker's number, so that a person can tell whose it is; short, for macOS.
+        # With the process id, so that a person can tell whose it is; short, for macOS.
         name = name or f"btr_tm_{os.getpid()}_{secrets.token_hex(4)}"
-        self.memory = SharedMemory(name=name, create=self._owner, size=size)
-        self.name = self.memory.name
+        self._memory = SharedMemory(name=name, create=self._owner, size=size)
+        self.name = self._memory.name
         self.records = [layout.views(self._buffer, i * layout.size) for i in range(count)]
 
     @property
     def _buffer(self) -> memoryview:
-        assert self.memory.buf is not None, "closed"
-        return self.memory.buf
+        assert self._memory.buf is not None, "closed"
+        return self._memory.buf
 
     def bytes_of(self, record: int) -> memoryview:
         """The raw bytes of one record."""
@@ -86,12 +86,12 @@ class Shared:
         return self._buffer[start : start + self.layout.size]
 
     def close(self) -> None:
-        """Let go of the memory; the maker removes it. Arrays of it must not be used any more."""
+        """Release the memory, and remove it if this process made it; its arrays cannot be used any more."""
         self.records = []
         try:
-            self.memory.close()
+            self._memory.close()
         except BufferError:  # somebody still holds a view; the mapping ends with that view
             pass
         if self._owner:
             self._owner = False
-            self.memory.unlink()
+            self._memory.unlink()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import DrivingEnv
 from btr_tm.core.types import Obs, Races, Transition
 from btr_tm.run.remote.arrays import Field, Layout
 
@@ -41,12 +41,16 @@ class ChunkFormat:
     actions: int = 1  # of a decision
 
     @classmethod
-    def of(cls, env: Any, workers: int, decisions: int) -> ChunkFormat:
+    def of(cls, env: DrivingEnv, workers: int, decisions: int) -> ChunkFormat:
         """Chunks of one of `workers` that share the cars of `env` equally; UserError if they cannot."""
-        if workers < 1 or decisions < 1 or env.num_envs % workers:
+        if workers < 1 or decisions < 1:
             raise UserError(
-                f"expected positive decisions, and workers that share {env.num_envs} cars equally, got "
-                f"{decisions} and {workers}; change the collector or profile.cars"
+                f"a collector needs 1 or more workers and decisions, got {workers} and {decisions}"
+            )
+        if env.num_envs % workers:
+            raise UserError(
+                f"{workers} workers cannot share {env.num_envs} cars equally; change the number of workers "
+                "or profile.cars"
             )
         actions = env.block[0] if env.block else 1
         return cls(decisions, env.num_envs // workers, env.image_shape, env.layout.size, actions)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from btr_tm.core.types import StateDict
+
 
 @dataclass
 class Counts:
@@ -18,17 +20,21 @@ class Counts:
     staleness: float = 0.0  # weights versions behind, of the last chunk
     publish_ms: float = 0.0  # of the last version
 
-    def fault(self, why: str) -> None:
-        """A collector was replaced; a reason that is none of ours is a death."""
-        name = why if why in ("hung", "damaged") else "died"
-        setattr(self, name, getattr(self, name) + 1)
+    def fault(self, kind: str) -> None:
+        """A collector was replaced because it was "hung" or "damaged"; anything else counts as died."""
+        if kind == "hung":
+            self.hung += 1
+        elif kind == "damaged":
+            self.damaged += 1
+        else:
+            self.died += 1
 
     def arrived(self, behind: int, size: int) -> None:
         """A chunk of `size` bytes, driven `behind` versions ago."""
         self.chunks, self.bytes, self.staleness = self.chunks + 1, self.bytes + size, float(behind)
 
     def published(self, seconds: float) -> None:
-        """A version of weights went out."""
+        """A version of weights was published."""
         self.publish_ms = 1000 * seconds
 
     def sample(self) -> dict[str, float]:
@@ -38,9 +44,9 @@ class Counts:
             "staleness": self.staleness, "publish_ms": self.publish_ms,
         }  # fmt: skip
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> StateDict:
         return asdict(self)
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        for name in asdict(self):
-            setattr(self, name, type(getattr(self, name))(state[name]))
+    def load_state_dict(self, state: StateDict) -> None:
+        for name, value in asdict(self).items():
+            setattr(self, name, type(value)(state[name]))

@@ -1,4 +1,4 @@
-"""A board of network weights in shared memory: one process writes versions, many read the newest."""
+"""Network weights in shared memory: one process writes versions, many read the newest."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _parts(net: nn.Module) -> list[Tensor]:
     return [*net.parameters(), *net.buffers()]
 
 
-class WeightsBoard:
-    """Two banks of (W,) float32, written in turns; a reader notices when its bank was rewritten meanwhile.
+class SharedWeights:
+    """Two buffers of (W,) float32, written in turn; a reader notices if its buffer changed while it read.
 
-    Each bank bears its version in a stamp before and after the numbers; while it is written the stamps are
-    INVALID. The header holds the newest version and the global count of frames, which drives schedules.
-    Fences keep the order of all this where processors do not (ARM).
+    Each buffer has its version before and after the numbers; both are INVALID while it is written. The header
+    holds the newest version and the frames of the whole run, which drive schedules. Fences keep the order of
+    reads and writes on processors that change it (ARM).
     """
 
     def __init__(self, size: int, name: str | None = None) -> None:
@@ -78,12 +78,12 @@ class WeightsBoard:
 
     def publish(self, weights: Tensor, version: int) -> None:
         """Make `weights` (W,) the newest version; `version` counts up from 1."""
-        bank = version % 2
-        self._view["first"][bank] = self._view["last"][bank] = INVALID
+        buffer = version % 2
+        self._view["first"][buffer] = self._view["last"][buffer] = INVALID
         self._fence()
-        self._view["numbers"][bank] = weights.detach().cpu().numpy()
+        self._view["numbers"][buffer] = weights.detach().cpu().numpy()
         self._fence()
-        self._view["first"][bank] = self._view["last"][bank] = version
+        self._view["first"][buffer] = self._view["last"][buffer] = version
         self._fence()
         self._view["header"][VERSION] = version
 
@@ -100,13 +100,13 @@ class WeightsBoard:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             version = self.version
-            bank = version % 2
+            buffer = version % 2
             self._fence()
-            if version and self._view["first"][bank] == version:
+            if version and self._view["first"][buffer] == version:
                 self._fence()
-                copy = torch.from_numpy(self._view["numbers"][bank].copy())
+                copy = torch.from_numpy(self._view["numbers"][buffer].copy())
                 self._fence()
-                if self._view["first"][bank] == version == self._view["last"][bank]:
+                if self._view["first"][buffer] == version == self._view["last"][buffer]:
                     return version, copy
             time.sleep(0.0005)
         raise TimeoutError(f"no complete weights within {seconds} s")

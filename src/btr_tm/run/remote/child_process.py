@@ -1,4 +1,4 @@
-"""Processes that a run starts: made alike on every system, and gone when the run is gone."""
+"""Child processes of a run: started alike on every system, and gone when the run is gone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import signal
 import sys
 import threading
 from multiprocessing import connection, get_context, get_start_method, parent_process, set_start_method
-from typing import Any
+from multiprocessing.context import SpawnContext
 
 PR_SET_PDEATHSIG = 1  # of Linux
 
 
-def spawning() -> Any:
+def spawn_context() -> SpawnContext:
     """The context that works alike on every system, also within a job of joblib."""
     if get_start_method(allow_none=True) == "loky":  # joblib's own, which a plain child could not look up
         set_start_method("spawn", force=True)
