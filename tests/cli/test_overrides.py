@@ -27,7 +27,7 @@ def test_arm_names_what_differs_from_the_experiment(overrides: list[str], name: 
     assert arm(overrides) == name
 
 
-def test_what_may_change_between_two_sittings_does_not_name_the_folder() -> None:
+def test_what_may_change_between_two_sessions_does_not_name_the_folder() -> None:
     assert all(arm([f"{key}=1"]) == "base" for key in BUDGET | {"device", "logger"})
     assert {key.split(".")[-1] for key in BUDGET} | {"device"} == set(MAY_CHANGE)
 

@@ -33,7 +33,7 @@ def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), sta
         row |= {"wall_s": row["frames"] * cpu / EVERY * 2, "cpu_s": row["frames"] * cpu / EVERY}
     (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}}
-    manifest = {"seed": seed, "config": config, "sittings": [{"commit": "abc"}]}
+    manifest = {"seed": seed, "config": config, "sessions": [{"commit": "abc"}]}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "summary.json").write_text("{}", encoding="utf-8")
 

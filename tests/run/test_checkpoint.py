@@ -73,7 +73,7 @@ def test_nothing_but_damaged_checkpoints_is_an_error_not_a_fresh_start(tmp_path,
     run = build(tmp_path)
     for path in run.checkpoint.files():
         path.write_bytes(b"")
-    with pytest.raises(UserError, match="2 damaged"):
+    with pytest.raises(UserError, match=r"every checkpoint in .* is damaged \(2 of them\)"):
         run.checkpoint.load_newest()
 
 

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from btr_tm.core.errors import UserError
-from btr_tm.run.manifest import claim, differences
+from btr_tm.run import manifest
+from btr_tm.run.manifest import Manifest, differences
 
 CONFIG = {
     "seed": 0,
@@ -17,12 +18,16 @@ CONFIG = {
 }
 
 
+def claim(folder, config, overrides=(), on_existing="resume") -> Manifest:
+    return manifest.claim(folder, config, overrides, config["seed"], on_existing)
+
+
 def test_manifest_says_what_the_run_was_made_of(tmp_path):
-    manifest = claim(tmp_path / "run", CONFIG, ["seed=0"], seed=0)
+    made = claim(tmp_path / "run", CONFIG, ["seed=0"])
     held = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert held["config"] == CONFIG and held["run_id"] == manifest.run_id and not manifest.resumed
+    assert held["config"] == CONFIG and held["run_id"] == made.run_id and not made.resumed
     assert held["packages"]["torch"] and held["hardware"]["cpus"]
-    assert held["sittings"][0]["overrides"] == ["seed=0"]
+    assert held["sessions"][0]["overrides"] == ["seed=0"]
 
 
 def test_same_configuration_continues_under_the_same_id(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+JsonObject = dict[str, Any]  # as the json module reads it
 StateDict = dict[str, Any]  # what a checkpoint keeps of one object, typed as torch types its own state dicts
 States = Literal["ends", "all"]  # of an n-step return that a target needs: first and last, or every one
 

@@ -18,8 +18,8 @@ _ALL = (
         "cumul_number_frames_played cumul_number_memories_generated",
     ),
     Metric("updates", "1", "last", "updates of the network", "cumul_number_batches_done"),
-    Metric("wall_s", "s", "last", "wall time of all sittings (tag: hours)", "cumul_training_hours", 1 / 3600),
-    Metric("cpu_s", "s", "last", "CPU time of all sittings"),
+    Metric("wall_s", "s", "last", "wall time of all sessions (tag: hours)", "cumul_training_hours", 1 / 3600),
+    Metric("cpu_s", "s", "last", "CPU time of all sessions"),
     # training races: with exploration, current weights
     Metric("race/races", "1", "sum", "training races that ended, wherever they began"),
     Metric("race/finish_rate", "share", "mean", "share of ended training races that crossed the finish line"),

@@ -205,9 +205,7 @@ def notes(comparison: Comparison) -> list[str]:
     if max(ends) > min(ends):
         ends_text = f"{amount(min(ends), 'frames')} to {amount(max(ends), 'frames')}"
         found.append(f"Runs end at {ends_text} frames: rates, times and CPU seconds are not at one budget.")
-    commits = sorted(
-        {s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest.get("sittings", ())}
-    )
+    commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
     if len(commits) > 1:
         found.append(f"Runs were made by {len(commits)} commits: {', '.join(commits)}.")
     return found

@@ -8,23 +8,17 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import DamagedFile, UserError
+from btr_tm.core.protocols import ReplayBuffer, Stateful
 from btr_tm.core.seeding import global_states, restore_global_states
+from btr_tm.core.types import StateDict
 
 FORMAT = "btr_tm checkpoint 1"
 KEEP = 2
-
-
-class Part(Protocol):
-    """Something a checkpoint holds."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 def write_atomic(path: Path, payload: bytes) -> None:
@@ -41,7 +35,7 @@ def write_atomic(path: Path, payload: bytes) -> None:
         raise
 
 
-def read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> StateDict | None:
     """The content of a checkpoint, None if the file is damaged; a file of another kind raises UserError."""
     if not zipfile.is_zipfile(path):
         return None
@@ -51,29 +45,30 @@ def read(path: Path) -> dict[str, Any] | None:
         raise foreign(path, "objects other than tensors and numbers") from error
     except (RuntimeError, EOFError):
         return None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise foreign(path, f"format {content.get('format') if isinstance(content, dict) else type(content)}")
+    kind = f"'{content.get('format')}'" if isinstance(content, dict) else type(content).__name__
+    if kind != f"'{FORMAT}'":
+        raise foreign(path, kind)
     return content
 
 
 def foreign(path: Path, got: str) -> UserError:
-    return UserError(f"expected {path} to be a '{FORMAT}' file, got {got}; name one this project saved")
+    return UserError(f"{path} is not a '{FORMAT}' file but holds {got}; name one that this version saved")
 
 
-def load_part(name: str, part: Part, state: Any, path: Path) -> None:
+def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:
     """Restore one part; a mismatch names it."""
     try:
         part.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"expected the part '{name}' of {path} to fit this run, got {type(error).__name__}: {reason}; "
-            "continue with the configuration that saved it or choose another run folder"
+            f"the part '{name}' of {path} does not fit this run ({type(error).__name__}: {reason}); "
+            "continue with the configuration that saved it, or choose another run folder"
         ) from error
 
 
 class Checkpoint:
-    """Saves and restores `parts` and the replay memory under `folder`.
+    """Saves and restores `parts` and the replay under `folder`.
 
     `say` receives one line whenever the user should know something; saving never raises for a full disk or
     an old file that cannot be removed.
@@ -82,8 +77,8 @@ class Checkpoint:
     def __init__(
         self,
         folder: str | Path,
-        parts: Mapping[str, Part],
-        replay: Any,
+        parts: Mapping[str, Stateful],
+        replay: ReplayBuffer,
         clock: Clock,
         say: Callable[[str], None] = print,
         healthy: Callable[[], None] = lambda: None,
@@ -91,7 +86,7 @@ class Checkpoint:
         self.folder = Path(folder)
         self.parts, self.replay, self.clock = dict(parts), replay, clock
         self.say, self.healthy = say, healthy
-        self._manifests: dict[Path, Any] = {}
+        self._manifests: dict[Path, StateDict | None] = {}  # of the replay, by checkpoint
 
     @property
     def replay_folder(self) -> Path:
@@ -119,7 +114,7 @@ class Checkpoint:
             self.say(f"could not remove an old checkpoint ({error}); the next save tries again")
         return True
 
-    def _payload(self, manifest: Any) -> bytes:
+    def _payload(self, manifest: StateDict) -> bytes:
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         content = {"format": FORMAT, "frames": self.clock.frames, "parts": parts}
         content |= {"replay": manifest, "random": global_states(), "torch": str(torch.__version__)}
@@ -134,7 +129,7 @@ class Checkpoint:
         kept = [self._manifest(path) for path in self.files()]
         self.replay.prune(self.replay_folder, [manifest for manifest in kept if manifest is not None])
 
-    def _manifest(self, path: Path) -> Any:
+    def _manifest(self, path: Path) -> StateDict | None:
         if path not in self._manifests:
             content = read(path)
             self._manifests[path] = None if content is None else content["replay"]
@@ -160,17 +155,17 @@ class Checkpoint:
             return True
         if damaged:
             raise UserError(
-                f"expected a readable checkpoint in {self.folder}, got {len(damaged)} damaged; "
-                "delete the folder to start anew"
+                f"every checkpoint in {self.folder} is damaged ({len(damaged)} of them); "
+                "delete the folder to start again"
             )
         return False
 
-    def _restore(self, path: Path, content: dict[str, Any]) -> None:
+    def _restore(self, path: Path, content: StateDict) -> None:
         saved, own = set(content["parts"]), set(self.parts)
         if saved != own:
             raise UserError(
-                f"expected {path} to hold the parts {sorted(own)}, got {sorted(saved)}; "
-                "it was saved by another kind of run: choose another run folder"
+                f"{path} holds the parts {', '.join(sorted(saved))}, but this run consists of "
+                f"{', '.join(sorted(own))}; choose another run folder"
             )
         for name, part in self.parts.items():
             load_part(name, part, content["parts"][name], path)
@@ -180,13 +175,13 @@ class Checkpoint:
 
 
 class _ReplayPart:
-    """The replay memory seen as a part: its state is the manifest, its data lie in segment files."""
+    """The replay as one of the parts: its state is the manifest, its data lie in segment files."""
 
-    def __init__(self, replay: Any, folder: Path) -> None:
+    def __init__(self, replay: ReplayBuffer, folder: Path) -> None:
         self.replay, self.folder = replay, folder
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return self.replay.save(self.folder)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.replay.load(self.folder, state)

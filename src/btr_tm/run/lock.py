@@ -12,7 +12,7 @@ NAME = ".lock"
 
 
 def hold(folder: Path) -> FileLock:
-    """A lock on `folder`, made if need be, until it is released or the process ends, however it ends.
+    """A lock on `folder`, which is made if it does not exist; it ends with `release`, or with the process.
 
     Raises UserError while another process holds it.
     """
@@ -22,7 +22,7 @@ def hold(folder: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"expected {folder.as_posix()} to be free, got a folder in which another process is training; "
-            "wait for it, stop it, or choose another name, arm or seed"
+            f"another process is training in {folder.as_posix()}; wait for it, stop it, or choose another "
+            "name, arm or seed"
         ) from error
     return lock

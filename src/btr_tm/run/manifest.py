@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import JsonObject
 from btr_tm.run.checkpoint import write_atomic
 
-# May differ between two sittings of one run: budget, cadences, and what does not touch the mathematics.
+# May differ between two sessions of one run: budget, cadences, and what does not touch the mathematics.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
 MAY_CHANGE_BELOW = ("logger", "hydra", "parallel") + tuple(
     f"collector.{name}" for name in ("address", "resources", "stall_s", "start_s")
@@ -32,19 +33,19 @@ class Manifest:
 
     folder: Path
     run_id: str
-    config: dict[str, Any]
+    config: JsonObject
     seed: int
     resumed: bool
 
 
 def claim(
     folder: str | Path,
-    config: Mapping[str, Any],
-    overrides: Iterable[str] = (),
-    seed: int = 0,
-    on_existing: Literal["resume", "overwrite"] = "resume",
+    config: JsonObject,
+    overrides: Iterable[str],
+    seed: int,
+    on_existing: Literal["resume", "overwrite"],
 ) -> Manifest:
-    """Make `folder` the home of a run with `config`, or recognise it as the one that already lives there.
+    """Make `folder` that of a run with `config`, or go on with the run that is already there.
 
     Raises UserError naming every key that differs from the run in the folder.
     """
@@ -53,15 +54,15 @@ def claim(
     if path.exists() and on_existing == "overwrite":
         clear(folder)
     if not path.exists():
-        held: dict[str, Any] = describe(config, seed)
+        held = describe(config, seed)
     else:
         held = json.loads(path.read_text(encoding="utf-8"))
         refuse_other_config(folder, held["config"], config)
         held["config"] = plain(config)
     resumed = path.exists()
     started = time.strftime("%Y-%m-%dT%H:%M:%S")
-    sitting = {"started": started, "overrides": list(overrides), "commit": commit()}
-    held["sittings"].append(sitting)
+    session = {"started": started, "overrides": list(overrides), "commit": commit()}
+    held["sessions"].append(session)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(held, indent=2, default=str).encode())
     return Manifest(folder, held["run_id"], held["config"], seed, resumed)
@@ -75,7 +76,7 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def describe(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def describe(config: JsonObject, seed: int) -> JsonObject:
     """A new manifest: configuration, code, packages and hardware."""
     return {
         "run_id": uuid.uuid4().hex[:10],
@@ -83,16 +84,16 @@ def describe(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "config": plain(config),
         "packages": {"python": platform.python_version()} | versions(PACKAGES),
         "hardware": hardware(),
-        "sittings": [],
+        "sessions": [],  # one for each time that the command was typed
     }
 
 
-def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def plain(config: JsonObject) -> JsonObject:
     """The configuration as JSON keeps it."""
     return json.loads(json.dumps(config, default=str))
 
 
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def flat(config: object, prefix: str = "") -> dict[str, object]:
     """Nested mappings as dotted keys; lists are values."""
     if not isinstance(config, Mapping):
         return {prefix: config}
@@ -100,8 +101,8 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return {key: value for part in inner for key, value in part.items()}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Lines `key: old -> new` for keys that may not change between two sittings."""
+def differences(old: JsonObject, new: JsonObject) -> list[str]:
+    """Lines `key: old -> new` for keys that may not change between two sessions."""
     before, after = flat(plain(old)), flat(plain(new))
     keys = [key for key in sorted(before | after) if before.get(key) != after.get(key)]
     return [f"{k}: {before.get(k, 'absent')} -> {after.get(k, 'absent')}" for k in keys if not may_change(k)]
@@ -112,12 +113,12 @@ def may_change(key: str) -> bool:
     return below or key.split(".")[-1] in MAY_CHANGE
 
 
-def refuse_other_config(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def refuse_other_config(folder: Path, old: JsonObject, new: JsonObject) -> None:
     changed = differences(old, new)
     if changed:
         raise UserError(
-            f"expected the configuration of the run in {folder}, got another one ({'; '.join(changed)}); "
-            "undo the change, choose another run folder, or say on_existing=overwrite"
+            f"{folder} holds a run with another configuration ({'; '.join(changed)}); "
+            "undo the change, choose another run folder, or start again there with on_existing=overwrite"
         )
 
 
@@ -131,7 +132,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> JsonObject:
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from btr_tm.core.clock import Credit, Every
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import StateDict
 
 
 class Account(Protocol):
-    """What learning is paid from."""
+    """Decides how many updates the driven frames allow."""
 
     def due(self, frames: int, uses: float = 0) -> int:
         """Updates that are due after `frames` frames and with `uses` of transitions granted besides."""
         ...
 
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def state_dict(self) -> StateDict: ...
+
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 class Plan:
     """Budget, batch size and cadences of one run.
 
-    `frames_per_update` frames pay for one update, after `warmup_frames` frames that pay for none, unless
-    `credit` says otherwise. A cadence of 0 means never; that of tests is in updates, the others in frames.
+    `frames_per_update` frames allow one update, after `warmup_frames` frames that allow none, unless `credit`
+    says otherwise. A cadence of 0 means never; that of tests is in updates, the others in frames.
     """
 
     def __init__(
@@ -38,11 +40,10 @@ class Plan:
         test_every: int = 0,
         credit: Account | None = None,
     ) -> None:
-        if total_frames <= 0 or batch_size <= 0 or frames_per_update <= 0:
-            raise UserError(
-                f"expected positive total_frames, batch_size and frames_per_update, got {total_frames}, "
-                f"{batch_size} and {frames_per_update}; correct them in the profile or on the command line"
-            )
+        sizes = {"total_frames": total_frames, "batch_size": batch_size}
+        for name, size in (sizes | {"frames_per_update": frames_per_update}).items():
+            if size <= 0:
+                raise UserError(f"{name} must be larger than 0, got {size}")
         self.total_frames = int(total_frames)
         self.batch_size = int(batch_size)
         self.credit = credit or Credit(frames_per_update, int(warmup_frames), self.batch_size)
@@ -58,9 +59,9 @@ class Plan:
         cadences = {"log": self.log, "eval": self.eval, "save": self.save, "test": self.test}
         return {"credit": self.credit, **cadences}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])

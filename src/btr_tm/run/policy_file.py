@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import JsonObject
 
 FORMAT = "btr_tm policy 1"
 SUFFIX = ".safetensors"
@@ -20,7 +21,7 @@ class PolicyFile(NamedTuple):
     """What a policy file holds."""
 
     weights: dict[str, Tensor]  # state of the online network
-    config: dict[str, Any]  # resolved configuration of the run
+    config: JsonObject  # resolved configuration of the run
     frames: int  # driven when the weights were saved
 
 
@@ -39,11 +40,7 @@ def load(path: str | Path) -> PolicyFile:
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"expected a policy file, got {path} ({error}); name one that was exported"
-        ) from error
+        raise UserError(f"{path} is no policy file ({error}); name one that was exported") from error
     if header.get("format") != FORMAT:
-        raise UserError(
-            f"expected {path} to be a '{FORMAT}' file, got another one; name one that was exported"
-        )
+        raise UserError(f"{path} was not exported by this version, whose policy files say '{FORMAT}'")
     return PolicyFile(weights, json.loads(header["config"]), int(header["frames"]))

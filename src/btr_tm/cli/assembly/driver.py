@@ -18,7 +18,7 @@ from btr_tm.run.policy_file import PolicyFile
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # Parts of a configuration that a manifest leaves out because they say where a run lies.
-LABELS = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
+LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
 
 
 @dataclass(frozen=True)
