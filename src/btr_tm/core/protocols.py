@@ -168,7 +168,7 @@ class StepInfo(TypedDict):
     races: Races
 
 
-class DrivingEnv(EnvironmentSpec, Protocol):
+class DrivingEnv(EnvironmentSpec, Stateful, Protocol):
     """E cars that drive side by side, under SAME_STEP autoreset; `envs.contract.TensorVectorEnv` is its base.
 
     A gymnasium VectorEnv that takes and returns tensors on its device.
@@ -213,10 +213,6 @@ class DrivingEnv(EnvironmentSpec, Protocol):
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone, until the next reset; what they see."""
         ...
-
-    def state_dict(self) -> StateDict: ...
-
-    def load_state_dict(self, state: StateDict) -> None: ...
 
     def close(self) -> None: ...
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from btr_tm.core.protocols import Policy
-from btr_tm.core.types import Chunk, StateDict
+from btr_tm.core.protocols import Policy, Stateful
+from btr_tm.core.types import Chunk
 from btr_tm.metrics.stopwatch import Stopwatch
 
 
-class Collector(Protocol):
+class Collector(Stateful, Protocol):
     """Drives cars and hands over what they experienced."""
 
     watch: Stopwatch  # the run's; a collector charges its own activities to it
@@ -21,10 +21,6 @@ class Collector(Protocol):
         Tensors are valid until the next call.
         """
         ...
-
-    def state_dict(self) -> StateDict: ...
-
-    def load_state_dict(self, state: StateDict) -> None: ...
 
     def close(self) -> None:
         """Release environments and processes; safe to call twice."""
@@ -39,7 +35,7 @@ class Evaluation(Protocol):
         ...
 
 
-class Saving(Protocol):
+class Checkpointing(Protocol):
     """Keeps the run, so that it can be continued."""
 
     def save(self) -> bool:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import FrameType
+from typing import Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
+from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
@@ -21,37 +24,38 @@ from btr_tm.metrics.wording import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint, write_atomic
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
+from btr_tm.run.protocols import Collector
 from btr_tm.run.race import Race
 from btr_tm.run.train import train
 
 
 class Report(Protocol):
-    """Makes what remains of a run, and says what it came to."""
+    """Writes the results of a finished run."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
         """Write pictures, video and inputs; names and paths (or figures) of what was made."""
         ...
 
 
 class NoReport:
-    """Leaves nothing but the record."""
+    """Writes nothing: the record is all."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
         return {}
 
 
 @dataclass
 class Run:
-    """The parts of one run, wired by the composition root; `train()` is the whole command.
+    """The parts of one run, put together by the composition root; `train()` is the whole command.
 
-    `facts` are shown in the banner (device, parameters, memory, ...); `next_command` ends the summary.
+    `facts` are shown in the banner (device, parameters, replay, ...); `next_command` ends the summary.
     `gauges` and `pace` are the meter's.
     """
 
     folder: Path
-    collector: Any
-    replay: Any
-    learner: Any
+    collector: Collector
+    replay: ReplayBuffer
+    learner: Learner
     evaluator: Evaluator
     clock: Clock
     plan: Plan
@@ -72,7 +76,7 @@ class Run:
         sinks = [self.record, *self.sinks, self.console, estimate]
         gauges = [self.evaluator.take, *self.gauges]
         self.meter = Meter(sinks, self.collector.watch, gauges, self.pace)
-        parts = {
+        parts: dict[str, Stateful] = {
             "learner": self.learner,
             "collector": self.collector,
             "evaluator": self.evaluator,
@@ -113,7 +117,7 @@ class Run:
             self.close()
 
     def _spend(self) -> None:
-        """Charge the clock for time outside the loop, so that no row takes it for slow driving."""
+        """Add time outside the loop to the clock, so that no row takes it for slow driving."""
         lap = self.collector.watch.lap()
         self.clock.seconds += lap.seconds
         self.clock.cpu_seconds += lap.cpu_seconds
@@ -138,7 +142,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """All frames are driven, and what remains of the run is written."""
+        """All frames are driven, and the results are written."""
         return self.clock.frames >= self.plan.total_frames and self._summary_path.exists()
 
     def _banner(self) -> None:
@@ -160,7 +164,7 @@ class Run:
         watched = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.getsignal(number) for number in watched}
 
-        def ask(number: int, frame: Any) -> None:
+        def ask(number: int, frame: FrameType | None) -> None:
             self._stopping, self.preempted = True, number == signal.SIGTERM
             for each in watched:
                 signal.signal(each, before[each])
@@ -180,9 +184,9 @@ class Run:
             self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
 
     def _evaluate_last(self) -> bool:
-        """The weights of the end have raced; False if that was interrupted."""
+        """Evaluate the final weights, unless that is done; False if it was interrupted."""
         if self.evaluator.latest_frames != self.clock.frames:
-            self.checkpoint.save()  # whatever comes now, nothing is driven twice
+            self.checkpoint.save()  # whatever happens from here on, nothing is driven twice
             with self.collector.watch("evaluation"):
                 self.meter.add("eval", self.evaluator.run(self.learner.policy, lambda: self._stopping))
         return self.evaluator.latest_frames == self.clock.frames
@@ -194,14 +198,14 @@ class Run:
         self.checkpoint.save()
         self.console.close()
         try:
-            self._show(self._leave_files())
+            self._show(self._write_results())
         except OSError as error:
             raise UserError(
-                f"expected to write the results into {self.folder}, got {error}; make room there and type "
-                "the same command again: nothing is driven twice"
+                f"could not write the results into {self.folder}: {error}; make room there and type the same "
+                "command again: nothing is driven twice"
             ) from error
 
-    def _leave_files(self) -> dict[str, Any]:
+    def _write_results(self) -> JsonObject:
         """Pictures, film and inputs of the best race, then the summary, which marks the run as finished."""
         files = self.report.make(self.evaluator.best, self.folder, self.say)
         self._spend()
@@ -211,14 +215,14 @@ class Run:
         write_atomic(self._summary_path, json.dumps(summary, indent=2).encode())
         return summary
 
-    def _figures(self) -> dict[str, Any]:
+    def _figures(self) -> JsonObject:
         clock = self.clock
         done = {"frames": clock.frames, "updates": clock.updates}
         spent = {"wall_s": round(clock.seconds, 1), "cpu_s": round(clock.cpu_seconds, 1)}
         latest = self.evaluator.latest
         return done | spent | {f"eval/{name}": v for name, v in latest.items() if math.isfinite(v)}
 
-    def _show(self, summary: dict[str, Any]) -> None:
+    def _show(self, summary: JsonObject) -> None:
         for line in summary_lines(summary):
             self.say(line)
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.protocols import Learner, ReplayBuffer
 from btr_tm.core.types import Chunk
 from btr_tm.metrics.meter import Meter
 from btr_tm.metrics.races import race_metrics
-from btr_tm.run.checkpoint import Checkpoint
-from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
+from btr_tm.run.protocols import Checkpointing, Collector, Evaluation
 
 
 def train(
-    collector: Any,
-    replay: Any,
-    learner: Any,
-    evaluator: Evaluator,
+    collector: Collector,
+    replay: ReplayBuffer,
+    learner: Learner,
+    evaluator: Evaluation,
     meter: Meter,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpointing,
     clock: Clock,
     plan: Plan,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool],
 ) -> None:
     """Alternate driving and learning until `plan.total_frames` frames were driven or `stop()` says so."""
     watch = collector.watch
@@ -59,7 +58,7 @@ def train(
             checkpoint.save()
 
 
-def store(replay: Any, chunk: Chunk) -> None:
+def store(replay: ReplayBuffer, chunk: Chunk) -> None:
     """Take back what a failed collector left open, then add what has come."""
     for cars in chunk.lost:
         replay.forget_open(cars)
