@@ -51,7 +51,7 @@ bench-gpu: venv ## the same on CUDA, in less than eight minutes
 	$(BIN)/python -m btr_tm.bench --device cuda $(if $(JSON),--json $(JSON))
 
 memory: venv ## check that 10 million frames do not grow the process
-	OMP_NUM_THREADS=1 $(BIN)/python -m btr_tm.cli.measuring.memory --folder experiments/memory
+	OMP_NUM_THREADS=1 $(BIN)/python -m btr_tm.cli.measuring.process_memory --folder experiments/memory
 
 scaling: venv ## measure speed over cars, batch, image size and processes
-	$(BIN)/python -m btr_tm.cli.measuring.scaling --folder experiments/scaling
+	$(BIN)/python -m btr_tm.cli.measuring.scaling_study --folder experiments/scaling

@@ -12,13 +12,13 @@ from torch import Tensor
 from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
-from btr_tm.benchmarks.full_size import FullSize, batch_of
+from btr_tm.benchmarks.full_size import batch_of, images_only
 from btr_tm.cli.measuring.bench_parts import FULL_BTR, parts_of
 from btr_tm.core.types import Batch
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.nets.iqn import IQN
 
-SIZE = FullSize(image_shape=(2, 24, 20), actions=5)
+SIZE = images_only((2, 24, 20), 5)
 SMALL = {"impala_model_size": 0.25, "pool_size": 2, "head_hidden": 16, "cosines": 8}
 BATCH = {"batch_size": 6, "micro_batch": 6}
 

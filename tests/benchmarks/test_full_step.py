@@ -10,13 +10,13 @@ import torch
 from btr_tm.benchmarks.arithmetic import Sizes, update_flops
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
-from btr_tm.benchmarks.full_size import FullSize
+from btr_tm.benchmarks.full_size import images_only
 from btr_tm.benchmarks.full_step import Aims, FullStep
 from btr_tm.benchmarks.row import Target
 from btr_tm.benchmarks.timing import CPU, QUICK
 
 EFFORT = dataclasses.replace(QUICK, rounds=1, batch=2, updates=2, matrix=32)
-SIZE = FullSize((1, 12, 12), 3)
+SIZE = images_only((1, 12, 12), 3)
 
 
 def learner() -> ConventionalLearner:

@@ -13,7 +13,7 @@ from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.collectors import Alone
 from btr_tm.benchmarks.emulator import emulator_rows
 from btr_tm.benchmarks.flat import flat_rows
-from btr_tm.benchmarks.full_size import FullSize
+from btr_tm.benchmarks.full_size import images_only
 from btr_tm.benchmarks.full_step import Aims
 from btr_tm.benchmarks.loop import SHARES, loop_rows
 from btr_tm.benchmarks.replay import replay_rows
@@ -88,7 +88,7 @@ def test_collectors_stand_beside_themselves_without_a_learner() -> None:
     [
         bench_sections.quickstart_step,
         partial(bench_sections.replay, device=CPU),
-        partial(bench_sections.full_step, device=CPU, size=FullSize((1, 12, 12), 3), aims=Aims()),
+        partial(bench_sections.full_step, device=CPU, size=images_only((1, 12, 12), 3), aims=Aims()),
         partial(flat_rows, device=CPU),
     ],
 )

@@ -1,4 +1,4 @@
-"""What one look of the policy costs, by the number of cars that share it: would a central network pay?"""
+"""What one decision of the policy costs, by the number of cars that share it: would a central network pay?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import forward_floor
-from btr_tm.benchmarks.row import Extra, Row, rate_row
+from btr_tm.benchmarks.row import Beside, Row, rate_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
 from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs
@@ -19,7 +19,7 @@ CARS = (1, 8, 64)
 def acting_rows(
     effort: Effort, policies: Iterable[tuple[str, Actor, Obs, list[Layer]]], device: torch.device = CPU
 ) -> list[Row]:
-    """Decisions per second of one network for 1, 8 and 64 cars at once, beside as many looks one by one.
+    """Decisions per second of one network for 1, 8 and 64 cars at once, beside the same cars one by one.
 
     `policies` are name, policy, the observation of one car and the layers a greedy choice needs, whose
     products are the floor. Where the ratio stays below the number of processes that could act at the same
@@ -30,10 +30,9 @@ def acting_rows(
         floors = [forward_floor(layers, cars, device).subject(f"floor {cars}", device, cars) for cars in CARS]
         times = interleave([*(_subject(policy, obs, cars) for cars in CARS), *floors], effort.rounds, device)
         for cars in CARS:
-            one_by_one, floor = times[str(CARS[0])].rate, times[f"floor {cars}"].rate
-            more: Extra = {"beside": "one by one", "theirs": one_by_one, "floor": floor}
+            beside, floor = Beside("one by one", times[str(CARS[0])].rate), times[f"floor {cars}"].rate
             what = f"acting, {name}, {cars} at once"
-            rows.append(rate_row(what, "decisions/s", times[str(cars)], **more))
+            rows.append(rate_row(what, "decisions/s", times[str(cars)], beside, floor=floor))
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from multiprocessing import connection, get_context
+from multiprocessing.context import SpawnProcess
 
 import torch
 
@@ -25,21 +26,22 @@ class Alone:
 
     def __init__(self, build: BuildWorker, workers: int) -> None:
         context = get_context("spawn")
-        self.lines, self.processes = [], []
+        self.pipes: list[connection.Connection] = []
+        self.processes: list[SpawnProcess] = []
         for worker in range(workers):
             ours, theirs = context.Pipe()
             process = context.Process(target=_drive_alone, args=(build, worker, theirs), daemon=True)
             process.start()
             theirs.close()  # so that its end is an end of file here
-            self.lines.append(ours)
+            self.pipes.append(ours)
             self.processes.append(process)
         self.rate(0.5)  # builds the environments
 
     def rate(self, seconds: float) -> float:
         """Frames per second of all workers together."""
-        for line in self.lines:
-            line.send(seconds)
-        return sum(line.recv() for line in self.lines)
+        for pipe in self.pipes:
+            pipe.send(seconds)
+        return sum(pipe.recv() for pipe in self.pipes)
 
     def close(self) -> None:
         for process in self.processes:
@@ -47,17 +49,17 @@ class Alone:
             process.join()
 
 
-def _drive_alone(build: BuildWorker, worker: int, line: connection.Connection) -> None:
+def _drive_alone(build: BuildWorker, worker: int, pipe: connection.Connection) -> None:
     torch.set_num_threads(1)
-    driver = build(worker, 0)
-    collector = InlineCollector(driver.env, 8)
-    collector.collect(driver.policy)
+    parts = build(worker, 0)
+    collector = InlineCollector(parts.env, 8)
+    collector.collect(parts.policy)
     while True:
-        seconds = line.recv()
+        seconds = pipe.recv()
         begin, frames = time.perf_counter(), 0
         while time.perf_counter() < begin + seconds:
-            frames += collector.collect(driver.policy).frames
-        line.send(frames / (time.perf_counter() - begin))
+            frames += collector.collect(parts.policy).frames
+        pipe.send(frames / (time.perf_counter() - begin))
 
 
 def idle_rows(
@@ -112,7 +114,7 @@ def collector_rows(
     seconds: float,
     frames: int,
     build: Callable[[int], BuildWorker],
-    start: Callable[[int], tuple[ProcessCollector, Any, Any]],
+    start: Callable[[int], tuple[ProcessCollector, ReplayBuffer, Policy]],
     loop: Callable[[int], Loop],
 ) -> list[Row]:
     """All rows for each number of workers; the factories take that number."""

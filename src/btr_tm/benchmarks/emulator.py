@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from btr_tm.benchmarks.row import Row, rate_row
+from btr_tm.benchmarks.row import Beside, Row, rate_row
 from btr_tm.benchmarks.timing import Effort, Subject, interleave
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import DrivingEnv
@@ -27,7 +27,7 @@ def emulator_rows(effort: Effort) -> list[Row]:
     subjects = [_ours(env, effort.decisions), _alone(effort.decisions)]
     times = interleave(subjects, effort.rounds)
     alone = times[ALONE].rate
-    return [rate_row(what, "decisions/s", times[OURS], beside=ALONE, theirs=alone, floor=alone)]
+    return [rate_row(what, "decisions/s", times[OURS], Beside(ALONE, alone), floor=alone)]
 
 
 def _ours(env: DrivingEnv, decisions: int) -> Subject:

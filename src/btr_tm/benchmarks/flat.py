@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from btr_tm.benchmarks.row import NO_TARGET, Extra, Row, Target, rate_row
+from btr_tm.benchmarks.row import NO_TARGET, Beside, Row, Target, rate_row
 from btr_tm.benchmarks.simulator import FLAT, Drives
 from btr_tm.benchmarks.timing import Effort, interleave
 
@@ -21,5 +21,5 @@ def flat_rows(effort: Effort, device: torch.device, target: Target = NO_TARGET) 
         compiled = Drives(FLAT, "compiled", effort, effort.cars, device)
         yield Row(f"first compiled decision, flat ({FLAT})", "s", compiled.first_s)
         times = interleave([eager, compiled.subject()], effort.rounds, device)
-        more: Extra = {"beside": "eager", "theirs": times[eager.name].rate, "target": target}
-        yield rate_row(f"{what}, compiled", "decisions/s", times[compiled.subject().name], **more)
+        beside = Beside("eager", times[eager.name].rate)
+        yield rate_row(f"{what}, compiled", "decisions/s", times[compiled.subject().name], beside, target)

@@ -13,14 +13,21 @@ from btr_tm.benchmarks.arithmetic import Sizes, update_flops
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
 from btr_tm.benchmarks.floor import update_floor
-from btr_tm.benchmarks.full_size import FullSize, batch_of
+from btr_tm.benchmarks.full_size import batch_of
 from btr_tm.benchmarks.rates import GIGA, product_name, product_subject
-from btr_tm.benchmarks.row import NO_TARGET, Extra, Row, Target, duration_row, rate_row
+from btr_tm.benchmarks.row import NO_TARGET, Beside, Row, Target, duration_row, rate_row
 from btr_tm.benchmarks.timing import Effort, Subject, Times, interleave
+from btr_tm.core.protocols import EnvironmentSpec
 from btr_tm.core.types import Batch
 
 CONVENTIONAL, FLOOR = "conventional fp32", "floor"
 HALF = torch.bfloat16
+
+
+class Updates(Protocol):
+    """A learner, ours or the one it is compared with."""
+
+    def update(self, batch: Batch) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Updates(Protocol):
 class FullStep:
     """One size on one device: conventional learner, floor, best product and batch, made once."""
 
-    def __init__(self, effort: Effort, size: FullSize, device: torch.device, aims: Aims) -> None:
+    def __init__(self, effort: Effort, size: EnvironmentSpec, device: torch.device, aims: Aims) -> None:
         channels, height, width = size.image_shape
         self.name = f"update of {effort.batch}, {height} x {width} x {channels}, BTR"
         self.effort, self.device, self.aims = effort, device, aims
@@ -85,8 +92,8 @@ class FullStep:
     def _speed_row(self, name: str, times: dict[str, Times]) -> Row:
         theirs = times[CONVENTIONAL].rate
         target, floor = Target(self.aims.faster * theirs), times[FLOOR].rate
-        more: Extra = {"beside": CONVENTIONAL, "theirs": theirs, "target": target, "floor": floor}
-        return rate_row(f"{self.name}, {name}", "samples/s", times[name], **more)
+        beside = Beside(CONVENTIONAL, theirs)
+        return rate_row(f"{self.name}, {name}", "samples/s", times[name], beside, target, floor)
 
     def _best_rows(self, name: str, times: dict[str, Times]) -> Iterator[Row]:
         """Of the fastest learner: milliseconds, share of the floor, arithmetic."""

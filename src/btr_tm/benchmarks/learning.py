@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import update_floor
-from btr_tm.benchmarks.row import Extra, Row, duration_row
+from btr_tm.benchmarks.row import NOTHING, Beside, Row, duration_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
+from btr_tm.core.protocols import Learner
 from btr_tm.core.types import Batch
 
 UPDATES = 2  # per repetition
@@ -23,12 +24,10 @@ def update_rows(effort: Effort, nets: Sequence[tuple[str, Learner, Batch]], laye
     base, floors = nets[-1][0], {nets[0][0]: times["floor"].unit_ms}
     rows = []
     for name, learner, _ in nets:
-        more = Extra(floor=floors.get(name, math.nan))
-        if name != base:
-            more |= {"beside": base, "theirs": times[base].unit_ms}
-        parameters = sum(p.numel() for p in learner.online.parameters())
+        beside = NOTHING if name == base else Beside(base, times[base].unit_ms)
+        parameters = sum(p.numel() for p in learner.policy.net.parameters())
         what = f"update of {size}, {name}, {parameters:,} parameters"
-        rows.append(duration_row(what, times[name], **more))
+        rows.append(duration_row(what, times[name], beside, floor=floors.get(name, math.nan)))
     return rows
 
 

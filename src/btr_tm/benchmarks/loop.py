@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 
@@ -13,9 +13,10 @@ from btr_tm.benchmarks.rates import GIGA, product_subject
 from btr_tm.benchmarks.row import NO_TARGET, Row, Target
 from btr_tm.benchmarks.timing import CPU, Effort, interleave, waiting
 from btr_tm.core.clock import Clock
-from btr_tm.core.protocols import Learner, ReplayBuffer
+from btr_tm.core.protocols import Learner, Policy, ReplayBuffer
 from btr_tm.metrics.meter import Meter
 from btr_tm.metrics.stopwatch import Lap, Stopwatch
+from btr_tm.run.evaluate import never
 from btr_tm.run.plan import Plan
 from btr_tm.run.protocols import Collector
 from btr_tm.run.train import train
@@ -38,6 +39,20 @@ class Work(NamedTuple):
 
     frame: float
     update: float
+
+
+class NoEvaluation:
+    """Stands where the plan has no evaluations."""
+
+    def run(self, policy: Policy, stop: Callable[[], bool]) -> dict[str, float]:
+        return {}
+
+
+class NoCheckpoints:
+    """Stands where the plan saves nothing."""
+
+    def save(self) -> bool:
+        return True
 
 
 class WaitingStopwatch(Stopwatch):
@@ -92,11 +107,13 @@ def _lap(loop: Loop, frames: int, device: torch.device) -> tuple[int, int, Lap]:
 
 
 def trained(loop: Loop, frames: int = 0) -> Lap:
-    """Train for `frames` more, or to the end of the plan; evaluator and checkpoint are never asked for."""
-    nobody = cast(Any, None)
+    """Train for `frames` more, or to the end of the plan."""
     if frames:
         loop.plan.total_frames = loop.clock.frames + frames
     loop.collector.watch.lap()
     meter = Meter([], loop.collector.watch)
-    train(loop.collector, loop.replay, loop.learner, nobody, meter, nobody, loop.clock, loop.plan)
+    train(
+        loop.collector, loop.replay, loop.learner, NoEvaluation(), meter, NoCheckpoints(), loop.clock,
+        loop.plan, never,
+    )  # fmt: skip
     return loop.collector.watch.lap()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from btr_tm.benchmarks.row import Row, row_of
 from btr_tm.benchmarks.table import HEADINGS, LEFT
+from btr_tm.core.types import JsonObject
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "performance.md"
@@ -35,7 +36,7 @@ def table_of(path: Path) -> str:
     return "\n".join([heading, "", told, "", *markdown(rows), ""])
 
 
-def machine_line(machine: Mapping[str, object]) -> str:
+def machine_line(machine: JsonObject) -> str:
     """`date ..., cpu ..., cores 2, ...`: what was not known is left out."""
     known = {name: value for name, value in machine.items() if value is not None}
     return ", ".join(f"{name} {value}" for name, value in known.items()) + "."

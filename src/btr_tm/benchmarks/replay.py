@@ -1,4 +1,4 @@
-"""What remembering costs: time to add and to sample, memory per transition."""
+"""What the replay costs: time to add and to sample, memory per transition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from btr_tm.benchmarks.rates import COPY, GIGA, copy_subject
-from btr_tm.benchmarks.row import Extra, Row, Target, duration_row
+from btr_tm.benchmarks.row import NOTHING, Beside, Row, Target, duration_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave
 from btr_tm.core.protocols import ReplayBuffer
 from btr_tm.core.types import Transition
@@ -67,11 +67,10 @@ def _sampling(name: str, replay: ReplayBuffer, batch_size: int) -> Subject:
 
 def _beside(what: str, deed: str, names: list[str], times: dict[str, Times], floor: float) -> list[Row]:
     base = times[f"{deed} {names[-1]}"].unit_ms
-    first: Extra = {"beside": names[-1], "theirs": base, "floor": floor}
-    others, last = [first] * (len(names) - 1), Extra(floor=floor)
+    others = [Beside(names[-1], base)] * (len(names) - 1)
     return [
-        duration_row(f"{what}, {name}", times[f"{deed} {name}"], **beside)
-        for name, beside in zip(names, [*others, last], strict=True)
+        duration_row(f"{what}, {name}", times[f"{deed} {name}"], beside, floor=floor)
+        for name, beside in zip(names, [*others, NOTHING], strict=True)
     ]
 
 

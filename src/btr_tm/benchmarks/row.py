@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import NamedTuple
 
 from btr_tm.benchmarks.timing import Times
+from btr_tm.core.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Row:
         met = ("yes" if self.target.met(self.ours) else "no") if judged else ""
         return [self.what, self.unit, ours, theirs, ratio, of_floor, str(self.target), met]
 
-    def plain(self) -> dict[str, object]:
+    def plain(self) -> JsonObject:
         """For JSON: what has no value is null."""
         figures = {"ours": self.ours, "theirs": self.theirs, "ratio": self.ratio, "target": self.target.bound}
         figures |= {"floor": self.floor, "of_floor": self.of_floor}
@@ -85,9 +86,9 @@ class Row:
         return words | finite | {"target_is_minimum": self.target.at_least, "seconds": list(self.times)}
 
 
-def row_of(plain: Plain) -> Row:
+def row_of(plain: JsonObject) -> Row:
     """The row that `plain()` wrote, of this version or of one before floors were measured."""
-    known: Plain = {name: plain[name] for name in ("what", "unit", "beside", "note")}
+    known: JsonObject = {name: plain[name] for name in ("what", "unit", "beside", "note")}
     known |= {name: _figure(plain.get(name)) for name in ("ours", "theirs", "floor")}
     bound = plain["target"]
     target = NO_TARGET if bound is None else Target(bound, plain["target_is_minimum"])
@@ -98,14 +99,37 @@ def _figure(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def rate_row(what: str, unit: str, times: Times, **more: Unpack[Extra]) -> Row:
+class Beside(NamedTuple):
+    """What a figure stands beside; nothing unless said otherwise."""
+
+    name: str = ""
+    figure: float = math.nan
+
+
+NOTHING = Beside()
+
+
+def rate_row(
+    what: str,
+    unit: str,
+    times: Times,
+    beside: Beside = NOTHING,
+    target: Target = NO_TARGET,
+    floor: float = math.nan,
+) -> Row:
     """A speed: more is better."""
-    return Row(what, unit, times.rate, times=times.seconds, **more)
+    return Row(what, unit, times.rate, *beside, target, times=times.seconds, floor=floor)
 
 
-def duration_row(what: str, times: Times, **more: Unpack[Extra]) -> Row:
+def duration_row(
+    what: str,
+    times: Times,
+    beside: Beside = NOTHING,
+    target: Target = NO_TARGET,
+    floor: float = math.nan,
+) -> Row:
     """A time per unit of work: less is better."""
-    return Row(what, "ms", times.unit_ms, times=times.seconds, **more)
+    return Row(what, "ms", times.unit_ms, *beside, target, times=times.seconds, floor=floor)
 
 
 def number(figure: float) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.typing import HashableList
 
-from btr_tm.benchmarks.scaling import Point
+from btr_tm.benchmarks.scaling_study import Point
 from btr_tm.report.plots import BLUE, GREEN, GREY, ORANGE, save, style
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
@@ -26,9 +27,9 @@ DOUBLING = ("cars", "batch")  # studies whose x doubles from point to point
 def plot(points: Sequence[Point], path: str | Path, title: str) -> Path:
     """A panel for each study that has points."""
     figure = Figure(figsize=(11.0, 7.0), layout="constrained")
-    lower = ["collectors"] * 2 + ["learners"] * 2 + ["memory"] * 2
-    rows: list[list[str]] = [["cars"] * 3 + ["batch"] * 3, lower]
-    places = figure.subplot_mosaic(rows)  # type: ignore[arg-type]
+    upper: HashableList[str] = ["cars", "cars", "cars", "batch", "batch", "batch"]
+    lower: HashableList[str] = ["collectors", "collectors", "learners", "learners", "memory", "memory"]
+    places = figure.subplot_mosaic([upper, lower])
     for study, axes in places.items():
         _draw(axes, study, [point for point in points if point.study == study])
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)

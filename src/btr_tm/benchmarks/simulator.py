@@ -9,7 +9,7 @@ import torch
 from torch._inductor.utils import fresh_cache
 
 from btr_tm.benchmarks.car_racing import CAR_RACING
-from btr_tm.benchmarks.row import NO_TARGET, Extra, Row, Target, rate_row
+from btr_tm.benchmarks.row import NO_TARGET, Beside, Row, Target, rate_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave, seconds_of
 from btr_tm.envs.execution import HOW, Compile
 from btr_tm.envs.sim import SimVectorEnv
@@ -92,26 +92,26 @@ def simulator_rows(effort: Effort, car_racing: Sequence[Subject], cars: int = CA
     return [*rows, *_compile_rows(drives), _car_racing_row(times)]
 
 
-def _beside(mode: str, eager: str, times: dict[str, Times]) -> Extra:
+def _beside(mode: str, eager: str, times: dict[str, Times]) -> Beside:
     """Eager figures stand beside the usual stand-in, compiled ones beside eager ones."""
     other, name = (CAR_RACING, CAR_RACING) if mode == "eager" else (eager, "eager")
-    return {"beside": name, "theirs": times[other].rate} if other in times else {"beside": f"{name}: none"}
+    return Beside(name, times[other].rate) if other in times else Beside(f"{name}: none")
 
 
 def _row(track: str, mode: str, times: dict[str, Times]) -> Row:
     what, target = f"simulator, {LAND[track]} ({track}), {mode}", TARGETS[track, mode]
     if f"{track} {mode}" not in times:
         return Row(what, "decisions/s", math.nan, target=target, note="left out")
-    more: Extra = {**_beside(mode, f"{track} eager", times), "target": target}
-    return rate_row(what, "decisions/s", times[f"{track} {mode}"], **more)
+    beside = _beside(mode, f"{track} eager", times)
+    return rate_row(what, "decisions/s", times[f"{track} {mode}"], beside, target)
 
 
 def _camera_row(mode: str, times: dict[str, Times]) -> Row:
     what, target = f"camera alone, elevation (hills), {mode}", CAMERA_TARGETS[mode]
     if f"camera {mode}" not in times:
         return Row(what, "frames/s", math.nan, target=target, note="left out")
-    more: Extra = {**_beside(mode, "camera eager", times), "target": target}
-    return rate_row(what, "frames/s", times[f"camera {mode}"], **more)
+    beside = _beside(mode, "camera eager", times)
+    return rate_row(what, "frames/s", times[f"camera {mode}"], beside, target)
 
 
 def _compile_rows(drives: Sequence[Drives]) -> Iterator[Row]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from btr_tm.benchmarks.arithmetic import Sizes
 from btr_tm.core.protocols import EnvironmentSpec
+from btr_tm.core.types import JsonObject
 
 
-def sizes_of(profile: Mapping[str, Any], env: EnvironmentSpec, taus: str = "taus") -> Sizes:
+def sizes_of(profile: JsonObject, env: EnvironmentSpec, taus: str = "taus") -> Sizes:
     """Of IMPALA with a pool and two streams; `taus` names the number of fractions: "taus" or "taus_act"."""
     return Sizes(
         image_shape=env.image_shape,

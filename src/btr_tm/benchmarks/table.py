@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from btr_tm.benchmarks.row import Row
+from btr_tm.core.types import JsonObject
 
 HEADINGS = ("what", "unit", "ours", "beside it", "ratio", "of floor", "target", "met")
 LEFT = ("what", "unit", "target")
 WIDTH = 190  # where the output is no terminal
 
 
-def show(rows: Sequence[Row], machine: Mapping[str, object]) -> None:
+def show(rows: Sequence[Row], machine: JsonObject) -> None:
     """Print the machine and the table."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
@@ -31,7 +32,7 @@ def show(rows: Sequence[Row], machine: Mapping[str, object]) -> None:
     console.print(table)
 
 
-def write_json(path: Path, rows: Sequence[Row], machine: Mapping[str, object]) -> None:
+def write_json(path: Path, rows: Sequence[Row], machine: JsonObject) -> None:
     """Everything, the seconds of every repetition included."""
     known = {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in machine.items()}
     content = {"machine": known, "rows": [row.plain() for row in rows]}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from btr_tm.benchmarks.classic_tree import ClassicTree
-from btr_tm.benchmarks.row import Row, duration_row
+from btr_tm.benchmarks.row import Beside, Row, duration_row
 from btr_tm.benchmarks.timing import Effort, Subject, interleave
 from btr_tm.replay.sumtree import SumTree
 
@@ -26,7 +26,7 @@ def tree_rows(effort: Effort, device: torch.device) -> list[Row]:
     for batch in BATCHES:
         times = interleave([_ours(ours, batch), _classic(classic, batch)], effort.rounds, device)
         what = f"sum tree of {leaves:,}, draw {batch} and write {batch}"
-        rows.append(duration_row(what, times[OURS], beside=CLASSIC, theirs=times[CLASSIC].unit_ms))
+        rows.append(duration_row(what, times[OURS], Beside(CLASSIC, times[CLASSIC].unit_ms)))
     return rows
 
 

@@ -144,6 +144,25 @@ class EnvironmentSpec(Protocol):
         ...
 
 
+class StoredSpec(EnvironmentSpec, Protocol):
+    """What a replay has to know of an environment."""
+
+    @property
+    def num_envs(self) -> int:
+        """E."""
+        ...
+
+    @property
+    def decision_ms(self) -> int:
+        """Time from one decision to the next."""
+        ...
+
+    @property
+    def stacked_frames(self) -> int:
+        """How many frames an image consists of; each image shares all but the newest with the one before."""
+        ...
+
+
 class Spec(NamedTuple):
     """An `EnvironmentSpec` by itself, where no environment is built."""
 
@@ -168,29 +187,14 @@ class StepInfo(TypedDict):
     races: Races
 
 
-class DrivingEnv(EnvironmentSpec, Stateful, Protocol):
+class DrivingEnv(StoredSpec, Stateful, Protocol):
     """E cars that drive side by side, under SAME_STEP autoreset; `envs.contract.TensorVectorEnv` is its base.
 
     A gymnasium VectorEnv that takes and returns tensors on its device.
     """
 
     @property
-    def num_envs(self) -> int:
-        """E."""
-        ...
-
-    @property
     def device(self) -> torch.device: ...
-
-    @property
-    def decision_ms(self) -> int:
-        """Time from one decision to the next."""
-        ...
-
-    @property
-    def stacked_frames(self) -> int:
-        """How many frames an image consists of; each image shares all but the newest with the one before."""
-        ...
 
     @property
     def can_shrink(self) -> bool:

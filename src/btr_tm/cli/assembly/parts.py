@@ -19,7 +19,7 @@ from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer
+from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer, StoredSpec
 from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.nets.iqn import IQN
@@ -154,7 +154,7 @@ class Parts:
         probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
         return ProbedLearner(learner, probe, self.clock)
 
-    def replay(self, env: DrivingEnv) -> ReplayBuffer:
+    def replay(self, env: StoredSpec) -> ReplayBuffer:
         return make(
             self.values["replay"],
             cars=env.num_envs,

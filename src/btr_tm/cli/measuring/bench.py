@@ -13,7 +13,7 @@ from btr_tm.core.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-    from btr_tm.benchmarks.guard import Section
+    from btr_tm.benchmarks.sections import Section
     from btr_tm.benchmarks.timing import Effort
 
 MINUTES = {"cpu": 60.0, "cuda": 7.5}  # in all; a CPU that others use too may need them
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def bench(arguments: argparse.Namespace) -> None:
     """Measure everything, print the table, write the JSON; what is there counts if it is interrupted."""
-    from btr_tm.benchmarks.guard import measured
     from btr_tm.benchmarks.machine import machine
+    from btr_tm.benchmarks.sections import measured
     from btr_tm.benchmarks.table import show, write_json
     from btr_tm.cli.assembly.assemble import set_threads
     from btr_tm.cli.assembly.parts import device_of

@@ -13,14 +13,14 @@ from btr_tm.benchmarks.car_racing import car_racing
 from btr_tm.benchmarks.collectors import collector_rows
 from btr_tm.benchmarks.emulator import emulator_rows
 from btr_tm.benchmarks.flat import flat_rows
-from btr_tm.benchmarks.full_size import ATARI, SMALL_IMAGE, FullSize
+from btr_tm.benchmarks.full_size import ATARI, SMALL_IMAGE
 from btr_tm.benchmarks.full_step import Aims, FullStep
-from btr_tm.benchmarks.guard import Section
 from btr_tm.benchmarks.learning import update_rows
 from btr_tm.benchmarks.loop import Loop, loop_rows
 from btr_tm.benchmarks.rates import rate_rows
 from btr_tm.benchmarks.replay import replay_rows
 from btr_tm.benchmarks.row import Row, Target
+from btr_tm.benchmarks.sections import Section
 from btr_tm.benchmarks.simulator import simulator_rows
 from btr_tm.benchmarks.sizes import sizes_of
 from btr_tm.benchmarks.timing import CPU, Effort
@@ -28,11 +28,11 @@ from btr_tm.benchmarks.tree import tree_rows
 from btr_tm.cli.assembly.assemble import set_threads
 from btr_tm.cli.assembly.remote import BuildWorker
 from btr_tm.cli.measuring import bench_parts
-from btr_tm.cli.measuring.bench_parts import BASE, BTR, PUBLISHED
-from btr_tm.core.protocols import Policy, ReplayBuffer
+from btr_tm.cli.measuring.bench_parts import BASE, BTR, PUBLISHED, Overrides
+from btr_tm.core.protocols import Learner, Policy, ReplayBuffer, Spec
 from btr_tm.run.remote.processes import ProcessCollector
 
-DRIVERS: dict[str, tuple[str, dict[str, object]]] = {
+DRIVERS: dict[str, tuple[str, Overrides]] = {
     "quickstart": (BTR, {}),
     "a01_v4_btr": (PUBLISHED, {"profile": "full"}),
 }
@@ -40,11 +40,13 @@ SAMPLERS = ("prioritized", "uniform")
 WARM_UP = 2048  # frames before shares are taken
 
 # Ours at full size, in stages of rising cost to build.
-EAGER = {
+EAGER: dict[str, Overrides] = {
     "ours fp32": {"profile.precision": "fp32", "profile.compile": "eager"},
     "ours bf16": {"profile.precision": "bf16", "profile.compile": "eager"},
 }
-COMPILED = {"ours bf16 compiled": {"profile.precision": "bf16", "profile.compile": "compiled"}}
+COMPILED: dict[str, Overrides] = {
+    "ours bf16 compiled": {"profile.precision": "bf16", "profile.compile": "compiled"}
+}
 
 # Two idle cores, batches of 64. BTR's own code made 74 and 49 samples/s there.
 CPU_AIMS = {
@@ -58,7 +60,7 @@ CUDA_AIMS = {
 }
 CUDA_DECISIONS = Target(1_000_000)  # decisions/s
 CUDA_FRAMES = Target(15_000)  # frames/s of the whole loop, one update of 256 per 64 frames
-CUDA_LOOP = {
+CUDA_LOOP: dict[str, str | int] = {
     "profile": "full",
     "profile.cars": 1024,
     "profile.batch_size": 256,
@@ -102,7 +104,7 @@ def cuda_sections(effort: Effort, device: torch.device) -> list[Section]:
     ]
 
 
-def _aims(effort: Effort, aims: dict[FullSize, Aims]) -> dict[FullSize, Aims]:
+def _aims(effort: Effort, aims: dict[Spec, Aims]) -> dict[Spec, Aims]:
     """None for a quick look, which is neither compiled nor of the batch they are meant for."""
     return aims if effort.compile else dict.fromkeys(aims, Aims())
 
@@ -111,10 +113,10 @@ def rates(effort: Effort, device: torch.device) -> list[Row]:
     return rate_rows(effort, device)
 
 
-def full_step(effort: Effort, device: torch.device, size: FullSize, aims: Aims) -> Iterator[Row]:
+def full_step(effort: Effort, device: torch.device, size: Spec, aims: Aims) -> Iterator[Row]:
     """Full-size BTR on made-up batches."""
 
-    def makers(variants: dict[str, dict[str, str]]) -> dict[str, Callable[[], Learner]]:
+    def makers(variants: dict[str, Overrides]) -> dict[str, Callable[[], Learner]]:
         make = bench_parts.full_learner
         return {name: partial(make, size, effort.batch, words, device) for name, words in variants.items()}
 
@@ -161,7 +163,7 @@ def quickstart_loop(effort: Effort) -> list[Row]:
 def published_loop(effort: Effort, device: torch.device) -> Iterator[Row]:
     """The network of a01_v4_btr at the paper's replay ratio; compiled last, which takes longest to begin."""
     for mode in ("eager", "compiled") if effort.compile else ("eager",):
-        words = CUDA_LOOP | {"profile.compile": mode}
+        words: Overrides = {**CUDA_LOOP, "profile.compile": mode}
         loop, work = bench_parts.loop_of(PUBLISHED, words, CUDA_WARM_UP, device)
         yield from loop_rows(effort, f"a01_v4_btr, batch 256, {mode}", loop, work, device, CUDA_FRAMES)
 
@@ -170,12 +172,12 @@ def collectors(effort: Effort) -> list[Row]:
     """Processes with an idle and with a busy learner."""
 
     def loop(workers: int) -> Loop:
-        processes = {"collector": "processes", "collector.workers": workers}
+        processes: Overrides = {"collector": "processes", "collector.workers": workers}
         return bench_parts.loop_of(BTR, processes, WARM_UP)[0]
 
     def idle(workers: int) -> tuple[ProcessCollector, ReplayBuffer, Policy]:
         made = loop(workers)
-        assert isinstance(made.collector, ProcessCollector), made.collector
+        assert isinstance(made.collector, ProcessCollector)
         return made.collector, made.replay, made.learner.policy
 
     def build(workers: int) -> BuildWorker:

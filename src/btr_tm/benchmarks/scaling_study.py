@@ -1,15 +1,18 @@
-"""How speed and memory change with cars, batch, image size and the number of processes."""
+"""The scaling study: how speed and memory change with cars, batch, image size and number of processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from btr_tm.benchmarks.collectors import drain
 from btr_tm.benchmarks.timing import Subject, Times, interleave
-from btr_tm.core.protocols import EnvironmentSpec, Learner, Policy, ReplayBuffer
+from btr_tm.core.block import Block
+from btr_tm.core.floats import FloatLayout
+from btr_tm.core.protocols import Actor, DrivingEnv, EnvironmentSpec, Learner, Policy, ReplayBuffer
 from btr_tm.core.types import Batch, Obs
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.processes import ProcessCollector
@@ -26,7 +29,36 @@ class Point(NamedTuple):
     seconds: tuple[float, ...] = ()  # of each repetition
 
 
-def car_points(driving: Mapping[tuple[str, int], tuple[InlineCollector, Policy]], rounds: int) -> list[Point]:
+@dataclass(frozen=True)
+class ImageSize:
+    """What networks and replays have to know of `env` if its images were (C, H, W), C of them stacked."""
+
+    image_shape: tuple[int, int, int]
+    env: DrivingEnv
+    num_envs: int = 64
+
+    @property
+    def stacked_frames(self) -> int:
+        return self.image_shape[0]
+
+    @property
+    def layout(self) -> FloatLayout:
+        return self.env.layout
+
+    @property
+    def actions(self) -> int:
+        return self.env.actions
+
+    @property
+    def block(self) -> Block:
+        return self.env.block
+
+    @property
+    def decision_ms(self) -> int:
+        return self.env.decision_ms
+
+
+def car_points(driving: Mapping[tuple[str, int], tuple[InlineCollector, Actor]], rounds: int) -> list[Point]:
     """Frames/s of each (series, cars): simulator, camera and policy in one process."""
 
     def subject(key: tuple[str, int]) -> Subject:
@@ -49,7 +81,7 @@ def batch_points(learners: Mapping[tuple[str, int], tuple[Learner, Batch]], roun
     return [_duration("batch", *key, times[f"{key}"]) for key in learners]
 
 
-def learner_points(ways: Sequence[tuple[str, int, int, Learner, Batch]], rounds: int) -> list[Point]:
+def learner_points(variants: Sequence[tuple[str, int, int, Learner, Batch]], rounds: int) -> list[Point]:
     """Milliseconds per update of (series, processes, threads of the head, learner, batch), in turns."""
 
     def subject(series: str, processes: int, threads: int, learner: Learner, batch: Batch) -> Subject:
@@ -60,9 +92,9 @@ def learner_points(ways: Sequence[tuple[str, int, int, Learner, Batch]], rounds:
         return Subject(f"{series} {processes}", 1, run)
 
     before = torch.get_num_threads()
-    times = interleave([subject(*way) for way in ways], rounds)
+    times = interleave([subject(*each) for each in variants], rounds)
     torch.set_num_threads(before)
-    return [_duration("learners", s, n, times[f"{s} {n}"]) for s, n, *_ in ways]
+    return [_duration("learners", s, n, times[f"{s} {n}"]) for s, n, *_ in variants]
 
 
 def collector_points(
@@ -92,14 +124,14 @@ def memory_points(replays: Mapping[tuple[str, int], ReplayBuffer]) -> list[Point
     ]
 
 
-def random_batch(env: EnvironmentSpec, size: int, generator: torch.Generator) -> Batch:
-    """A batch of what `env` looks like, drawn at random: its content costs no time."""
+def random_batch(spec: EnvironmentSpec, size: int, generator: torch.Generator) -> Batch:
+    """A batch of observations as `spec` says, drawn at random: what is in it costs no time."""
 
     def obs() -> Obs:
-        image = torch.randint(0, 256, (size, *env.image_shape), dtype=torch.uint8, generator=generator)
-        return Obs(image, torch.randn(size, env.layout.size, generator=generator))
+        image = torch.randint(0, 256, (size, *spec.image_shape), dtype=torch.uint8, generator=generator)
+        return Obs(image, torch.randn(size, spec.layout.size, generator=generator))
 
-    action = torch.randint(0, env.actions, (size,), generator=generator)
+    action = torch.randint(0, spec.actions, (size,), generator=generator)
     ones = torch.ones(size)
     return Batch(obs(), action, torch.rand(size, generator=generator), ones, obs(), ones, action)
 

@@ -1,4 +1,4 @@
-"""`python -m btr_tm.cli.measuring.memory`: does a run that drives, learns, tests and saves keep its size?"""
+"""`python -m btr_tm.cli.measuring.process_memory`: does the memory of a long run grow?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
 from btr_tm.cli.commands import common as commands  # noqa: E402
 from btr_tm.core.errors import UserError  # noqa: E402
+from btr_tm.core.types import JsonObject  # noqa: E402
 
 LIMIT_MIB = 4.0
 READINGS = 200
@@ -27,8 +27,8 @@ TINY = [
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m btr_tm.cli.measuring.memory",
-        description="Check that a long run keeps its resident size.",
+        prog="python -m btr_tm.cli.measuring.process_memory",
+        description="Check that the memory of a long run does not grow.",
     )
     parser.add_argument("--frames", type=commands.at_least_one, default=10_000_000)
     parser.add_argument("--folder", type=Path, help="write memory.json and memory.png there")
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def check(arguments: argparse.Namespace) -> None:
     """Run, print and write the figures; raises UserError if the run grew by more than LIMIT_MIB."""
-    from btr_tm.benchmarks.memory import growth, plot
+    from btr_tm.benchmarks.process_memory import growth, plot
 
     found = measure(arguments.frames)
     grown = growth(found["frames"], found["resident_mib"])
@@ -52,13 +52,13 @@ def check(arguments: argparse.Namespace) -> None:
         (arguments.folder / "memory.json").write_text(text + "\n", encoding="utf-8")
     print(f"{found['frames'][-1]:,} frames: {grown:+.1f} MiB after the warm-up")
     if grown > LIMIT_MIB:
-        raise UserError(f"the process grew by {grown:.1f} MiB, more than {LIMIT_MIB}; look for a leak")
+        raise UserError(f"the process grew by {grown:.1f} MiB, more than {LIMIT_MIB} MiB; look for a leak")
 
 
-def measure(frames: int) -> dict[str, Any]:
+def measure(frames: int) -> JsonObject:
     """Train for `frames` frames in a folder that is thrown away; readings of the process's size."""
     from btr_tm.benchmarks.machine import machine
-    from btr_tm.benchmarks.memory import Resident
+    from btr_tm.benchmarks.process_memory import Resident
     from btr_tm.cli.assembly.assemble import build
     from btr_tm.cli.configuration.composition import compose_job
     from btr_tm.core.malloc import keep_freed_memory

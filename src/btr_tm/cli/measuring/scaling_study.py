@@ -1,4 +1,4 @@
-"""`python -m btr_tm.cli.measuring.scaling`: speed over cars, batch, image size and processes; memory."""
+"""`python -m btr_tm.cli.measuring.scaling_study`: speed over cars, batch, image size and processes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
 from btr_tm.cli.commands import common as commands  # noqa: E402
 
 if TYPE_CHECKING:
-    from btr_tm.benchmarks.scaling import Point
+    from btr_tm.benchmarks.scaling_study import ImageSize, Point
     from btr_tm.cli.assembly.parts import Parts
     from btr_tm.core.protocols import DrivingEnv, Policy, ReplayBuffer
     from btr_tm.core.types import Batch
+    from btr_tm.run.remote.processes import ProcessCollector
 
 BTR = "+experiment=quickstart"  # its network at every size
 
@@ -43,7 +43,7 @@ QUICK = Sizes((2, 4), (40,), (4, 8), (1,), 1, 1, 0.2)
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m btr_tm.cli.measuring.scaling",
+        prog="python -m btr_tm.cli.measuring.scaling_study",
         description="Measure how speed and memory scale, in minutes.",
     )
     parser.add_argument("--folder", type=Path, help="write scaling.json and scaling.png there")
@@ -93,7 +93,7 @@ def _parts(*words: str) -> Parts:
 
 
 def _cars(sizes: Sizes) -> list[Point]:
-    from btr_tm.benchmarks.scaling import car_points
+    from btr_tm.benchmarks.scaling_study import car_points
     from btr_tm.run.collector import InlineCollector
 
     driving = {}
@@ -106,30 +106,29 @@ def _cars(sizes: Sizes) -> list[Point]:
 
 
 @cache
-def _blind() -> DrivingEnv:
-    """An environment that renders nothing."""
+def _without_images() -> DrivingEnv:
     return _parts("encoder=none").env(1, start_pool=1)
 
 
-def _seen(image: int, stack: int = 1) -> DrivingEnv:
-    """What networks and replays ask an environment, for pictures of `image` x `image`."""
-    known = {name: getattr(_blind(), name) for name in ("layout", "actions", "block", "decision_ms")}
-    shown = SimpleNamespace(**known, image_shape=(stack, image, image), stacked_frames=stack, num_envs=64)
-    return cast("DrivingEnv", shown)
+def _spec(image: int, stack: int = 1) -> ImageSize:
+    """What networks and replays have to know of an environment with pictures of `image` x `image`."""
+    from btr_tm.benchmarks.scaling_study import ImageSize
+
+    return ImageSize((stack, image, image), _without_images())
 
 
-def _learner(batch: int, image: int, *words: str) -> tuple[Parts, DrivingEnv, Batch]:
+def _learner(batch: int, image: int, *words: str) -> tuple[Parts, ImageSize, Batch]:
     """Parts, what the network sees, and a random batch of one size."""
-    from btr_tm.benchmarks.scaling import random_batch
+    from btr_tm.benchmarks.scaling_study import random_batch
     from btr_tm.core.seeding import generator
 
     parts = _parts(f"profile.batch_size={batch}", f"profile.micro_batch={batch}", *words)
-    spec = _seen(image)
+    spec = _spec(image)
     return parts, spec, random_batch(spec, batch, generator(0, "batch"))
 
 
 def _batches(sizes: Sizes) -> list[Point]:
-    from btr_tm.benchmarks.scaling import batch_points
+    from btr_tm.benchmarks.scaling_study import batch_points
 
     learners = {}
     for image in sizes.images:
@@ -140,7 +139,7 @@ def _batches(sizes: Sizes) -> list[Point]:
 
 
 def _collectors(sizes: Sizes) -> list[Point]:
-    from btr_tm.benchmarks.scaling import collector_points
+    from btr_tm.benchmarks.scaling_study import collector_points
     from btr_tm.cli.assembly.assemble import collector_of
     from btr_tm.run.remote.processes import ProcessCollector
 
@@ -150,7 +149,7 @@ def _collectors(sizes: Sizes) -> list[Point]:
         env = parts.env(cars)
         policy = parts.policy(env)
         collector = collector_of(parts, env, policy.net)
-        assert isinstance(collector, ProcessCollector), collector
+        assert isinstance(collector, ProcessCollector)
         return collector, parts.replay(env), policy
 
     return collector_points(sizes.collectors, start, sizes.seconds)
@@ -158,7 +157,7 @@ def _collectors(sizes: Sizes) -> list[Point]:
 
 def _learners(sizes: Sizes) -> list[Point]:
     """The same update by one process with one thread, with two threads, and by two processes."""
-    from btr_tm.benchmarks.scaling import learner_points
+    from btr_tm.benchmarks.scaling_study import learner_points
     from btr_tm.cli.assembly.assemble import helpers_of
 
     words = ("parallel=ddp", "parallel.processes=2")
@@ -167,25 +166,25 @@ def _learners(sizes: Sizes) -> list[Point]:
     try:
         together = helpers.lead(parts.learner(parts.policy(spec), helpers.team))
         alone = parts.learner(parts.policy(spec))
-        ways = [
+        variants = [
             ("one thread each", 1, 1, alone, batch),
             ("two threads", 1, 2, alone, batch),
             ("one thread each", 2, 1, together, batch),
         ]
-        return learner_points(ways, sizes.rounds)
+        return learner_points(variants, sizes.rounds)
     finally:
         helpers.close()
 
 
 def _memory(sizes: Sizes) -> list[Point]:
     """One picture per transition, and stacks of four of which only the newest is kept, both with floats."""
-    from btr_tm.benchmarks.scaling import memory_points
+    from btr_tm.benchmarks.scaling_study import memory_points
 
     parts = _parts("profile.replay_capacity=8192", "profile.warmup_frames=0")
     replays = {}
     for series, stack in (("single pictures", 1), ("stacks of 4, as newest", 4)):
         for size in sizes.images:
-            replays[series, size] = parts.replay(_seen(size, stack))
+            replays[series, size] = parts.replay(_spec(size, stack))
     return memory_points(replays)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from btr_tm.benchmarks.guard import Section, measured
 from btr_tm.benchmarks.row import Row
+from btr_tm.benchmarks.sections import Section, measured
 
 
 def two(first: float) -> Iterator[Row]:

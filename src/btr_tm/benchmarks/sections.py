@@ -26,7 +26,7 @@ class Section(NamedTuple):
 def measured(sections: Iterable[Section], total_seconds: float) -> Iterator[Row]:
     """The rows of all sections, as they come; what was left out is a row that says why.
 
-    No section begins or goes on after `total_seconds`, so that those at the end bear the risk.
+    No section begins or goes on after `total_seconds`, so that the last ones may be missing.
     """
     end = time.monotonic() + total_seconds
     for section in sections:
@@ -34,10 +34,10 @@ def measured(sections: Iterable[Section], total_seconds: float) -> Iterator[Row]
         if left <= 0:
             yield _left_out(section, "left out: no time left")
         else:
-            yield from _guarded(section, min(section.seconds, left))
+            yield from _isolated(section, min(section.seconds, left))
 
 
-def _guarded(section: Section, seconds: float) -> Iterator[Row]:
+def _isolated(section: Section, seconds: float) -> Iterator[Row]:
     print(f"measuring: {section.name} (at most {seconds:.0f} s)", file=sys.stderr, flush=True)
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -59,11 +59,11 @@ def _guarded(section: Section, seconds: float) -> Iterator[Row]:
         process.join()
 
 
-def _measure(line: connection.Connection, threads: int, section: Section) -> None:
+def _measure(pipe: connection.Connection, threads: int, section: Section) -> None:
     torch.set_num_threads(threads)
     for row in section.measure(*section.arguments):
-        line.send(row)
-    line.send(None)
+        pipe.send(row)
+    pipe.send(None)
 
 
 def _left_out(section: Section, why: str) -> Row:

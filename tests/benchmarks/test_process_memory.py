@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.benchmarks.memory import growth
+from btr_tm.benchmarks.process_memory import growth
 
 
 def test_growth_is_what_came_after_the_warm_up() -> None:
@@ -21,7 +21,7 @@ def test_growth_is_what_came_after_the_warm_up() -> None:
 @pytest.mark.slow
 def test_a_run_that_drives_learns_tests_and_saves_keeps_its_size(tmp_path: Path) -> None:
     """In a process of its own: what other tests have freed would hide or feign growth."""
-    words = ["-m", "btr_tm.cli.measuring.memory", "--frames", "200000", "--folder", str(tmp_path)]
+    words = ["-m", "btr_tm.cli.measuring.process_memory", "--frames", "200000", "--folder", str(tmp_path)]
     subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=False)
     found = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))
     assert len(found["frames"]) > 50

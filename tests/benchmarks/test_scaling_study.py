@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from btr_tm.benchmarks.scaling import Point, memory_points
 from btr_tm.benchmarks.scaling_plots import PANELS, plot
+from btr_tm.benchmarks.scaling_study import Point, memory_points
 
 
 def test_memory_is_that_of_a_million_transitions() -> None:
@@ -25,7 +25,7 @@ def test_every_study_has_a_panel_with_labelled_axes(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_a_little_of_everything_is_measured(tmp_path) -> None:
-    from btr_tm.cli.measuring.scaling import main
+    from btr_tm.cli.measuring.scaling_study import main
 
     main(["--quick", "--folder", str(tmp_path)])
     points = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))["points"]
