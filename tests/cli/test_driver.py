@@ -44,8 +44,8 @@ def test_files_that_hold_no_driver_are_refused_in_one_sentence(tmp_path: Path) -
     (tmp_path / "text.safetensors").write_text("hello")
     for name, sentence in (
         ("text.pt", "damaged"),
-        ("other.pt", "expected .*other.pt to be a 'btr_tm checkpoint 1' file"),
-        ("text.safetensors", "expected a policy file"),
+        ("other.pt", "other.pt is not a 'btr_tm checkpoint 1' file, its format is none"),
+        ("text.safetensors", "is no policy file"),
         ("absent.pt", "does not exist"),
         (".", "holds no checkpoints"),
     ):

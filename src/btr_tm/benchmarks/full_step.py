@@ -40,12 +40,6 @@ class Aims:
     floor_percent: Target = NO_TARGET
 
 
-class Updates(Protocol):
-    """A learner of either kind."""
-
-    def update(self, batch: Batch) -> object: ...
-
-
 class FullStep:
     """One size on one device: conventional learner, floor, best product and batch, made once."""
 

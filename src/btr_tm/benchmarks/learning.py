@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import update_floor
 from btr_tm.benchmarks.row import NOTHING, Beside, Row, duration_row

@@ -28,19 +28,6 @@ NO_TARGET = Target(-math.inf)
 LESS_IS_BETTER = ("ms", "s", "bytes")
 
 
-Plain = dict[str, Any]  # read from JSON, which has no types
-
-
-class Extra(TypedDict, total=False):
-    """What a row may hold besides its own figure."""
-
-    theirs: float
-    beside: str
-    floor: float
-    target: Target
-    note: str
-
-
 @dataclass(frozen=True)
 class Row:
     """`ours`, `theirs` and `floor` are in `unit`; nan stands for what could not be taken, `note` says why.

@@ -42,17 +42,17 @@ def read(path: Path) -> StateDict | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise foreign(path, "objects other than tensors and numbers") from error
+        raise foreign(path, "it holds objects other than tensors and numbers") from error
     except (RuntimeError, EOFError):
         return None
-    kind = f"'{content.get('format')}'" if isinstance(content, dict) else type(content).__name__
-    if kind != f"'{FORMAT}'":
-        raise foreign(path, kind)
+    found = content.get("format", "none") if isinstance(content, dict) else "none"
+    if found != FORMAT:
+        raise foreign(path, f"its format is {found}")
     return content
 
 
-def foreign(path: Path, got: str) -> UserError:
-    return UserError(f"{path} is not a '{FORMAT}' file but holds {got}; name one that this version saved")
+def foreign(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is not a '{FORMAT}' file, {reason}; name one that this version saved")
 
 
 def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:

@@ -23,6 +23,7 @@ from btr_tm.replay.buffer import Replay
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.train import store
 
+from ...replay.helpers import build_replay
 from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net, processes
 from .test_processes import FORMAT, Book
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from btr_tm.agent.learner import Learner
 from btr_tm.cli.assembly.parts import Parts
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.protocols import Spec
 from btr_tm.core.seeding import seed_globals, stream_seed
 from btr_tm.run.helper import MakeTeam
@@ -38,7 +38,7 @@ class BuildWorker:
 class BuildLearner:
     """The learner of a run from its checked `values`, without an environment; picklable."""
 
-    values: dict[str, Any]
+    values: Node
     spec: Spec
 
     def __call__(self, device: torch.device, team: MakeTeam) -> Learner:

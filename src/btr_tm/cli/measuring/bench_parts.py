@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 
-from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.acting import example
 from btr_tm.benchmarks.arithmetic import Layer, forward_flops, update_flops
 from btr_tm.benchmarks.loop import Loop, Work

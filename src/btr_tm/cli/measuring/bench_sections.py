@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 
-from btr_tm.agent.learner import Learner
 from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.car_racing import car_racing
 from btr_tm.benchmarks.collectors import collector_rows
