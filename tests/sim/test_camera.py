@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_map
 
 from btr_tm.sim import scene
 from btr_tm.sim.grey.camera import Camera, top_of_ground
-from btr_tm.sim.grey.visibility import Joined, Stepwise
+from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer
 from btr_tm.sim.track.flat import oval_track, straight_track
 from btr_tm.sim.track.load import load_track
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
@@ -276,15 +276,15 @@ def test_both_ways_to_find_what_is_seen_paint_the_same_picture(park):
     track = load_track("hills")
     poses = park(track, torch.linspace(0, 900, 24), torch.linspace(-15, 15, 24), torch.linspace(-3, 3, 24))
     for size in ((64, 64), (17, 23)):
-        assert torch.equal(Camera(track, *size)(poses), Camera(track, *size, Joined())(poses))
+        assert torch.equal(Camera(track, *size)(poses), Camera(track, *size, CompiledRasterizer())(poses))
 
 
-@pytest.mark.parametrize("way", [Stepwise(), Joined()])
-def test_no_ground_is_looked_for_above_the_horizon_of_a_flat_track_and_none_is_there(way, park):
+@pytest.mark.parametrize("rasterizer", [EagerRasterizer(), CompiledRasterizer()])
+def test_no_ground_is_looked_for_above_the_horizon_of_a_flat_track_and_none_is_there(rasterizer, park):
     track = load_track("s_bends")
     poses = park(track, torch.linspace(0, 900, 24), torch.linspace(-15, 15, 24), torch.linspace(-3, 3, 24))
     for size in ((64, 64), (17, 23)):
-        camera, whole = Camera(track, *size, way), Camera(track, *size, way)
+        camera, whole = Camera(track, *size, rasterizer), Camera(track, *size, rasterizer)
         assert camera.top == max(row for row in range(size[0]) if row + 0.5 <= size[0] * scene.HORIZON) + 1
         whole.top = 0
         assert torch.equal(camera(poses), whole(poses))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from btr_tm.core.tree import concat_rows, take_rows
 from btr_tm.sim.physics.constants import KMH
-from btr_tm.sim.physics.dynamics import as_region
+from btr_tm.sim.physics.dynamics import compiled_tick
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.scripted_driver import Driver, drive
 from btr_tm.sim.starts import Starts
@@ -355,7 +355,7 @@ def test_a_scripted_driver_comes_home_from_every_evaluation_start(name: str, sec
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_decision_compiles_without_graph_breaks_and_drives_alike() -> None:
-    world, regional = World(load_track("hills")), World(load_track("hills"), ticking=as_region)
+    world, regional = World(load_track("hills")), World(load_track("hills"), make_tick=compiled_tick)
     state = Starts(world).training(16, 0.5, torch.Generator().manual_seed(0))
     action = torch.randint(0, 12, (16,), generator=torch.Generator().manual_seed(1))
     compiled = torch.compile(regional.step, fullgraph=True)

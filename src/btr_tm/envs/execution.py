@@ -10,13 +10,18 @@ from typing import Any, Literal
 import torch
 
 from btr_tm.envs.traced import traced
-from btr_tm.sim.grey.visibility import Joined, Stepwise
-from btr_tm.sim.physics.dynamics import as_region, in_line
+from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer, Rasterizer
+from btr_tm.sim.physics.dynamics import compiled_tick, eager_tick
 
 Compile = Literal["eager", "traced", "compiled"]
-WAYS = {"eager": Stepwise, "traced": Stepwise, "compiled": Joined}  # equal; each is the faster one
+# Equal in what they compute; each is the faster one there.
+RASTERIZERS: dict[Compile, Callable[[], Rasterizer]] = {
+    "eager": EagerRasterizer,
+    "traced": EagerRasterizer,
+    "compiled": CompiledRasterizer,
+}
 # Likewise; a region is compiled once for all ticks.
-TICKING = {"eager": in_line, "traced": in_line, "compiled": as_region}
+TICKS = {"eager": eager_tick, "traced": eager_tick, "compiled": compiled_tick}
 
 
 def compiled(function: Any) -> Any:

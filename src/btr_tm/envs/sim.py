@@ -15,7 +15,7 @@ from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_r
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
-from btr_tm.envs.execution import HOW, TICKING, WAYS, Compile, for_moves, within_reach
+from btr_tm.envs.execution import HOW, RASTERIZERS, TICKS, Compile, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup, NamedLookup
@@ -81,9 +81,9 @@ class SimVectorEnv(TensorVectorEnv):
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
         self.action_delay_ticks = action_delay_ticks
-        ticking = TICKING[compile]
-        world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, ticking)
-        camera = Camera(self.track, *image_size, WAYS[compile]()) if image_size[0] else NoCamera()
+        make_tick = TICKS[compile]
+        world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, make_tick)
+        camera = Camera(self.track, *image_size, RASTERIZERS[compile]()) if image_size[0] else NoCamera()
         line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)

@@ -14,14 +14,14 @@ from torch import Tensor
 from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
 from btr_tm.sim.physics.car_state import axes, car_state
-from btr_tm.sim.physics.constants import CarConstants, Figures, figures
-from btr_tm.sim.physics.dynamics import Body, Keys, Ticking, in_line
+from btr_tm.sim.physics.constants import CarConstants, TickConstants, tick_constants
+from btr_tm.sim.physics.dynamics import Body, Keys, Tick, eager_tick
 from btr_tm.sim.physics.road import REACH_M, Road, pack_road
 from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
-# Belongs into every .inputs file. Raise it with any change of figures or formulas: the same keys then drive
+# Belongs into every .inputs file. Raise it with any change of constants or formulas: the same keys then drive
 # another race, and author times have to be found again.
 PHYSICS_VERSION = 1
 NO_KEYS = 3  # row of race.actions.TABLE
@@ -39,16 +39,16 @@ class World:
     constants: CarConstants = field(default_factory=CarConstants)
     ticks_per_action: int = 5
     action_delay_ticks: int = 0
-    ticking: Callable[[Road, Figures], Ticking] = in_line
-    _tick: Ticking = field(init=False, repr=False)
-    _figures: Figures = field(init=False, repr=False)
+    make_tick: Callable[[Road, TickConstants], Tick] = eager_tick
+    _tick: Tick = field(init=False, repr=False)
+    _constants: TickConstants = field(init=False, repr=False)
     _gates_m: Tensor = field(init=False, repr=False)  # (G,) ascending, the finish last
 
     def __post_init__(self) -> None:
         gates = torch.tensor([*self.track.checkpoints_m, self.track.finish_m], device=self.device)
-        object.__setattr__(self, "_figures", figures(self.constants, self.device))
+        object.__setattr__(self, "_constants", tick_constants(self.constants, self.device))
         road = pack_road(self.track, self.constants)
-        object.__setattr__(self, "_tick", self.ticking(road, self._figures))
+        object.__setattr__(self, "_tick", self.make_tick(road, self._constants))
         object.__setattr__(self, "_gates_m", gates)
 
     @property
@@ -127,7 +127,7 @@ class World:
         cos, sin = yaw_rad.cos().unsqueeze(1), yaw_rad.sin().unsqueeze(1)
         forward = here.tangent * cos + here.right * sin
         zero = torch.zeros_like(s_m)
-        row = torch.minimum((speed_mps * self._figures.rows_per_mps).long(), self._figures.last_row)
+        row = torch.minimum((speed_mps * self._constants.rows_per_mps).long(), self._constants.last_row)
         body = Body(
             position=(here.centre + here.right * d_m.unsqueeze(1)).t(),
             velocity=(forward * speed_mps.unsqueeze(1)).t(),
@@ -139,7 +139,7 @@ class World:
             s_rate=speed_mps * cos.squeeze(1) / (1 - here.curvature * d_m).clamp(min=0.2),
             steer=zero,
             yaw_rate=zero,
-            gear=self._figures.curves[row, 6],
+            gear=self._constants.curves[row, 6],
             shift_s=zero,
             damper_m=torch.full_like(zero, self.constants.damper_rest_m),
             damper_mps=zero,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from btr_tm.sim.grey.visibility import Stepwise
+from btr_tm.sim.grey.rasterizer import Rasterizer
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing, View
 
@@ -54,14 +54,14 @@ BRAKE_LIGHT = 180.0
 class OwnCar:
     """Paints each driver's own car over the grey picture."""
 
-    def __init__(self, framing: Framing, way: Stepwise, device: torch.device | str = "cpu"):
+    def __init__(self, framing: Framing, rasterizer: Rasterizer, device: torch.device | str = "cpu"):
         height, width = framing.height, framing.width
         top, left, right = WINDOW
         self.rows = slice(int(top * height), height)
         self.columns = slice(int(left * width), int(right * width) + 1)
         self.x = torch.arange(width, device=device)[self.columns] + 0.5
         self.y = torch.arange(height, device=device)[self.rows] + 0.5
-        self.framing, self.way = framing, way
+        self.framing, self.rasterizer = framing, rasterizer
         corners = torch.tensor(QUADS, device=device)  # (Q, 4, 3)
         self.corner_x, self.corner_y, self.corner_z = corners.reshape(-1, 3).unbind(1)
         self.steered = _steered(corners).flatten()
@@ -79,7 +79,7 @@ class OwnCar:
         edges = self._edges(*self._project(pose, view, horizon))
         shade = (self.grey + pose.brake[:, None] * self.brake)[..., None, None].unbind(1)
         part = grey[:, self.rows, self.columns].clone()
-        for share, colour in zip(self.way.covers(*edges, self.x), shade, strict=True):
+        for share, colour in zip(self.rasterizer.coverage(*edges, self.x), shade, strict=True):
             part.add_((colour - part).mul_(share))
         grey[:, self.rows, self.columns] = part
         return grey

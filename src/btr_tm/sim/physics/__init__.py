@@ -1,1 +1,1 @@
-"""The car: its figures, its state, and the 10 ms tick that moves it."""
+"""The car: its constants, its state, and the 10 ms tick that moves it."""

@@ -1,6 +1,6 @@
-"""The stadium car: its figures, and its speed-dependent curves sampled into one table.
+"""The stadium car: its constants, and its speed-dependent curves sampled into one table.
 
-Accelerations are per unit mass, m/s^2. Unless said otherwise the figures are what the public
+Accelerations are per unit mass, m/s^2. Unless said otherwise the numbers are what the public
 re-implementations and the community report for the stadium car; deviations carry their reason.
 """
 
@@ -32,7 +32,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class CarConstants:
-    """Every figure of the car. Frozen: a change makes recorded `.inputs` files invalid (PHYSICS_VERSION)."""
+    """All numbers of the car. Frozen: a change makes recorded `.inputs` files invalid (PHYSICS_VERSION)."""
 
     # (below km/h, m/s^2); 5.5 is reported up to 801 km/h, here it lasts until the top speed
     engine: tuple[tuple[float, float], ...] = ((101, 16.0), (201, 11.0), (401, 7.0), (1000, 5.5))
@@ -82,10 +82,10 @@ class CarConstants:
         return self.gravity_ground / self.damper_rest_m
 
 
-class Figures(NamedTuple):
+class TickConstants(NamedTuple):
     """What a tick computes with, as tensors: an operation with a Python number costs 2.5 times as much.
 
-    Scalars () unless said; "per tick" figures contain the 0.01 s.
+    Scalars () unless said; "per tick" numbers contain the 0.01 s.
     """
 
     curves: Tensor  # (rows, 8), see sample_curves
@@ -120,7 +120,7 @@ class Figures(NamedTuple):
     damper_max_m: Tensor
 
 
-def figures(car: CarConstants, device: torch.device | str = "cpu") -> Figures:
+def tick_constants(car: CarConstants, device: torch.device | str = "cpu") -> TickConstants:
     """The constants of `car` on a device."""
     pull = torch.tensor([[0.0], [-TICK_S], [0.0]])
     tensors = dict(
@@ -158,7 +158,7 @@ def figures(car: CarConstants, device: torch.device | str = "cpu") -> Figures:
     )
     tensors |= {name: torch.tensor(value, dtype=torch.float32) for name, value in numbers.items()}
     tensors["last_row"] = torch.tensor(tensors["curves"].shape[0] - 1)
-    return Figures(**{name: value.to(device) for name, value in tensors.items()})
+    return TickConstants(**{name: value.to(device) for name, value in tensors.items()})
 
 
 def surface_row(surface: Surface) -> Tensor:
@@ -167,12 +167,21 @@ def surface_row(surface: Surface) -> Tensor:
     return torch.tensor([surface.grip, *per_tick])
 
 
-def sample_curves(car: CarConstants) -> Tensor:
-    """Speed-dependent figures, one row per 0.1 m/s: (rows, 8) float32, so that a tick needs one gather.
+class Curves(NamedTuple):
+    """What depends on speed alone, for each car (E,); in the order of the columns of `sample_curves`."""
 
-    Columns: thrust, reverse thrust, brake, lateral limit, part of it lost while braking (m/s per tick each),
-    path curvature at full lock (1/m), gear when accelerating, gear when slowing down.
-    """
+    thrust: Tensor  # m/s per tick, as are the next four
+    reverse_thrust: Tensor
+    brake: Tensor
+    grip: Tensor  # lateral limit
+    brake_loss: Tensor  # part of the lateral limit that is lost while braking
+    bend: Tensor  # 1/m, curvature of the path at full lock
+    gear_up: Tensor  # when accelerating
+    gear_down: Tensor  # when slowing down
+
+
+def sample_curves(car: CarConstants) -> Tensor:
+    """The columns of Curves, one row per 0.1 m/s: (rows, 8) float32, so that a tick needs one gather."""
     rows = round(TOP_SPEED_MPS / SPEED_STEP_MPS)
     speed = (np.arange(rows) + 0.5) * SPEED_STEP_MPS
     kmh = speed / KMH

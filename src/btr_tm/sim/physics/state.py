@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from btr_tm.sim.physics.dynamics import Body, named, side_by_side
+from btr_tm.sim.physics.dynamics import Body, from_rows, to_rows
 
 _S, _D, _HEIGHT = 12, 13, 14
 TICK, FINISH, GATE, HOLD = range(4)
@@ -70,9 +70,9 @@ class SimState(NamedTuple):
     @property
     def body(self) -> Body:
         """All columns by name, cars in the last axis: views, no copies."""
-        return named(self.floats.t())
+        return from_rows(self.floats.t())
 
 
 def pack(body: Body) -> Tensor:
     """The inverse of `SimState.body`: (E, 25)."""
-    return side_by_side(body).t().contiguous()
+    return to_rows(body).t().contiguous()
