@@ -21,10 +21,13 @@ def filled(*norms: float) -> Section:
 
 def test_each_metric_has_its_own_extremes_and_its_own_count_of_bad_samples():
     held = Section(NAMES, CPU)
-    held.add(torch.tensor([[1.0, float("nan"), 3.0], [8.0, -2.0, 7.0]]))
+    nan, inf = float("nan"), float("inf")
+    held.add(torch.tensor([[1.0, nan, 3.0, inf, -inf], [8.0, -2.0, 7.0, 3.0, 4.0]]))
     assert held.min.tolist() == [1.0, -2.0] and held.max.tolist() == [3.0, 8.0]
-    assert held.bad.tolist() == [1, 0] and held.count.tolist() == [2, 3]
-    assert held.reduced()["learner/grad_norm_max"] == 3.0
+    assert held.bad.tolist() == [3, 0] and held.count.tolist() == [2, 5]
+    reduced = held.reduced()
+    assert reduced["learner/grad_norm_max"] == 3.0
+    assert reduced["learner/grad_norm"] == 2.0 and reduced["learner/loss"] == 4.0  # the means
 
 
 def test_a_section_without_samples_says_nothing():

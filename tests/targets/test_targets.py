@@ -208,3 +208,10 @@ def test_scaled_log_softmax_stays_exact_for_large_values_and_small_tau() -> None
 def test_a_bonus_at_the_bound_is_not_counted_as_clipped() -> None:
     only_action = Munchausen(clip_min=0.0).measure(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
     assert only_action["bonus_clipped"].item() == 0.0
+
+
+def test_clipped_share_knows_where_log_pi_is_clipped() -> None:
+    """Two actions 0.05 apart at tau 0.03: log pi is -0.17 and -1.84, tau log pi -0.005 and -0.055."""
+    q, action = torch.tensor([[1.0, 0.95]] * 2, dtype=F64), torch.tensor([0, 1])
+    assert Munchausen(clip_on="log_pi").measure(q, action)["bonus_clipped"].item() == 0.5
+    assert Munchausen(clip_on="tau_log_pi").measure(q, action)["bonus_clipped"].item() == 0.0
