@@ -30,7 +30,7 @@ test-fast: venv ## run the tests that take seconds
 
 mutation: venv ## change the code in small ways and see whether its tests notice (PACKAGE=losses, default: seven)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,mutation]'
-	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation/run.py $(PACKAGE)
+	$(BIN)/python tests/mutation/run.py $(PACKAGE)
 
 lint: venv ## check style and types
 	$(BIN)/ruff check src tests experiments

@@ -134,4 +134,5 @@ def bare(text: str, without: str) -> str:
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).parents[2])
+    os.environ["OMP_NUM_THREADS"] = "1"  # a forked process would wait for ever for the threads of its parent
     sys.exit(main(sys.argv[1:]))
