@@ -25,6 +25,8 @@ import mutmut.configuration
 from mutmut import __main__ as tool
 from mutmut.mutation import diff_apply, file_mutation
 from mutmut.mutation.data import SourceFileMutationData
+from mutmut.runners.harness import PytestRunner
+from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
@@ -40,6 +42,7 @@ def main(names: list[str]) -> int:
     (name,) = names
     shutil.rmtree("mutants", ignore_errors=True)
     mutate_decorated_functions()
+    run_fast_tests_first()
     mutmut.configuration._config = replace(
         mutmut.configuration.config(),
         only_mutate=[f"src/btr_tm/{name}*"],
@@ -86,6 +89,16 @@ def mutate_decorated_functions() -> None:
 
     file_mutation.MutationVisitor._skip_node_and_children = skip_unless_harmless
     file_mutation.function_trampoline_arrangement = decorate_outside
+
+
+def run_fast_tests_first() -> None:
+    """One failure is enough, and most mutants fail many tests."""
+    arguments = PytestRunner._pytest_args_regular_run
+
+    def in_order(self, tests):
+        return arguments(self, sorted(tests, key=lambda test: state().duration_by_test.get(test, 0.0)))
+
+    PytestRunner._pytest_args_regular_run = in_order
 
 
 def report(name: str) -> int:
