@@ -11,6 +11,7 @@ from btr_tm.core.tree import flatten
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
 from btr_tm.replay.sampler.uniform import Uniform
+from btr_tm.replay.split import PerTransition
 
 from .helpers import PRIORITIZED, build_replay, drive
 
@@ -130,3 +131,42 @@ def test_nothing_waits_for_the_learner_but_its_late_priorities() -> None:
         batch = buffer.sample(8)
         buffer.update_priorities(batch.index, batch.reward.abs())
     torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_next_batch_is_drawn_before_what_is_driven_meanwhile() -> None:
+    """Like one that draws right after the priorities and keeps the batch."""
+    fast, slow = build(HostReplay, Uniform), build(Replay, Uniform)
+    fill(fast)
+    fill(slow)
+    fast.update_priorities(fast.sample(8).index, torch.rand(8))
+    slow.sample(8)
+    kept = slow.sample(8)
+    for t in drive(20, 3, torch.Generator().manual_seed(1)):
+        fast.add(t)
+    assert equal(fast.sample(8), kept)
+
+
+def test_test_batches_equal_those_of_a_replay() -> None:
+    fast, slow = (
+        build_replay(kind=kind, split=PerTransition, generator=torch.Generator().manual_seed(0))
+        for kind in (HostReplay, Replay)
+    )
+    fill(fast)
+    fill(slow)
+    assert equal(fast.sample_test(8), slow.sample_test(8))
+
+
+def test_states_depend_on_the_generator_that_is_given_and_on_nothing_else() -> None:
+    buffer = build(HostReplay, Uniform)
+    fill(buffer)
+    first, again, other = (
+        buffer.draw_states(30, torch.Generator().manual_seed(seed))[0].floats for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_what_is_sampled_lies_on_the_learners_device() -> None:
+    buffer = build_replay(kind=HostReplay, split=PerTransition, device="meta")  # stands for a GPU
+    fill(buffer)
+    for batch in (buffer.sample(8), buffer.sample_test(8), buffer.draw_states(8, torch.Generator())):
+        assert {leaf.device.type for leaf in flatten(batch)} == {"meta"}

@@ -190,3 +190,8 @@ def test_a_transition_takes_little_more_than_a_plane() -> None:
         build(images_of(frames), 4_000, image_shape=shape, floats=0, split=NoSplit) for frames in (4, 1)
     )
     assert planes.bytes_per_transition < 1.01 * 84 * 84 + 64 < whole.bytes_per_transition / 3.9
+
+
+def test_images_of_one_frame_are_stored_whole_and_stacks_as_frames() -> None:
+    assert isinstance(images_of(1), WholeImages)
+    assert all(images_of(frames) == FrameStacks(frames) for frames in (2, 4))

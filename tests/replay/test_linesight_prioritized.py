@@ -115,3 +115,35 @@ def test_an_error_that_is_not_finite_does_not_poison_the_tree() -> None:
     fast.sample(4)
     fast.update_priorities(torch.tensor([0, 1]), torch.tensor([float("nan"), float("inf")]))
     assert bool(torch.isfinite(fast.sample(64).weight).all())
+
+
+def test_errors_that_are_not_finite_count_as_none() -> None:
+    fast = buffer(4, alpha=0.5, epsilon=0.04)
+    fast.sample(4)
+    errors = torch.tensor([float("nan"), float("inf"), float("-inf"), 0.32])
+    fast.update_priorities(torch.arange(4), errors)
+    assert leaves(fast)[:4] == pytest.approx([0.2, 0.2, 0.2, 0.6])
+
+
+def test_a_slot_that_holds_nothing_gets_no_priority() -> None:
+    """Thirty-two slots, so that the one behind the last needs a node of its own in the tree."""
+    fast = filled(build_replay(cars=1, capacity=31, sampler=LINESIGHT), 4)
+    fast.sample(4)
+    assert fast.ring.slots == 32
+    fast.update_priorities(torch.tensor([9, 32]), torch.tensor([1.0, 1.0]))
+    assert leaves(fast) == pytest.approx([0.4] * 4 + [0.0] * 28)
+    assert not fast._sampler.state["leaves"][32:].any()
+
+
+def test_a_sample_at_the_latest_clock_is_too_late() -> None:
+    fast = buffer(4, latest_clock=100.0)
+    index = fast._sampler.index(torch.tensor([1, 1, 1]), torch.tensor([99.0, 100.0, 101.0]))
+    assert index.tolist() == [1, fast.ring.slots, fast.ring.slots]
+
+
+def test_weights_count_as_soon_as_nobody_waits() -> None:
+    fast = buffer(4)
+    fast.sample(4)
+    fast.update_priorities(torch.arange(4), torch.tensor([0.0, 0.5, 1.0, 8.0]))
+    fast._sampler.state["waiting"].zero_()
+    assert (fast.sample(64).weight != 0.5).all()

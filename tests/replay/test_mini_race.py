@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 
+from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Transition
 from btr_tm.replay.horizon.segment import Segment
@@ -158,3 +160,20 @@ def test_both_observations_carry_the_clock_and_the_store_is_left_alone() -> None
     assert set((next_clock - clock).int().tolist()) == {1, 2, 3}
     assert bool((batch.discount[next_clock >= 140] == 0).all())
     assert torch.equal(before, fast.ring.rows["floats"])
+
+
+def test_a_mini_race_of_one_decision_is_allowed_where_no_late_moment_is_oversampled() -> None:
+    horizon = mini_race(duration_ms=50, oversample_long=10, oversample_max=5)
+    assert not horizon.draw(100, torch.Generator().manual_seed(0)).any()
+    with pytest.raises(UserError, match="oversample_long"):
+        mini_race(duration_ms=50, oversample_long=11, oversample_max=5)
+
+
+def test_clocks_depend_on_the_generator_alone() -> None:
+    first, again, other = (mini_race().draw(50, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_the_discount_of_a_mini_race_follows_its_schedule() -> None:
+    horizon = replace(mini_race(), gamma=lambda frames: 0.5 + frames / 1000, clock=Clock(frames=100))
+    assert horizon.current_gamma == 0.6

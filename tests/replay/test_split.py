@@ -106,3 +106,18 @@ def test_as_long_as_nothing_is_set_aside_a_test_batch_counts_for_nothing() -> No
     fast.add(next(drive(1, CARS, torch.Generator())))
     assert int(fast.ring.test.count.sum()) == 0
     assert bool(fast.sample_test(8).weight.isnan().all())
+
+
+def test_a_replay_that_does_not_split_has_no_test_batches() -> None:
+    fast = replay()
+    fast.add(next(drive(1, CARS, torch.Generator())))
+    with pytest.raises(AssertionError, match="does not split"):
+        fast.sample_test(8)
+
+
+@pytest.mark.parametrize("kind", [NoSplit, Contiguous, PerTransition])
+def test_a_part_answers_for_its_cars_with_the_random_numbers_of_the_whole(kind) -> None:
+    generator = torch.Generator().manual_seed(0)
+    part, before = kind(5, generator).part(slice(1, 4)), generator.get_state()
+    assert part(torch.zeros(3, dtype=torch.bool)).shape == (3,)
+    assert torch.equal(generator.get_state(), before) == (kind is NoSplit)

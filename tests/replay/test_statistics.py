@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from btr_tm.core.clock import Clock
+from btr_tm.core.schedule import Linear
+from btr_tm.replay.sampler.statistics import priority_statistics
 from btr_tm.replay.sampler.uniform import Uniform
 
-from .helpers import LINESIGHT, drive
+from .helpers import LINESIGHT, drive, prioritized
 from .helpers import build_replay as replay
 from .test_prioritized import four, one_race
 
@@ -57,3 +60,34 @@ def test_states_are_drawn_by_the_generator_that_is_given_and_no_other() -> None:
     stored = buffer.ring.rows["floats"].tolist()
     for floats, taken in zip(obs.floats.tolist(), action.tolist(), strict=True):
         assert int(buffer.ring.rows["action"][stored.index(floats)]) == taken
+
+
+def test_figures_of_a_hundred_and_one_priorities_are_those_of_their_ranks() -> None:
+    """Priorities 1 to 101 in any order: the share s lies 100 s above the smallest."""
+    shuffled = torch.randperm(101, generator=torch.Generator().manual_seed(0)) + 1.0
+    leaves = torch.cat([shuffled, torch.zeros(9)])
+    found = priority_statistics(leaves, torch.tensor(7.0), beta=0.5)
+    expected = {"min": 1, "q10": 11, "mean": 51, "median": 51, "q75": 76, "q90": 91, "q98": 99, "max": 101}
+    expected |= {"p99_p50": 100 / 51, "new": 7}
+    assert found.keys() == {f"priority_{name}" for name in expected} | {"weight_min"}
+    for name, value in expected.items():
+        assert float(found[f"priority_{name}"]) == pytest.approx(value)
+    assert float(found["weight_min"]) == pytest.approx((1 / 101) ** 0.5)
+
+
+def test_the_smallest_weight_follows_the_schedule_of_beta() -> None:
+    clock = Clock(frames=500)
+    beta = Linear([[0, 0.0], [1000, 1.0]])
+    buffer = replay(cars=1, capacity=20, sampler=prioritized(alpha=1.0, beta=beta), clock=clock)
+    for row in one_race(2):
+        buffer.add(row)
+    buffer.update_priorities(torch.arange(2), torch.tensor([0.25, 1.0]))
+    assert float(buffer.measure()["weight_min"]) == pytest.approx(0.25**0.5, rel=1e-4)
+
+
+def test_memory_is_that_of_the_columns_of_a_slot() -> None:
+    """6 bytes of image, 4 floats, action, reward, potential, 4 flags, and 4 bytes for its place in the queue;
+    1001 slots for each of three cars.
+    """
+    expected = (6 + 4 * 4 + 3 * 4 + 4 * 1 + 4) * 3003 / 3000
+    assert replay(capacity=3000).bytes_per_transition == pytest.approx(expected, abs=0.1)
