@@ -29,5 +29,5 @@ def test_network_replay_and_exploration_are_built_for_blocks() -> None:
 
 @pytest.mark.parametrize("offsets", ["[0,20]", "[10,20]", "[]", "often"])
 def test_offsets_with_a_hole_are_refused_in_a_sentence(offsets: str) -> None:
-    with pytest.raises(UserError, match="expected action_offsets_ms to count 0, 10, 20, ... without a hole"):
+    with pytest.raises(UserError, match="action_offsets_ms must count 0, 10, 20, ... without a hole"):
         parts("profile=smoke", f"env.action_offsets_ms={offsets}").env(1)

@@ -40,7 +40,7 @@ def test_offsets_say_the_shape_of_a_decision(offsets, block) -> None:
     "offsets", [[0, 20], [10, 20], [0, 10, 30], [0, 5, 10], [10], [], [0, 10, 10], 5, None]
 )
 def test_offsets_that_leave_out_a_tick_are_refused_in_a_sentence(offsets) -> None:
-    with pytest.raises(UserError, match=r"expected action_offsets_ms to count 0, 10, 20, .* got .*; write"):
+    with pytest.raises(UserError, match=r"action_offsets_ms must count 0, 10, 20, .* got .*; write"):
         actions.block(offsets)
     with pytest.raises(UserError, match="without a hole"):
         simulator(offsets)

@@ -233,7 +233,7 @@ def test_races_are_cut_strictly_after_the_limits():
 
 
 def test_cut_offs_that_never_let_a_car_drive_are_refused():
-    with pytest.raises(UserError, match="positive no_progress_ms, got 0"):
+    with pytest.raises(UserError, match="no_progress_ms must be more than 0 milliseconds, got 0"):
         CutOffs(no_progress_ms=0)
 
 

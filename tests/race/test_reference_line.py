@@ -95,11 +95,11 @@ def test_the_shortest_line_and_the_narrowest_and_widest_spacing_are_allowed(apar
     ("spoil", "complaint"),
     [
         (lambda p: p[:99], "at least 100 points, got 99"),
-        (lambda p: p[:, :2], r"shape \(N, 3\), got \(200, 2\) of float64"),
+        (lambda p: p[:, :2], r"shape \(N, 3\), .*got \(200, 2\) of float64"),
         (lambda p: p[None], r"shape \(N, 3\)"),
         (lambda p: p.astype(str), r"shape \(N, 3\)"),
-        (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "finite numbers.* row 7"),
-        (lambda p: np.where(np.arange(len(p))[:, None] == 8, np.inf, p), "finite numbers.* row 8"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "row 7 .*not finite"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 8, np.inf, p), "row 8 .*not finite"),
         (lambda p: p * 3, "0.5 m apart, got 1.500 m after row 0"),
         (lambda p: np.repeat(p, 2, axis=0), "0.5 m apart, got 0.000 m"),
         (lambda p: np.delete(p, range(50, 60), axis=0), "m after row 49; resample"),
@@ -118,5 +118,5 @@ def test_a_file_that_is_no_array_is_refused_in_a_sentence(tmp_path, content):
 
 
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="check the path"):
+    with pytest.raises(UserError, match="cannot read a reference line"):
         ReferenceLine.load(tmp_path / "none.npy")

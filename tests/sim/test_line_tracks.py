@@ -50,9 +50,9 @@ def nan(points):
     "points,sentence",
     [
         (nan(straight_points()), "bad.npy: point 7 is not finite; .*again"),
-        (straight_points(99), "bad.npy: expected 100 or more points, got 99; record"),
-        (straight_points() * 3, "bad.npy: expected points 0.5 m apart, got 1.5 m; resample"),
-        (straight_points()[:, :2], r"bad.npy: expected shape \(N, 3\), got float64 \(400, 2\); convert"),
+        (straight_points(99), "bad.npy must have at least 100 points, got 99; record"),
+        (straight_points() * 3, "bad.npy: points must be 0.5 m apart, got 1.5 m; resample"),
+        (straight_points()[:, :2], r"bad.npy must hold numbers of shape \(N, 3\), got float64 \(400, 2\)"),
     ],
 )
 def test_bad_lines_are_refused_in_one_sentence(points, sentence, tmp_path):
@@ -63,16 +63,16 @@ def test_bad_lines_are_refused_in_one_sentence(points, sentence, tmp_path):
 
 def test_foreign_files_and_widths_are_refused(tmp_path):
     (tmp_path / "bad.npy").write_text("hello")
-    with pytest.raises(UserError, match="expected a reference line"):
+    with pytest.raises(UserError, match="cannot read a reference line"):
         load_track(tmp_path / "bad.npy")
-    with pytest.raises(UserError, match="expected a reference line"):
+    with pytest.raises(UserError, match="cannot read a reference line"):
         load_track(tmp_path / "absent.npy")
     (tmp_path / "bad.npy").write_bytes(b"")
-    with pytest.raises(UserError, match="expected a reference line"):
+    with pytest.raises(UserError, match="cannot read a reference line"):
         load_track(tmp_path / "bad.npy")
     with open(tmp_path / "bad.npy", "wb") as file:
         np.savez(file, a=np.zeros(3))
-    with pytest.raises(UserError, match="got an .npz archive"):
+    with pytest.raises(UserError, match="is an .npz archive"):
         load_track(tmp_path / "bad.npy")
-    with pytest.raises(UserError, match="half width of 4 to 32 m"):
+    with pytest.raises(UserError, match="half width must be from 4 to 32 m, got 100"):
         line_track(straight_points(), half_width_m=100)

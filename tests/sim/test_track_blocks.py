@@ -73,21 +73,21 @@ def test_heights_have_no_kinks():
 @pytest.mark.parametrize(
     "kind,options,clause",
     [
-        ("loop", {}, "expected a block among"),
-        ("curve", {"radius": 3}, "expected options among"),
-        ("curve", {"size": 7}, "expected size among"),
-        ("curve", {"turn": "up"}, "expected turn left or right"),
-        ("straight", {"length": "long"}, "expected a number"),
-        ("straight", {"length": float("nan")}, "expected a number"),
-        ("straight", {"length": 0}, "expected length"),
-        ("straight", {"width": 200}, "expected width"),
-        ("straight", {"surface": "ice"}, "expected surface among asphalt"),
-        ("straight", {"at": [1, 2]}, "expected at"),
-        ("jump", {"slope": 2}, "expected slope"),
-        ("chicane", {"shift": 4}, "expected shift"),
+        ("loop", {}, "a block must be one of"),
+        ("curve", {"radius": 3}, "an option must be one of"),
+        ("curve", {"size": 7}, "size must be one of"),
+        ("curve", {"turn": "up"}, "turn must be left or right, got up"),
+        ("straight", {"length": "long"}, "length must be a number"),
+        ("straight", {"length": float("nan")}, "length must be a number"),
+        ("straight", {"length": 0}, "length must be at least 0.5 cells, got 0"),
+        ("straight", {"width": 200}, "width must be from 8 to 64 m, got 200"),
+        ("straight", {"surface": "ice"}, "surface must be one of asphalt"),
+        ("straight", {"at": [1, 2]}, "at must be"),
+        ("jump", {"slope": 2}, "slope must be"),
+        ("chicane", {"shift": 4}, "shift must be"),
     ],
 )
-def test_bad_options_say_what_was_expected(kind, options, clause):
+def test_bad_options_say_what_is_wrong(kind, options, clause):
     with pytest.raises(ValueError, match=clause):
         make_block(kind, options, Style())
 

@@ -50,7 +50,7 @@ def block(offsets_ms: object) -> Block:
     offsets = list(offsets_ms) if isinstance(offsets_ms, list | tuple) else []
     if not offsets or offsets != list(range(0, TICK_MS * len(offsets), TICK_MS)):
         raise UserError(
-            f"expected action_offsets_ms to count 0, 10, 20, ... without a hole, got {offsets_ms}; write "
+            f"action_offsets_ms must count 0, 10, 20, ... without a hole, got {offsets_ms}; write "
             "[0, 10, 20, 30, 40] for a block of five actions, or [0] for one action that is held"
         )
     return () if len(offsets) == 1 else (len(offsets),)
@@ -60,7 +60,9 @@ def check_actions(action: object) -> None:
     """UserError unless `action` (tensor, array or int) holds integers 0..11; a host sync, for API edges."""
     values = torch.as_tensor(action)
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-        raise UserError(f"expected integer actions, got {values.dtype}; give row numbers 0 to {COUNT - 1}")
+        raise UserError(f"actions must be whole numbers from 0 to {COUNT - 1}, got {values.dtype}")
     wrong = values[(values < 0) | (values >= COUNT)]
     if wrong.numel():
-        raise UserError(f"expected actions from 0 to {COUNT - 1}, got {int(wrong[0])}; see actions.TABLE")
+        raise UserError(
+            f"actions must be from 0 to {COUNT - 1} (rows of race.actions.TABLE), got {int(wrong[0])}"
+        )

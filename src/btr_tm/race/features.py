@@ -75,7 +75,7 @@ class Features(_Remembering):
     def __post_init__(self) -> None:
         if self.point_step < 1 or (self.line_points - 1) * self.point_step >= AFTER:
             raise UserError(
-                f"expected line points less than {AFTER} zones ahead, got {self.line_points} points every "
+                f"line points must lie less than {AFTER} zones ahead, got {self.line_points} points every "
                 f"{self.point_step}; take fewer or closer ones"
             )
         layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std)

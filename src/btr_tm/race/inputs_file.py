@@ -58,8 +58,8 @@ class InputsFile:
         if len(mixed):
             at = int(mixed[0]) * ticks_per_action
             raise UserError(
-                f"expected inputs that hold for {ticks_per_action} ticks, got a change soon after "
-                f"{_seconds(at)} s; replay them with 1 tick per action"
+                f"a key changes soon after {_seconds(at)} s, within a decision of {ticks_per_action} ticks; "
+                "replay these inputs with 1 tick per action"
             )
         return blocks[:, 0].clone()
 
@@ -69,7 +69,7 @@ class InputsFile:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"expected an .inputs file at {path}, got {error}; check the path") from error
+            raise UserError(f"cannot read an .inputs file from {path} ({error})") from error
         return parse(text, str(path))
 
     def write(self, path: str | Path) -> None:
@@ -105,7 +105,7 @@ def parse(text: str, source: str = "inputs") -> InputsFile:
     last = max((end for _, end, _, _ in presses), default=0)
     ticks = max(last, int(header.get("ticks", 0)))
     if not ticks:
-        raise UserError(f"expected key presses in {source}, got none; check that it is an .inputs file")
+        raise UserError(f"there are no key presses in {source}; is it an .inputs file?")
     return InputsFile(
         header.get("track", ""),
         int(header.get("physics", 0)),
@@ -117,7 +117,7 @@ def parse(text: str, source: str = "inputs") -> InputsFile:
 def _checked_header(name: str, value: str, where: str) -> str:
     largest = LONGEST_TICKS if name == "ticks" else 10**12
     if name != "track" and not (re.fullmatch("[0-9]{1,13}", value) and int(value) <= largest):
-        raise UserError(f"expected a number up to {largest} after {name}:, got {value!r} ({where}); mend it")
+        raise UserError(f"{name} must be a number up to {largest}, got {value!r} ({where})")
     return value
 
 
@@ -126,14 +126,12 @@ def _parse_press(line: str, where: str) -> tuple[int, int, int]:
     found = _PRESS.fullmatch(line)
     if not found:
         raise UserError(
-            f"expected '<start>-<end> press up|down|left|right' with seconds like 1.50, got {line[:80]!r} "
-            f"({where}); mend the line"
+            f"a line must read '<start>-<end> press up|down|left|right' with seconds like 1.50, "
+            f"got {line[:80]!r} ({where})"
         )
     start, end = _ticks(*found.groups()[0:3]), _ticks(*found.groups()[3:6])
     if not start < end <= LONGEST_TICKS:
-        raise UserError(
-            f"expected a start before its end within an hour, got {line!r} ({where}); mend the line"
-        )
+        raise UserError(f"a press must start before its end, within an hour, got {line!r} ({where})")
     return start, end, PRESSES.index(found[7])
 
 
@@ -145,7 +143,7 @@ def _to_rows(presses: list[tuple[int, int, int, str]], ticks: int) -> Tensor:
         both = held[start:end, 2] * held[start:end, 3]
         if both.any():
             at = _seconds(start + int(both.argmax()))
-            raise UserError(f"expected left or right, got both at {at} s ({where}); no action holds both")
+            raise UserError(f"left and right are both held at {at} s ({where}); no action does that")
     return (held[:, None] == table.TABLE).all(2).to(torch.uint8).argmax(1)
 
 

@@ -105,7 +105,7 @@ class CutOffs:
     def __post_init__(self) -> None:
         for name in ("race_ms", "no_progress_ms"):
             if getattr(self, name) <= 0:
-                raise UserError(f"expected a positive {name}, got {getattr(self, name)}; give milliseconds")
+                raise UserError(f"{name} must be more than 0 milliseconds, got {getattr(self, name)}")
 
     def __call__(self, progress: Progress, time_ms: Tensor) -> Tensor:
         """Which races are too long or stuck at race time `time_ms` (E,), (E,) bool."""

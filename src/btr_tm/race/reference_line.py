@@ -65,8 +65,7 @@ class ReferenceLine:
         try:
             points = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            message = f"expected a reference line (N, 3) as .npy at {path}, got {error}; check the path"
-            raise UserError(message) from error
+            raise UserError(f"cannot read a reference line (.npy) from {path} ({error})") from error
         return cls.from_points(points, spacing_m)
 
     def gated(self, gates: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> ReferenceLine:
@@ -111,18 +110,18 @@ def _checked(points: np.ndarray, spacing_m: float) -> np.ndarray:
     """`points` as float64, or UserError."""
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
         got = f"{points.shape} of {points.dtype}"
-        raise UserError(f"expected a reference line of shape (N, 3), got {got}; give x, y, z per row")
+        raise UserError(f"a reference line must be numbers of shape (N, 3), x, y, z per row, got {got}")
     if len(points) < LEAST_POINTS:
-        raise UserError(f"expected at least {LEAST_POINTS} points, got {len(points)}; give the whole line")
+        raise UserError(f"a reference line must have at least {LEAST_POINTS} points, got {len(points)}")
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
-        raise UserError(f"expected finite numbers, got {points[bad[0]]} in row {bad[0]}; mend the line")
+        raise UserError(f"row {bad[0]} of the reference line is not finite: {points[bad[0]]}")
     lengths = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
     odd = np.flatnonzero((lengths < 0.4 * spacing_m) | (lengths > 2 * spacing_m))
     if len(odd):
         raise UserError(
-            f"expected points about {spacing_m} m apart, got {lengths[odd[0]]:.3f} m after row {odd[0]}; "
-            f"resample the line evenly"
+            f"points of the reference line must be about {spacing_m} m apart, "
+            f"got {lengths[odd[0]]:.3f} m after row {odd[0]}; resample it evenly"
         )
     return points.astype(np.float64)
 

@@ -6,7 +6,7 @@ The grid is 32 m x 8 m x 32 m; lengths are in cells of 32 m, rises in levels of 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from btr_tm.sim.track import shapes
@@ -34,7 +34,7 @@ class Straight:
     rise: float = 0
 
     def shape(self) -> Shape:
-        _expect(self.length >= 0.5, "length of at least 0.5 cells", self.length)
+        _require(self.length >= 0.5, "length must be at least 0.5 cells", self.length)
         return shapes.straight(self.length * CELL_M, self.rise * LEVEL_M)
 
 
@@ -46,7 +46,7 @@ class Crest:
     rise: float = 1
 
     def shape(self) -> Shape:
-        _expect(self.length >= 1, "length of at least 1 cell", self.length)
+        _require(self.length >= 1, "length must be at least 1 cell", self.length)
         return shapes.straight(self.length * CELL_M, hump_m=self.rise * LEVEL_M)
 
 
@@ -60,9 +60,9 @@ class Curve:
     rise: float = 0
 
     def shape(self) -> Shape:
-        _expect(self.turn in ("left", "right"), "turn left or right", self.turn)
-        _expect(self.size in SIZES, f"size among {SIZES}", self.size)
-        _expect(self.quarters in (1, 2), "quarters 1 or 2", self.quarters)
+        _require(self.turn in ("left", "right"), "turn must be left or right", self.turn)
+        _require(self.size in SIZES, f"size must be one of {_listed(SIZES)}", self.size)
+        _require(self.quarters in (1, 2), "quarters must be 1 or 2", self.quarters)
         side = 1 if self.turn == "right" else -1
         return shapes.curve((self.size - 0.5) * CELL_M, side * self.quarters, self.rise * LEVEL_M)
 
@@ -77,8 +77,12 @@ class Chicane:
     rise: float = 0
 
     def shape(self) -> Shape:
-        _expect(self.turn in ("left", "right"), "turn left or right", self.turn)
-        _expect(0 < self.shift <= self.length / 2, "shift between 0 and half the length", self.shift)
+        _require(self.turn in ("left", "right"), "turn must be left or right", self.turn)
+        _require(
+            0 < self.shift <= self.length / 2,
+            "shift must be more than 0, at most half the length",
+            self.shift,
+        )
         side = 1 if self.turn == "right" else -1
         return shapes.chicane(self.length * CELL_M, side * self.shift * CELL_M, self.rise * LEVEL_M)
 
@@ -95,9 +99,10 @@ class Jump:
     rise: float = -1
 
     def shape(self) -> Shape:
-        _expect(min(self.ramp, self.gap, self.landing) >= 0.5, "ramp, gap and landing of at least 0.5", self)
-        _expect(0 <= self.slope <= 0.4, "slope between 0 and 0.4", self.slope)
-        _expect(self.speed_kmh >= 80, "speed_kmh of at least 80", self.speed_kmh)
+        shortest = min(self.ramp, self.gap, self.landing)
+        _require(shortest >= 0.5, "ramp, gap and landing must be at least 0.5 cells each", shortest)
+        _require(0 <= self.slope <= 0.4, "slope must be from 0 to 0.4", self.slope)
+        _require(self.speed_kmh >= 80, "speed_kmh must be at least 80", self.speed_kmh)
         lengths = (self.ramp * CELL_M, self.gap * CELL_M, self.landing * CELL_M)
         return shapes.jump(*lengths, self.slope, self.speed_kmh / 3.6, self.rise * LEVEL_M)
 
@@ -112,10 +117,10 @@ class Style:
     surface: str = "asphalt"
 
     def check(self) -> None:
-        _expect(8 <= self.width <= 64, "width between 8 and 64 m", self.width)
-        _expect(1 <= self.margin <= 40, "margin between 1 and 40 m", self.margin)
-        _expect(0 <= self.bank <= 40, "bank between 0 and 40 degrees", self.bank)
-        _expect(self.surface in SURFACES, f"surface among {', '.join(SURFACES)}", self.surface)
+        _require(8 <= self.width <= 64, "width must be from 8 to 64 m", self.width)
+        _require(1 <= self.margin <= 40, "margin must be from 1 to 40 m", self.margin)
+        _require(0 <= self.bank <= 40, "bank must be from 0 to 40 degrees", self.bank)
+        _require(self.surface in SURFACES, f"surface must be one of {_listed(SURFACES)}", self.surface)
 
 
 @dataclass(frozen=True)
@@ -158,12 +163,13 @@ class Block:
 
 
 def make_block(kind: str, options: dict[str, object], default: Style) -> Block:
-    """Build block `kind`; raises ValueError with a clause saying what was expected and what came."""
-    _expect(kind in KINDS, f"a block among {', '.join(KINDS)}", kind)
+    """Build block `kind`; raises ValueError with a clause that says what is wrong."""
+    _require(kind in KINDS, f"a block must be one of {_listed(KINDS)}", kind)
     known = KINDS[kind]
     for name, value in options.items():
-        _expect(name in known.options, f"options among {', '.join(known.options)}", name)
-        _expect(_fits(name, value), "a number" if name != "at" else "at: [x, y, z] in cells", value)
+        _require(name in known.options, f"an option must be one of {_listed(known.options)}", name)
+        wanted = "[x, y, z] in cells and levels" if name == "at" else "a number"
+        _require(_fits(name, value), f"{name} must be {wanted}", value)
     form = {name: value for name, value in options.items() if name in _names(known.form)}
     dress = {name: value for name, value in options.items() if name in _names(Style)}
     style = dataclasses.replace(default, **dress)  # type: ignore[arg-type]
@@ -189,6 +195,10 @@ def _names(form: object) -> list[str]:
     return [field.name for field in dataclasses.fields(form)]  # type: ignore[arg-type]
 
 
-def _expect(condition: bool, expected: str, got: object) -> None:
+def _require(condition: bool, rule: str, got: object) -> None:
     if not condition:
-        raise ValueError(f"expected {expected}, got {got}")
+        raise ValueError(f"{rule}, got {got}")
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)

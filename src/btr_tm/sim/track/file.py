@@ -28,9 +28,7 @@ def read_content(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f"line {where.line + 1}" if where else "its first lines"
-        raise UserError(
-            f"{path.name}: expected valid YAML, failed at {line}; check its indentation"
-        ) from error
+        raise UserError(f"{path.name} is not valid YAML at {line}; check the indentation there") from error
     return content if isinstance(content, dict) else {}
 
 
@@ -38,15 +36,13 @@ def parse_content(content: dict[str, object], source: str) -> TrackFile:
     """Check `content`; `source` names the file in errors."""
     entries = content.get("blocks")
     if not isinstance(entries, list) or not entries:
-        raise UserError(f"{source}: expected a key `blocks` with a list of blocks; see the shipped tracks")
+        raise UserError(f"{source} needs a key `blocks` with a list of blocks, as the shipped tracks have")
     style = _default_style(content, source)
     blocks = [_parse(entry, number, style, source) for number, entry in enumerate(entries, 1)]
     closed = _check_gates(blocks, source)
     laps = content.get("laps", 1)
     if not isinstance(laps, int) or laps < 1 or (laps > 1 and not closed):
-        raise UserError(
-            f"{source}: expected laps of 1, or more on a closed track, got {laps}; correct `laps`"
-        )
+        raise UserError(f"{source}: laps must be 1, or more on a closed track, got {laps}")
     return TrackFile(blocks, closed, laps, str(content.get("description", "")).strip())
 
 
@@ -55,12 +51,12 @@ def _default_style(content: dict[str, object], source: str) -> Style:
     known = ["blocks", "description", "laps", *fields]
     for key in content:
         if key not in known:
-            raise UserError(f"{source}: unknown key {key!r}; valid keys are {', '.join(known)}")
+            raise UserError(f"{source}: unknown key {key!r}; the known ones are {', '.join(known)}")
     dress = {key: value for key, value in content.items() if key in fields}
     try:
         make_block("straight", dress, Style())
     except ValueError as error:
-        raise UserError(f"{source}: {error}; correct the defaults above the list of blocks") from error
+        raise UserError(f"{source}: {error} (in the keys beside `blocks`)") from error
     return dataclasses.replace(Style(), **dress)  # type: ignore[arg-type]
 
 
@@ -69,14 +65,14 @@ def _parse(entry: object, number: int, style: Style, source: str) -> Block:
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise UserError(f"{source}: block {number}: expected `name` or `name: {{options}}`, got {entry}")
+        raise UserError(f"{source}: block {number} must be `name` or `name: {{options}}`, got {entry}")
     ((kind, options),) = entry.items()
     try:
         if not isinstance(options, dict):
-            raise ValueError(f"expected options as {{name: value}}, got {options}")
+            raise ValueError(f"options must be written as {{name: value}}, got {options}")
         return make_block(kind, options, style)
     except ValueError as error:
-        raise UserError(f"{source}: block {number} ({kind}): {error}; correct that block") from error
+        raise UserError(f"{source}: block {number} ({kind}): {error}") from error
 
 
 def _check_gates(blocks: list[Block], source: str) -> bool:
@@ -86,7 +82,7 @@ def _check_gates(blocks: list[Block], source: str) -> bool:
     for kind in ("start", "finish", "start_finish"):
         found = [number for number, name in enumerate(kinds, 1) if name == kind]
         if kind in wanted and not found:
-            raise UserError(f"{source}: no block `{kind}` among {len(kinds)}; add one to the list")
+            raise UserError(f"{source} has no block `{kind}`; add one to the list")
         if len(found) > (kind in wanted):
             raise UserError(f"{source}: block {found[-1]} ({kind}) is a second start or finish; remove it")
     if len(wanted) == 2 and kinds.index("finish") < kinds.index("start"):

@@ -32,8 +32,7 @@ def random_content(seed: int, length_m: float = 1400.0, difficulty: float = 0.5)
     """The same as a mapping that can be written as a track file."""
     if not (200 <= length_m <= 20_000 and 0 <= difficulty <= 1):
         raise UserError(
-            f"expected length_m of 200 to 20000 "
-            f"and difficulty of 0 to 1, got {length_m} and {difficulty}; choose others"
+            f"length_m must be from 200 to 20000 and difficulty from 0 to 1, got {length_m} and {difficulty}"
         )
     generator = torch.Generator().manual_seed(seed)
 

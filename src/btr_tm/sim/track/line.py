@@ -21,10 +21,10 @@ def load_line_track(path: Path, half_width_m: float) -> Track:
     try:
         points = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"expected a reference line (.npy), could not read {path}; check it") from error
+        raise UserError(f"cannot read a reference line (.npy) from {path} ({error})") from error
     if not isinstance(points, np.ndarray):  # an archive of arrays under another name
         points.close()
-        raise UserError(f"expected one array in {path}, got an .npz archive; save the line with numpy.save")
+        raise UserError(f"{path} is an .npz archive, not one array; save the line with numpy.save")
     return line_track(points, half_width_m, path.stem, path.name)
 
 
@@ -51,21 +51,21 @@ def line_track(
 
 def _check(points: np.ndarray, half_width_m: float, source: str) -> None:
     if points.ndim != 2 or points.shape[1] != 3 or not np.issubdtype(points.dtype, np.number):
-        raise UserError(
-            f"{source}: expected shape (N, 3), got {points.dtype} {points.shape}; convert the file"
-        )
+        raise UserError(f"{source} must hold numbers of shape (N, 3), got {points.dtype} {points.shape}")
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0, 0])
         raise UserError(f"{source}: point {row} is not finite; record the line again or interpolate over it")
     if len(points) < MIN_POINTS:
         raise UserError(
-            f"{source}: expected {MIN_POINTS} or more points, got {len(points)}; record a longer line"
+            f"{source} must have at least {MIN_POINTS} points, got {len(points)}; record a longer line"
         )
     spacing = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1)))
     if not 0.8 * SPACING_M < spacing < 1.2 * SPACING_M:
-        raise UserError(f"{source}: expected points {SPACING_M} m apart, got {spacing:.3g} m; resample it")
+        raise UserError(
+            f"{source}: points must be {SPACING_M} m apart, got {spacing:.3g} m; resample the line"
+        )
     if not 4 <= half_width_m <= 32:
-        raise UserError(f"{source}: expected a half width of 4 to 32 m, got {half_width_m}; choose another")
+        raise UserError(f"{source}: the half width must be from 4 to 32 m, got {half_width_m}")
 
 
 def _extended(points: np.ndarray) -> np.ndarray:

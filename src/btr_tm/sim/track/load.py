@@ -34,7 +34,8 @@ def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
     if not path.is_file():
         known = ", ".join(shipped_tracks())
         raise UserError(
-            f"expected a shipped track ({known}) or the path of a .yaml or .npy file, got {name_or_path}"
+            f"there is no track {name_or_path}; name a shipped one ({known}) or the path of a .yaml or .npy "
+            "file"
         )
     track = compile_track(path.stem, read_content(path), path.name)
     author = path.with_name(f"{path.stem}.author.inputs")
