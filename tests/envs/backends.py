@@ -22,8 +22,8 @@ from btr_tm.envs.gymnasium import GymnasiumVectorEnv, episode_seed
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.sim.track.load import load_track
+from tests.race.shipped import linesight
 
 from .cartridge import ByHand
 
@@ -81,7 +81,7 @@ def simulator(cars: int = 3, seed: int = 0, image_size: tuple[int, int] = (16, 2
     return SimVectorEnv(
         load_track("oval"),
         Features(line_points=8),
-        LinesightReward(),
+        linesight(),
         cars,
         image_size,
         cut_offs=CutOffs(race_ms=1200, no_progress_ms=500),

@@ -11,9 +11,10 @@ from btr_tm.core.tree import flatten
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.linesight import LinesightReward
-from btr_tm.sim.scene import Appearance, VariedAppearance
+from btr_tm.sim.scene import Appearance
 from btr_tm.sim.track.load import load_track
+from tests.race.shipped import linesight
+from tests.sim.varied import varied_appearance
 
 CARS = 4
 
@@ -23,7 +24,7 @@ def simulator(appearance: Appearance | None = None, **options) -> SimVectorEnv:
     return SimVectorEnv(
         load_track("oval"),
         Features(line_points=8),
-        LinesightReward(),
+        linesight(),
         CARS,
         (24, 32),
         appearance=appearance,
@@ -33,7 +34,7 @@ def simulator(appearance: Appearance | None = None, **options) -> SimVectorEnv:
 
 @pytest.fixture
 def varied() -> SimVectorEnv:
-    return simulator(VariedAppearance())
+    return simulator(varied_appearance())
 
 
 def straight_on(env: SimVectorEnv, decisions: int) -> list[Tensor]:
@@ -60,7 +61,7 @@ def test_neutral_races_show_what_the_camera_sees_and_carry_nothing() -> None:
 
 def test_races_differ_in_their_pictures_and_in_nothing_else() -> None:
     plain = simulator(anywhere_share=0.5)
-    varied = simulator(VariedAppearance(), anywhere_share=0.5)
+    varied = simulator(varied_appearance(), anywhere_share=0.5)
     seen, other = [*plain.reset()[0]], [*varied.reset()[0]]
     seen, other = seen + straight_on(plain, 12), other + straight_on(varied, 12)
     pictures = [(a, b) for a, b in zip(seen, other, strict=True) if a.dtype == torch.uint8]
@@ -112,7 +113,7 @@ def test_an_unknown_look_is_refused(varied: SimVectorEnv) -> None:
 def test_restored_races_look_as_the_saved_ones(varied: SimVectorEnv) -> None:
     varied.reset(seed=3)
     straight_on(varied, 11)
-    other = simulator(VariedAppearance(), seed=9)
+    other = simulator(varied_appearance(), seed=9)
     other.load_state_dict(varied.state_dict())
     assert torch.equal(other.drive.look, varied.drive.look)
     pairs = zip(straight_on(varied, 20), straight_on(other, 20), strict=True)
@@ -131,7 +132,7 @@ def test_a_state_from_before_there_were_looks_is_neutral() -> None:
 
 
 def test_a_decision_with_varied_looks_is_one_graph(varied: SimVectorEnv) -> None:
-    eager = simulator(VariedAppearance())
+    eager = simulator(varied_appearance())
     graphs = []
 
     def backend(graph, inputs):

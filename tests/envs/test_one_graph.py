@@ -14,10 +14,10 @@ from btr_tm.core.schedule import Constant
 from btr_tm.core.tree import flatten, take_rows, where_rows
 from btr_tm.envs.execution import Compile
 from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.race.features import CameraFeatures
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
+from tests.race.shipped import camera_features
 
 from ..exploration.helpers import exploring
 from ..nets.helpers import network
@@ -27,7 +27,7 @@ SHORT = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a
 
 
 def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
-    parts = (load_track("hills"), CameraFeatures(), ProgressReward(), CARS, SIZE)
+    parts = (load_track("hills"), camera_features(), ProgressReward(), CARS, SIZE)
     env = SimVectorEnv(*parts, cut_offs=SHORT, start_pool=8, compile=compile, device=device)
     env.reset()
     return env

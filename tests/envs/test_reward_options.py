@@ -12,7 +12,7 @@ from btr_tm.envs.drive import Coefficients
 from btr_tm.race.float_lookup import FixedForFiveLookup, NamedLookup
 from btr_tm.race.gates import CheckpointGates, NoGates
 from btr_tm.race.reward.bonus import Kamikaze, Neoslide, Speedslide
-from btr_tm.race.reward.linesight import LinesightReward
+from tests.race.shipped import bonus, linesight
 
 SLIDES = "[[0,0],[4500000,0],[5000000,0.001],[15000000,0]]"
 BASE = ("profile=smoke", "encoder=none", "track=oval")
@@ -71,8 +71,8 @@ def plain_reward() -> torch.Tensor:
 def test_coefficients_follow_the_clock_in_one_tensor() -> None:
     clock = Clock()
     points = [[0, 0], [1000, 0.5]]
-    bonuses = {"off": Speedslide(), "neo": Neoslide(points), "gas": Kamikaze([[0, 2.0]])}
-    present = Coefficients(LinesightReward(bonuses=bonuses), clock, "cpu")
+    bonuses = {"off": bonus(Speedslide), "neo": bonus(Neoslide, points), "gas": bonus(Kamikaze, [[0, 2.0]])}
+    present = Coefficients(linesight(bonuses=bonuses), clock, "cpu")
     first = present()
     assert first.tolist() == [0.0, 2.0]
     clock.frames = 1000

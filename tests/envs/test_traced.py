@@ -15,8 +15,8 @@ from btr_tm.envs.traced import Traced
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.scene import VariedAppearance
 from btr_tm.sim.track.load import load_track
+from tests.sim.varied import varied_appearance
 
 OFTEN = CutOffs(race_ms=300, no_progress_ms=300)  # every race ends within 7 decisions
 
@@ -33,7 +33,7 @@ def pair(a: Tensor, b: Tensor) -> Pair:
 def simulator(compile, offsets=(0,), cars=5) -> SimVectorEnv:
     env = SimVectorEnv(
         load_track("hills"), Features(), ProgressReward(), cars, (20, 20), cut_offs=OFTEN, start_pool=8,
-        appearance=VariedAppearance(), action_offsets_ms=offsets, compile=compile,
+        appearance=varied_appearance(), action_offsets_ms=offsets, compile=compile,
     )  # fmt: skip
     return env
 

@@ -11,18 +11,18 @@ import torch
 from btr_tm.core.errors import UserError
 from btr_tm.race.progress import Progress
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
-from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Moment
+from tests.race.shipped import bonus, linesight
 
 SLIDES = [[0, 0], [4_500_000, 0], [5_000_000, 0.001], [15_000_000, 0]]  # the published runs'
 K = (0.5, 0.25, 0.125, 0.0625)
-ALL = LinesightReward(
+ALL = linesight(
     potential_ahead=0.3,
     bonuses={
-        "speedslide": Speedslide([[0, K[0]]]),
-        "neoslide": Neoslide([[0, K[1]]]),
-        "kamikaze": Kamikaze([[0, K[2]]]),
-        "close_to_line": CloseToLine([[0, K[3]]]),
+        "speedslide": bonus(Speedslide, [[0, K[0]]]),
+        "neoslide": bonus(Neoslide, [[0, K[1]]]),
+        "kamikaze": bonus(Kamikaze, [[0, K[2]]]),
+        "close_to_line": bonus(CloseToLine, [[0, K[3]]]),
     },
 )
 
@@ -123,47 +123,49 @@ COAST = torch.tensor([3])
 @pytest.mark.parametrize("km_h", [-50, 0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 501, 700])
 def test_speedslide_follows_the_table_and_holds_its_ends(sliding, km_h):
     for v_x in np.linspace(-14, 14, 57):
-        amount = Speedslide()(sliding(float(v_x), km_h / 3.6), COAST)
+        amount = bonus(Speedslide)(sliding(float(v_x), km_h / 3.6), COAST)
         assert float(amount) == pytest.approx(slow_speedslide(v_x, km_h / 3.6, [1] * 4), abs=2e-5)
 
 
 def test_speedslide_is_best_at_twice_the_figure_and_nothing_beyond_thrice(sliding):
     slides = [2.75, 5.5, 8.25]  # at 500 km/h and more the figure is 55 = 20 * 2.75
-    amounts = [float(Speedslide()(sliding(v_x, 200.0), COAST)) for v_x in slides]
+    amounts = [float(bonus(Speedslide)(sliding(v_x, 200.0), COAST)) for v_x in slides]
     assert amounts == pytest.approx([0.0, 1.0, 0.0], abs=1e-5)
 
 
 @pytest.mark.parametrize("wheels", range(5))
 def test_wheels_decide_on_speedslide_and_kamikaze(sliding, wheels):
     moment = sliding(5.5, 200.0, wheels)
-    assert float(Speedslide()(moment, COAST)) == pytest.approx(float(wheels == 4))
-    assert float(Kamikaze()(moment, COAST)) == float(wheels <= 1)
-    assert float(Kamikaze()(moment, torch.tensor([2]))) == 1.0
+    assert float(bonus(Speedslide)(moment, COAST)) == pytest.approx(float(wheels == 4))
+    assert float(bonus(Kamikaze)(moment, COAST)) == float(wheels <= 1)
+    assert float(bonus(Kamikaze)(moment, torch.tensor([2]))) == 1.0
 
 
 @pytest.mark.parametrize(
     ("v_x", "amount"), [(0.0, 0), (1.999, 0), (2.0, 1), (-2.0, 1), (-1.999, 0), (9.0, 1)]
 )
 def test_neoslide_asks_for_two_metres_per_second_to_either_side(sliding, v_x, amount):
-    assert float(Neoslide()(sliding(v_x, 30.0, wheels=0), COAST)) == amount
+    assert float(bonus(Neoslide)(sliding(v_x, 30.0, wheels=0), COAST)) == amount
 
 
 @pytest.mark.parametrize(("block", "amount"), [([0, 1, 2], 1), ([0, 1, 3], 0), ([9, 0, 0], 0), ([2], 1)])
 def test_kamikaze_asks_for_gas_in_every_tick_of_a_block(sliding, block, amount):
-    assert float(Kamikaze()(sliding(), torch.tensor([block]))) == amount
+    assert float(bonus(Kamikaze)(sliding(), torch.tensor([block]))) == amount
 
 
 @pytest.mark.parametrize(("away_m", "amount"), [(0.0, 5), (5.0, 5), (13.0, 13), (25.0, 25), (80.0, 25)])
 def test_close_to_line_is_the_clipped_distance(sliding, away_m, amount):
     moment = sliding()._replace(points=torch.tensor([[[0.0, away_m, 0.0], [0.0, 0.0, 0.0]]]))
-    assert float(CloseToLine()(moment, COAST)) == pytest.approx(amount)
+    assert float(bonus(CloseToLine)(moment, COAST)) == pytest.approx(amount)
 
 
 def test_the_published_schedule_over_frames_and_stretched():
     frames = [0, 4_500_000, 4_750_000, 5_000_000, 10_000_000, 15_000_000, 99_000_000]
     expected = [0, 0, 0.0005, 0.001, 0.0005, 0, 0]
-    assert [Neoslide(SLIDES).coefficient(at) for at in frames] == pytest.approx(expected)
-    assert [Neoslide(SLIDES, speed=4.0).coefficient(4 * at) for at in frames] == pytest.approx(expected)
+    assert [bonus(Neoslide, SLIDES).coefficient(at) for at in frames] == pytest.approx(expected)
+    assert [bonus(Neoslide, SLIDES, speed=4.0).coefficient(4 * at) for at in frames] == pytest.approx(
+        expected
+    )
 
 
 def test_bonuses_that_are_0_for_ever_are_not_computed(car_at):
@@ -171,11 +173,11 @@ def test_bonuses_that_are_0_for_ever_are_not_computed(car_at):
         def __call__(self, after, action):
             raise AssertionError("computed")
 
-    off = LinesightReward(bonuses={"loud": Loud(), "slow": Loud([[0, 0], [1000, 0.0]])})
+    off = linesight(bonuses={"loud": bonus(Loud), "slow": bonus(Loud, [[0, 0], [1000, 0.0]])})
     before, after = random_moment(car_at, 50, 1, 0), random_moment(car_at, 50, 2, 50)
     arguments = before, after, torch.zeros(50, dtype=torch.int64), torch.arange(50) % 9 == 0
     assert off.coefficients(500) == ()
-    assert torch.equal(off(*arguments, torch.zeros(0)), LinesightReward()(*arguments))
+    assert torch.equal(off(*arguments, torch.zeros(0)), linesight()(*arguments))
 
 
 @pytest.mark.slow
@@ -198,7 +200,7 @@ def test_changing_coefficients_compile_nothing_anew(sliding):
 
 def test_a_bonus_without_a_value_at_0_is_refused_in_a_sentence():
     with pytest.raises(UserError, match="first point of a schedule must be at frame 0"):
-        Speedslide([[10, 0.1]])
+        bonus(Speedslide, [[10, 0.1]])
 
 
 def test_each_car_is_judged_by_its_own_wheels(sliding):
@@ -209,10 +211,10 @@ def test_each_car_is_judged_by_its_own_wheels(sliding):
         for name in ("rotation", "velocity", "wheel_contact")
     })  # fmt: skip
     both = one._replace(car=car)
-    assert Speedslide()(both, COAST.repeat(2)).tolist() == pytest.approx([1.0, 0.0])
-    assert Kamikaze()(both, COAST.repeat(2)).tolist() == [0.0, 1.0]
+    assert bonus(Speedslide)(both, COAST.repeat(2)).tolist() == pytest.approx([1.0, 0.0])
+    assert bonus(Kamikaze)(both, COAST.repeat(2)).tolist() == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("bonus", [Speedslide(), Neoslide(), Kamikaze(), CloseToLine()])
+@pytest.mark.parametrize("bonus", [bonus(Speedslide), bonus(Neoslide), bonus(Kamikaze), bonus(CloseToLine)])
 def test_amounts_are_numbers_in_single_precision(sliding, bonus):
     assert bonus(sliding(), COAST).dtype == torch.float32

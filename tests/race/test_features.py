@@ -7,8 +7,9 @@ import torch
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.race import actions
-from btr_tm.race.features import CameraFeatures, Features
+from btr_tm.race.features import Features
 from btr_tm.race.progress import finish, start
+from tests.race.shipped import camera_features
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_floats_equal_the_published_vector(scene, previous):
 
 def test_camera_floats_are_the_full_ones_without_the_line(scene):
     line, car, progress = scene
-    full, camera = Features(), CameraFeatures()
+    full, camera = Features(), camera_features()
     memory = full.start(16)
     wide, narrow = full(car, progress, line, memory), camera(car, progress, line, memory)
     assert narrow.shape == (16, camera.layout.size)
@@ -65,7 +66,7 @@ def test_camera_floats_are_the_full_ones_without_the_line(scene):
 
 def test_both_feature_sets_give_the_reward_the_same_points(scene):
     line, car, progress = scene
-    full, camera = Features(), CameraFeatures()
+    full, camera = Features(), camera_features()
     floats = full(car, progress, line, full.start(16))
     from_floats = full.nearest_points(floats, car, progress, line)
     computed = camera.nearest_points(torch.empty(16, 0), car, progress, line)
@@ -149,5 +150,5 @@ def test_line_points_may_be_neighbours(straight, car_at):
 
 def test_the_spread_of_dampers_reaches_the_layout():
     assert Features(damper_std=0.5).layout == FloatLayout.full(damper_std=0.5)
-    assert CameraFeatures(damper_std=0.5).layout == FloatLayout.camera(damper_std=0.5)
+    assert camera_features(damper_std=0.5).layout == FloatLayout.camera(damper_std=0.5)
     assert FloatLayout.full(damper_std=0.5) != FloatLayout.full()

@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.features import CameraFeatures, Features
+from btr_tm.race.features import Features
 from btr_tm.race.float_lookup import FixedForFiveLookup, NamedLookup
 from btr_tm.race.progress import start
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
-from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Moment
+from tests.race.shipped import camera_features, linesight
 
 COEFFICIENTS = (0.5, 0.25, 0.125, 0.0625)
 BONUSES = {
-    bonus.__name__: bonus([[0, k]])
-    for bonus, k in zip((Speedslide, Neoslide, Kamikaze, CloseToLine), COEFFICIENTS, strict=True)
+    kind.__name__: kind([[0, k]], 1.0)
+    for kind, k in zip((Speedslide, Neoslide, Kamikaze, CloseToLine), COEFFICIENTS, strict=True)
 }
-REWARD = LinesightReward(potential_ahead=0.3, bonuses=BONUSES)
+REWARD = linesight(potential_ahead=0.3, bonuses=BONUSES)
 CARS = 64
 
 
@@ -93,7 +93,7 @@ def test_with_25_previous_actions_speed_is_read_from_keys(read):
 
 def test_a_vector_too_short_for_the_fixed_places_is_refused_in_a_sentence(read):
     with pytest.raises(UserError, match="reads floats up to number 67, but there are 63"):
-        read(FixedForFiveLookup(), CameraFeatures(), 1)
+        read(FixedForFiveLookup(), camera_features(), 1)
 
 
 def test_a_vector_that_just_holds_the_fixed_places_is_read(read):
@@ -104,5 +104,7 @@ def test_a_vector_that_just_holds_the_fixed_places_is_read(read):
 
 
 def test_named_points_are_the_same_whether_the_floats_hold_them_or_not(read):
-    seen, unseen = (read(NamedLookup(), features, 2)[1].points for features in (Features(), CameraFeatures()))
+    seen, unseen = (
+        read(NamedLookup(), features, 2)[1].points for features in (Features(), camera_features())
+    )
     torch.testing.assert_close(seen, unseen, atol=1e-3, rtol=0)

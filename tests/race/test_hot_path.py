@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.utils._pytree import tree_map
 
-from btr_tm.race.features import CameraFeatures, Features
+from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs, advance, finish, start
-from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
+from tests.race.shipped import camera_features, linesight
 
 
 def decide(line, features, reward, before, memory, car, action, time_ms, finished):
@@ -35,8 +35,8 @@ def arguments(winding, car_at):
     return before, Features().start(len(zone)), after, zone % 12, torch.full_like(zone, 50), finished
 
 
-FEATURES = [Features(), CameraFeatures()]
-REWARDS = [ProgressReward(), LinesightReward()]
+FEATURES = [Features(), camera_features()]
+REWARDS = [ProgressReward(), linesight()]
 
 
 @pytest.mark.parametrize("features", FEATURES)
@@ -52,5 +52,5 @@ def test_a_decision_never_reads_a_value(winding, arguments, features, reward):
 
 def test_a_decision_compiles_into_one_graph(winding, arguments):
     compiled = torch.compile(decide, fullgraph=True, backend="eager")
-    constants = (winding, Features(), LinesightReward())
+    constants = (winding, Features(), linesight())
     torch.testing.assert_close(compiled(*constants, *arguments), decide(*constants, *arguments))

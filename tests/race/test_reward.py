@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from btr_tm.race.progress import advance, finish, start
-from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
+from tests.race.shipped import linesight
 
 NO_ACTION = torch.zeros(1, dtype=torch.int64)
 ON = torch.tensor([False])
@@ -34,13 +34,13 @@ def moment_at(straight, car_at):
 def test_linesight_at_200_km_per_hour_gives_the_published_figure(moment_at):
     before = moment_at(None, 10.0, 0, 55.5556)
     after = moment_at(before.progress, 12.77778, 50, 55.5556)
-    reward = LinesightReward()(before, after, NO_ACTION, ON)
+    reward = linesight()(before, after, NO_ACTION, ON)
     assert float(reward) == pytest.approx(-0.06 + 0.0278, abs=1e-4)
 
 
 def test_linesight_pays_two_seconds_of_new_speed_while_rolling_forwards(moment_at):
     before = moment_at(None, 10.0, 0, 20.0)
-    reward = LinesightReward()
+    reward = linesight()
 
     def paid(speed: float) -> float:
         after = moment_at(before.progress, 10.0, 50, speed)
@@ -54,7 +54,7 @@ def test_linesight_pays_two_seconds_of_new_speed_while_rolling_forwards(moment_a
 def test_linesight_ends_with_the_exact_time_and_the_whole_line(straight, moment_at):
     before = moment_at(None, 98.0, 23_850, 50.0)
     after = moment_at(before.progress, 99.9, 23_870, 60.0, finished=True)
-    reward = float(LinesightReward()(before, after, NO_ACTION, OVER))
+    reward = float(linesight()(before, after, NO_ACTION, OVER))
     missing_m = straight.total_m - float(before.progress.metres)
     assert reward == pytest.approx(-0.0012 * 20 + 0.01 * missing_m, abs=1e-5)
 
@@ -62,12 +62,12 @@ def test_linesight_ends_with_the_exact_time_and_the_whole_line(straight, moment_
 @pytest.mark.parametrize(("aside_m", "phi"), [(0.0, -0.2), (1.0, -0.2), (7.0, -0.7), (60.0, -2.5)])
 def test_linesight_potential_is_the_clipped_distance_to_the_line(moment_at, aside_m, phi):
     moment = moment_at(None, 10.0, 0, 10.0, x=aside_m)
-    assert float(LinesightReward().potential(moment)) == pytest.approx(phi)
+    assert float(linesight().potential(moment)) == pytest.approx(phi)
 
 
 def test_linesight_potential_can_ask_for_a_heading_along_the_line(moment_at):
     moment = moment_at(None, 10.0, 0, 10.0)
-    reward = LinesightReward(potential_ahead=0.5)
+    reward = linesight(potential_ahead=0.5)
     assert float(reward.potential(moment)) == pytest.approx(-0.2)
     sideways = moment._replace(points=torch.tensor([[[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]]]))
     assert float(reward.potential(sideways)) == pytest.approx(-0.7)
@@ -113,7 +113,7 @@ def test_progress_of_a_whole_race_is_the_length_of_the_line_whatever_the_path(st
     assert total == pytest.approx(0.1 * length_m - 0.2 * 0.25 + 1.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("reward", [ProgressReward(), LinesightReward()])
+@pytest.mark.parametrize("reward", [ProgressReward(), linesight()])
 def test_faster_is_worth_more(moment_at, reward):
     before = moment_at(None, 98.0, 20_000, 40.0)
     early = moment_at(before.progress, 99.9, 20_010, 40.0, finished=True)

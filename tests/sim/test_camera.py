@@ -12,6 +12,7 @@ from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer
 from btr_tm.sim.track.flat import oval_track, straight_track
 from btr_tm.sim.track.load import load_track
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
+from tests.sim.varied import varied_appearance
 
 FLAT = (400, 0.0, 0.0, 0, 1)
 HORIZON_ROW = int(64 * scene.HORIZON)
@@ -209,7 +210,7 @@ def test_the_road_goes_on_over_the_seam_of_a_lap(park):
 
 def test_looks_vary_only_when_asked(camera, straight, park):
     poses, generator = park(straight, [100.0, 200.0]), torch.Generator().manual_seed(1)
-    plain, varied = scene.Appearance(), scene.VariedAppearance()
+    plain, varied = scene.Appearance(), varied_appearance()
     before = generator.get_state()
     assert torch.equal(camera(poses, plain.look(plain.draw(2, generator))), camera(poses))
     assert torch.equal(generator.get_state(), before)
@@ -220,7 +221,7 @@ def test_looks_vary_only_when_asked(camera, straight, park):
 @pytest.mark.parametrize("name", ["contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"])
 def test_everything_a_look_can_vary_has_an_effect(camera, straight, park, name):
     still = dict.fromkeys(("contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"), 0.0)
-    appearance = scene.VariedAppearance(**still | {name: getattr(scene.VariedAppearance(), name)})
+    appearance = varied_appearance(**still | {name: getattr(varied_appearance(), name)})
     drawn = torch.tensor([1.0, -1.0])[:, None] * torch.ones(2, appearance.size)
     one, other = camera(park(straight, [100.0, 100.0]), appearance.look(drawn)).int()
     assert ((one - other).abs() > 2).float().mean() > 0.02
@@ -232,7 +233,7 @@ def test_the_grain_lies_still_on_the_ground_and_differs_between_races(camera, st
         pose = park(straight, [100.0 + offset])
         return camera(pose, look).int() - camera(pose).int()
 
-    appearance = scene.VariedAppearance()
+    appearance = varied_appearance()
     here = bare(0.0, 0.3)
     moved = (bare(0.05, 0.3) - here).abs().float().mean()
     other = (bare(0.0, 0.4) - here).abs().float().mean()
@@ -262,7 +263,7 @@ def moved(value):
 
 def test_a_picture_is_one_graph(camera, straight, park):
     poses = park(straight, [50.0, 100.0])
-    for appearance in (scene.Appearance(), scene.VariedAppearance()):
+    for appearance in (scene.Appearance(), varied_appearance()):
         drawn = appearance.draw(2, torch.Generator().manual_seed(1))
 
         def shown(drawn, appearance=appearance):

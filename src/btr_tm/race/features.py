@@ -108,8 +108,8 @@ class Features(_Remembering):
 class CameraFeatures(_Remembering):
     """The car's own state only: where the road goes must be seen in the image."""
 
-    previous_actions: int = 5
-    damper_std: float = DAMPER_STD_M
+    previous_actions: int
+    damper_std: float
     layout: FloatLayout = field(init=False, repr=False, compare=False)
     needs_camera = True
 

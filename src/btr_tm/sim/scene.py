@@ -142,11 +142,11 @@ class Appearance:
 class VariedAppearance(Appearance):
     """Each race draws its own brightness, contrast, ground texture and camera mounting within +- these."""
 
-    contrast: float = 0.2
-    brightness: float = 20.0  # grey levels
-    grain: float = 24.0  # grey levels, of the ground nearby
-    camera_up_m: float = 0.3
-    camera_yaw_rad: float = 0.03
+    contrast: float
+    brightness: float  # grey levels
+    grain: float  # grey levels, of the ground nearby
+    camera_up_m: float
+    camera_yaw_rad: float
 
     @property
     def size(self) -> int:

@@ -36,8 +36,8 @@ class Bonus(Protocol):
 class _Scheduled:
     """`points` are [frames, coefficient] joined by straight lines, `speed` multiplies the frames."""
 
-    points: Sequence[Sequence[float]] = ((0, 0.0),)
-    speed: float = 1.0
+    points: Sequence[Sequence[float]]
+    speed: float
     coefficient: Schedule = field(init=False, repr=False, compare=False)
     off: bool = field(init=False, repr=False, compare=False)
 

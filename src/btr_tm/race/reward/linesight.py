@@ -24,14 +24,14 @@ class LinesightReward:
     one whose schedule is 0 for ever is not computed.
     """
 
-    per_ms: float = -0.0012
-    per_metre: float = 0.01
-    speed_as_s: float = 2.0
-    potential_per_metre: float = -0.1
-    potential_ahead: float = 0.0
-    nearest_m: float = 2.0
-    farthest_m: float = 25.0
-    bonuses: Mapping[str, Bonus] = field(default_factory=dict, hash=False)
+    per_ms: float
+    per_metre: float
+    speed_as_s: float
+    potential_per_metre: float
+    potential_ahead: float
+    nearest_m: float
+    farthest_m: float
+    bonuses: Mapping[str, Bonus] = field(hash=False)
     active: tuple[Bonus, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
