@@ -11,18 +11,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
-from btr_tm.agent.target_sync import HardSync
 from btr_tm.core.block import of_action
 from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
-from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
+from btr_tm.losses.self_loss import NoSelfLoss
 from btr_tm.metrics.catalog import CATALOG
 from btr_tm.targets.greedy import DoubleDqn, Max
-from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
-from .helpers import ADAM, learner
+from ..targets.helpers import munchausen
+from .helpers import ADAM, LINESIGHT_SELF_LOSS, hard, learner, soft
 
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
 
@@ -60,7 +59,7 @@ def test_first_update_of_the_base_equals_a_slow_loop_and_torchs_optimizer() -> N
 
 
 @BOTH
-@pytest.mark.parametrize("target", [Munchausen(), Munchausen(log_pi_from="target"), DoubleDqn(), Max()])
+@pytest.mark.parametrize("target", [munchausen(), munchausen(log_pi_from="target"), DoubleDqn(), Max("mean")])
 def test_micro_batches_give_the_gradient_of_the_whole_batch(parts, target) -> None:
     batch, results = random_batch(10), []
     for micro_batch in (10, 3):
@@ -77,7 +76,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(parts, target) -> No
 def test_sum_over_the_batch_is_the_mean_times_its_size() -> None:
     gradients = []
     for reduction in ("mean", "sum"):
-        one = learner(network(**ALL_ON), loss_reduction=reduction, clip_norm=1e9)
+        one = learner(network(**ALL_ON), reduction=reduction, clip_norm=1e9)
         one.update(random_batch(6))
         gradients.append(one.step.gradient.clone())
     torch.testing.assert_close(gradients[1], 6 * gradients[0], atol=1e-5, rtol=1e-4)
@@ -96,11 +95,11 @@ def test_equal_seeds_give_equal_parameters(parts) -> None:
 
 @BOTH
 def test_saved_and_loaded_learner_goes_on_bit_for_bit(parts, tmp_path) -> None:
-    one = learner(network(**parts), target_sync=HardSync(3))
+    one = learner(network(**parts), target_sync=hard(3))
     for seed in range(4):
         one.update(random_batch(6, seed))
     torch.save(one.state_dict(), tmp_path / "learner.pt")
-    other = learner(network(**parts, seed=8), seed=8, target_sync=HardSync(3))
+    other = learner(network(**parts, seed=8), seed=8, target_sync=hard(3))
     other.load_state_dict(torch.load(tmp_path / "learner.pt", weights_only=True))
     for seed in range(4, 8):
         batch = random_batch(6, seed)
@@ -138,7 +137,7 @@ class NoHostSync(TorchDispatchMode):
 
 
 @BOTH
-@pytest.mark.parametrize("target", [Munchausen(), DoubleDqn(), Max()])
+@pytest.mark.parametrize("target", [munchausen(), DoubleDqn(), Max("mean")])
 def test_update_and_act_never_wait_for_the_device(parts, target) -> None:
     one = learner(network(**parts), target=target, optimizer=torch.optim.SGD)
     batch = random_batch(4)
@@ -151,7 +150,7 @@ def test_update_and_act_never_wait_for_the_device(parts, target) -> None:
 def test_munchausen_from_the_online_network_costs_no_further_forward() -> None:
     calls = []
     for source in ("online", "target"):
-        one = learner(network(**ALL_ON), target=Munchausen(log_pi_from=source))
+        one = learner(network(**ALL_ON), target=munchausen(log_pi_from=source))
         passes = []
         for net in (one.online, one.target_net):
             net.register_forward_hook(lambda *_, passes=passes: passes.append(1))
@@ -167,14 +166,14 @@ def test_every_metric_is_in_the_catalogue() -> None:
 
 
 def test_metrics_say_what_they_mean() -> None:
-    one = learner(network(**ALL_OFF), target=Max(), learning_rate=Constant(0.25))
+    one = learner(network(**ALL_OFF), target=Max("mean"), learning_rate=Constant(0.25))
     batch = random_batch(7)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(2)
         taus, target_taus = draw_taus(7, 4, generator), draw_taus(7, 4, generator)
         quantiles = one.online(batch.obs, taus)
         q = quantiles.mean(1)
-        target = one.target(one.nets, batch, quantiles, target_taus)
+        target = one.loss.target(one.loss.nets, batch, quantiles, target_taus)
         taken = quantiles[torch.arange(7), :, batch.action]
         td = (target[:, None, :] - taken[:, :, None]).abs()
     update = one.update(batch)
@@ -197,10 +196,10 @@ def test_noise_is_redrawn_or_shared_as_chosen() -> None:
     online, target = network(**ALL_ON), network(**ALL_ON)
     online.reset_noise(generator)
     acted_with = online.head.value[0].noise_in.clone()
-    ShareWithActing()(online, target, generator)
+    ShareWithActing()(online, target, generator, 1)
     assert torch.equal(online.head.value[0].noise_in, acted_with)
     assert (target.head.value[0].noise_in != 0).any()
-    RedrawBoth()(online, target, generator)
+    RedrawBoth()(online, target, generator, 1)
     assert not torch.equal(online.head.value[0].noise_in, acted_with)
     assert not torch.equal(online.head.value[0].noise_in, target.head.value[0].noise_in)
 
@@ -208,7 +207,7 @@ def test_noise_is_redrawn_or_shared_as_chosen() -> None:
 @pytest.mark.parametrize(("buffers", "shared"), [("follow", [True, False, True]), ("own", [False] * 3)])
 def test_a_hard_copy_lends_the_target_the_acting_noise_for_one_update(buffers, shared) -> None:
     """BTR's code redraws the target's noise first and copies the whole network over it then."""
-    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=HardSync(2, buffers))
+    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=hard(2, buffers))
     for update, expected in enumerate(shared):
         batch = random_batch(6, update)
         one.policy.act(batch.obs, explore=True)
@@ -229,11 +228,11 @@ def test_gradient_norm_is_clipped_but_reported_unclipped() -> None:
 
 
 def test_an_odd_number_of_mirrored_fractions_is_refused_in_one_sentence() -> None:
-    with pytest.raises(UserError, match="got taus=5"):
+    with pytest.raises(UserError, match="taus must be even, .* got 5"):
         learner(network(**ALL_OFF), symmetric_taus=True, taus=5)
 
 
-@pytest.mark.parametrize("self_loss", [NoSelfLoss, NormalisedSelfLoss])
+@pytest.mark.parametrize("self_loss", [NoSelfLoss, LINESIGHT_SELF_LOSS])
 @pytest.mark.parametrize("parts", [ALL_ON, PER_SAMPLE], ids=["one draw", "noise per sample"])
 def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_loss) -> None:
     """The running means see the whole batch at once, the noise of a sample is the same in any part."""
@@ -241,7 +240,7 @@ def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_
     for micro_batch in (10, 3):
         one = learner(network(**parts), self_loss=self_loss, micro_batch=micro_batch, kappa=0.005)
         updates = [one.update(random_batch(10, seed)).metrics["loss"] for seed in range(3)]
-        means = [value.clone() for value in one.self_loss.state_dict().values()]
+        means = [value.clone() for value in one.loss.self_loss.state_dict().values()]
         results.append([*updates, one.step.gradient.clone(), *means])
     for whole, in_parts in zip(*results, strict=True):
         torch.testing.assert_close(in_parts, whole, atol=1e-5, rtol=2e-3)
@@ -249,7 +248,7 @@ def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_
 
 def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
     """Over several updates: the logged sum is that of a slow loop over the samples."""
-    options = {"self_loss": NormalisedSelfLoss, "loss_reduction": "sum", "kappa": 0.005}
+    options = {"self_loss": LINESIGHT_SELF_LOSS, "reduction": "sum", "kappa": 0.005}
     one = learner(network(**ALL_OFF), target=DoubleDqn(), **options)
     width_mean = clamped_mean = 0.01
     for seed in range(4):
@@ -259,7 +258,7 @@ def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
         one.generator.set_state(state)
         with torch.no_grad():
             prediction = of_action(one.online(batch.obs, taus), batch.action)
-            target = one.target(one.nets, batch, prediction, target_taus)
+            target = one.loss.target(one.loss.nets, batch, prediction, target_taus)
         loss, width = (
             quantile_huber(pairwise_td(of, target).double(), at.double(), 0.005)
             for of, at in ((prediction, taus), (target, target_taus))
@@ -273,7 +272,7 @@ def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
         assert one.update(batch).metrics["loss"].item() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("self_loss", [NoSelfLoss, NormalisedSelfLoss])
+@pytest.mark.parametrize("self_loss", [NoSelfLoss, LINESIGHT_SELF_LOSS])
 @pytest.mark.parametrize("parts", [ALL_ON, PER_SAMPLE], ids=["one draw", "noise per sample"])
 def test_evaluating_a_held_out_batch_changes_no_later_update(parts, self_loss) -> None:
     results = []
@@ -291,7 +290,7 @@ def test_evaluating_a_held_out_batch_changes_no_later_update(parts, self_loss) -
 
 
 def test_the_loss_of_a_held_out_batch_is_what_learning_from_it_would_show() -> None:
-    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=HardSync(buffers="own"))
+    one = learner(network(**ALL_ON), noise=ShareWithActing(), target_sync=hard(buffers="own"))
     one.online.reset_noise(torch.Generator().manual_seed(3))
     batch = random_batch(6)
     shown = one.evaluate(batch)["loss"]
@@ -301,7 +300,7 @@ def test_the_loss_of_a_held_out_batch_is_what_learning_from_it_would_show() -> N
 
 
 def test_saved_and_loaded_self_loss_goes_on_bit_for_bit(tmp_path) -> None:
-    one, other = (learner(network(**PER_SAMPLE), self_loss=NormalisedSelfLoss) for _ in range(2))
+    one, other = (learner(network(**PER_SAMPLE), self_loss=LINESIGHT_SELF_LOSS) for _ in range(2))
     for seed in range(3):
         one.update(random_batch(6, seed))
     torch.save(one.state_dict(), tmp_path / "learner.pt")
@@ -314,10 +313,37 @@ def test_saved_and_loaded_self_loss_goes_on_bit_for_bit(tmp_path) -> None:
 
 def test_updates_with_every_option_never_wait_for_the_device() -> None:
     one = learner(
-        network(**PER_SAMPLE, precision="fp16"), optimizer=torch.optim.SGD, self_loss=NormalisedSelfLoss,
+        network(**PER_SAMPLE, precision="fp16"), optimizer=torch.optim.SGD, self_loss=LINESIGHT_SELF_LOSS,
         scaling=DynamicScaling, clip_value=1.0, symmetric_taus=True, micro_batch=2,
     )  # fmt: skip
     with NoHostSync():
         one.policy.act(random_batch(4).obs, explore=True)
         one.update(random_batch(4))
         one.evaluate(random_batch(4))
+
+
+def test_a_soft_target_moves_at_the_end_of_every_second_update() -> None:
+    """An update that is just made counts: the second moves the target, not the third."""
+    one, moved = learner(network(**ALL_OFF), target_sync=soft(0.5, every_updates=2)), []
+    for seed in range(5):
+        before = parameters(one.target_net)
+        one.update(random_batch(6, seed))
+        moved.append(not torch.equal(parameters(one.target_net), before))
+    assert moved == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(("clip_norm", "clipped"), [(1e-3, 1.0), (1e6, 0.0)])
+def test_a_gradient_counts_as_clipped_if_it_is_longer_than_the_bound(clip_norm, clipped) -> None:
+    metrics = learner(network(**ALL_OFF), clip_norm=clip_norm).update(random_batch(6)).metrics
+    assert metrics["grad_clipped"] == clipped
+
+
+def test_a_row_of_the_log_says_what_is_in_force() -> None:
+    one = learner(
+        network(**ALL_ON), weight_decay_ratio=0.5, learning_rate=lambda frames: 0.1 * frames,
+        target_sync=hard(2),
+    )  # fmt: skip
+    for seed in range(5):
+        one.update(random_batch(6, seed))
+    one.clock.frames = 3
+    assert one.take() == {"settings/weight_decay": pytest.approx(0.15), "optimizer/target_syncs": 2}

@@ -7,17 +7,16 @@ import math
 import pytest
 import torch
 
-from btr_tm.agent.target_sync import HardSync
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Constant, Exponential
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import fixed_taus
 from btr_tm.nets.layers import LayerNorm
 from btr_tm.targets.greedy import DoubleDqn, Max
-from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import network, noisy
-from .helpers import learner
+from ..targets.helpers import munchausen
+from .helpers import hard, learner
 
 STATES, LEFT, RIGHT = 5, 0, 1
 DISCOUNT = 0.9
@@ -72,9 +71,9 @@ def corridor_net(**parts):
 @pytest.mark.parametrize(
     ("target", "exact"),
     [
-        (Max(), exact_values(0.0, 0.0, 0.0)),
+        (Max("mean"), exact_values(0.0, 0.0, 0.0)),
         (DoubleDqn(), exact_values(0.0, 0.0, 0.0)),
-        (Munchausen(entropy_tau=0.03), exact_values(0.03, 0.9, -1.0)),
+        (munchausen(entropy_tau=0.03), exact_values(0.03, 0.9, -1.0)),
     ],
     ids=["max", "ddqn", "munchausen"],
 )
@@ -82,7 +81,7 @@ def test_a_corridor_is_solved_to_the_values_of_tabular_iteration(target, exact) 
     one = learner(
         corridor_net(),
         target=target,
-        target_sync=HardSync(20),
+        target_sync=hard(20),
         learning_rate=Exponential([[0, 5e-3], [1200, 2e-4]]),
         taus=8,
     )
@@ -97,7 +96,7 @@ def test_a_corridor_is_solved_to_the_values_of_tabular_iteration(target, exact) 
 
 def test_a_corridor_is_solved_with_noise_and_layer_norm() -> None:
     one = learner(
-        corridor_net(linear=noisy(), layer=LayerNorm()), target_sync=HardSync(20), taus=8,
+        corridor_net(linear=noisy(), layer=LayerNorm()), target_sync=hard(20), taus=8,
         learning_rate=Constant(2e-3),
     )  # fmt: skip
     batch = chain()
@@ -110,7 +109,7 @@ def test_a_corridor_is_solved_with_noise_and_layer_norm() -> None:
 def test_implicit_quantiles_recover_the_distribution_of_a_noisy_reward() -> None:
     """Action 0 pays uniformly in (-1, 1), action 1 pays 1 half of the time: quantile functions known."""
     one = learner(
-        corridor_net(), target=Max(), kappa=0.05, taus=8,
+        corridor_net(), target=Max("mean"), kappa=0.05, taus=8,
         learning_rate=Exponential([[0, 5e-3], [800, 2e-4]]),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(5)

@@ -7,8 +7,17 @@ import copy
 import pytest
 import torch
 
-from btr_tm.agent.diagnostics import Activity, Values, dormancy, ranks, still, weights
-from btr_tm.agent.probe import FRACTIONS, Probe, ProbedLearner
+from btr_tm.agent.diagnostics import (
+    Activity,
+    StateValues,
+    dormancy,
+    noiseless_copy,
+    rank_metrics,
+    weight_metrics,
+)
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.probe import FRACTIONS, Probe
+from btr_tm.core.clock import Clock
 from btr_tm.core.types import Obs
 from btr_tm.metrics import catalog
 from btr_tm.nets.encoder.conv import Residual
@@ -16,6 +25,7 @@ from btr_tm.nets.encoder.norm import SpectralNorm
 from btr_tm.targets.greedy import DoubleDqn
 
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
+from ..targets.helpers import munchausen
 from .helpers import learner
 
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
@@ -25,10 +35,10 @@ def draw(count: int, generator: torch.Generator) -> tuple[Obs, torch.Tensor]:
     return observations(count), torch.randint(12, (count,), generator=generator)
 
 
-def probed(parts, every: int = 10, **options) -> ProbedLearner:
-    inner = learner(network(**parts), **options)
-    probe = Probe(draw, 6, every, torch.Generator().manual_seed(9), rows_at_once=4)
-    return ProbedLearner(inner, probe, inner.clock)
+def probed(parts, every: int = 10, **options) -> IqnLearner:
+    clock, target, taus = Clock(), options.get("target", munchausen()), options.get("taus", 4)
+    probe = Probe(draw, 6, every, 4, target, taus, clock, torch.Generator().manual_seed(9))
+    return learner(network(**parts), clock=clock, observer=probe, **options)
 
 
 def leaves(value) -> list:
@@ -47,17 +57,16 @@ def equal(left, right) -> bool:
 @pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON, PER_SAMPLE], ids=["all off", "all on", "per sample"])
 def test_learning_is_the_same_with_and_without_a_probe_bit_for_bit(parts) -> None:
     states, numbers = [], []
-    for every in (0, 10):
-        agent = probed(parts, every)
+    for agent in (learner(network(**parts)), probed(parts, 0), probed(parts, 10)):
         torch.manual_seed(0)  # the global generator must not be used either
         for number in range(4):
             agent.clock.frames = 10 * number
             update = agent.update(random_batch(5, seed=number))
-            agent.learner.policy.act(observations(3), explore=True)
-        states.append(agent.learner.state_dict())
+            agent.policy.act(observations(3), explore=True)
+        states.append({name: part for name, part in agent.state_dict().items() if name != "observer"})
         numbers.append((update.metrics, update.priority, torch.get_rng_state()))
-        assert bool(agent.take()) == (every > 0)
-    assert equal(*states) and equal(*numbers)
+    assert agent.observer.take() and all(equal(states[0], each) for each in states)
+    assert all(equal(numbers[0], each) for each in numbers)
 
 
 @BOTH
@@ -66,14 +75,14 @@ def test_churn_is_what_the_update_changed_and_nothing_else(parts) -> None:
     before = copy.deepcopy(agent.online)
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found = agent.take()
+    found = agent.observer.take()
     grid = torch.linspace(0.5 / FRACTIONS, 1 - 0.5 / FRACTIONS, FRACTIONS)
     best = []
     for net in (before, copy.deepcopy(agent.online)):
         net.disable_noise()
         best.append(
             [
-                net(Obs(*(x[i : i + 1] for x in agent.probe.obs)), grid[None]).mean(1).argmax()
+                net(Obs(*(x[i : i + 1] for x in agent.observer.obs)), grid[None]).mean(1).argmax()
                 for i in range(6)
             ]
         )
@@ -86,17 +95,17 @@ def test_null_of_churn_with_common_fractions_is_zero(parts) -> None:
     agent = probed(parts, learning_rate=lambda frames: 0.0)
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found = agent.take()
+    found = agent.observer.take()
     # power iteration moves the estimates of singular vectors a little, but decides nothing here
     assert found["policy/churn"] == 0.0 and found["optimizer/step_relative"] == 0.0
 
 
 def test_redrawn_fractions_change_actions_without_any_update() -> None:
     agent = probed(ALL_OFF, learning_rate=lambda frames: 0.0, taus=1)
-    agent.probe.count = 400
+    agent.observer.count = 400
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found = agent.take()
+    found = agent.observer.take()
     assert found["policy/churn"] == 0 and found["policy/churn_redrawn"] > 0
     assert float(found["policy/churn_redrawn"] - found["policy/churn_redrawn_null"]) == pytest.approx(
         0, abs=0.1
@@ -107,8 +116,8 @@ def test_every_reading_is_in_the_catalogue_and_finite() -> None:
     agent = probed(ALL_ON)
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found = agent.take()
-    assert all(catalog.find(name) for name in found) and agent.take() == {}
+    found = agent.observer.take()
+    assert all(catalog.find(name) for name in found) and agent.observer.take() == {}
     unbounded = [name for name, value in found.items() if not torch.as_tensor(value).isfinite()]
     assert unbounded == [] and {"policy/entropy", "policy/bonus_clipped"} <= set(found)
 
@@ -117,7 +126,7 @@ def test_target_that_has_no_policy_reports_none() -> None:
     agent = probed(ALL_OFF, target=DoubleDqn())
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found = agent.take()
+    found = agent.observer.take()
     assert "policy/entropy" not in found and not any(name.startswith(("noisy", "spectral")) for name in found)
 
 
@@ -126,7 +135,7 @@ def test_figures_of_the_update_equal_those_of_the_networks_own_tensors() -> None
     before = [parameter.detach().clone() for parameter in agent.online.parameters()]
     agent.clock.frames = 10
     agent.update(random_batch(5))
-    found, after = agent.take(), list(agent.online.parameters())
+    found, after = agent.observer.take(), list(agent.online.parameters())
     names = [name for name, _ in agent.online.named_parameters()]
     moved = sum(float((a.detach() - b).square().sum()) for a, b in zip(after, before, strict=True))
     whole = sum(float(b.square().sum()) for b in before)
@@ -152,11 +161,13 @@ def test_probe_resumes_with_its_states_and_pending_readings() -> None:
         agent.update(random_batch(5))
     resumed = probed(ALL_ON)
     resumed.load_state_dict(copy.deepcopy(parts.state_dict()))
-    assert equal(resumed.take(), whole.take())
+    assert equal(resumed.observer.take(), whole.observer.take())
     for agent in (whole, resumed):
         agent.clock.frames = 20
         agent.update(random_batch(5, seed=1))
-    assert equal(resumed.take(), whole.take()) and equal(resumed.state_dict(), whole.state_dict())
+    assert equal(resumed.observer.take(), whole.observer.take()) and equal(
+        resumed.state_dict(), whole.state_dict()
+    )
 
 
 def test_measured_every_so_many_frames_and_never_with_zero() -> None:
@@ -164,20 +175,20 @@ def test_measured_every_so_many_frames_and_never_with_zero() -> None:
     for frames in (5, 9, 12, 18, 21):
         agent.clock.frames = frames
         agent.update(random_batch(5))
-        measured += [frames] * bool(agent.take())
+        measured += [frames] * bool(agent.observer.take())
     assert measured == [12, 21]
     never = probed(ALL_OFF, every=0)
     never.update(random_batch(5))
-    assert never.probe.obs is None
+    assert never.observer.obs is None
 
 
 @torch.no_grad()
 def test_activity_is_that_of_a_slow_pass_layer_by_layer() -> None:
-    net = still(network(**ALL_ON))
+    net = noiseless_copy(network(**ALL_ON))
     activity, obs = Activity(net, fractions=3), observations(5)
     taus = torch.tensor([[0.2, 0.5, 0.8]])
     with activity.watching():
-        Values(net, obs, rows_at_once=2).at(taus)
+        StateValues(net, obs, rows_at_once=2).at(taus)
     mean = activity.mean()
     residuals = [name for name, module in net.named_modules() if isinstance(module, Residual)]
     assert len(residuals) == 6 and {
@@ -206,19 +217,19 @@ def test_dormancy_counts_units_by_part_of_the_network() -> None:
 def test_rank_of_features_in_a_plane_is_two() -> None:
     draw = torch.Generator().manual_seed(0)
     plane = torch.randn(40, 2, generator=draw) @ torch.linalg.qr(torch.randn(6, 6, generator=draw)).Q[:2]
-    found = ranks(plane)
+    found = rank_metrics(plane)
     assert found["plasticity/srank"] == 2 and found["plasticity/rank_limit"] == 6
     assert 1.5 < float(found["plasticity/effective_rank"]) <= 2.001
 
 
 def test_spectral_norm_brings_every_kernel_to_one_and_raw_sigma_grows_with_the_kernel() -> None:
     net = network(**(ALL_ON | {"norm": SpectralNorm("all")}))
-    before = weights(net)
+    before = weight_metrics(net)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.startswith("encoder") and name.endswith("weight"):
                 parameter.mul_(3.0)
-    after = weights(net)
+    after = weight_metrics(net)
     raw = [name for name in before if name.startswith("spectral/sigma_raw")]
     assert len(raw) == 15  # three stages of 1 + 4 convolutions
     for name in raw:
@@ -230,7 +241,7 @@ def test_spectral_norm_brings_every_kernel_to_one_and_raw_sigma_grows_with_the_k
 
 def test_noise_and_weight_norms_of_a_fresh_network() -> None:
     net = network(**ALL_ON)
-    found = weights(net)
+    found = weight_metrics(net)
     layer = net.head.advantage[0]
     assert float(found["noisy/sigma_abs_mean.head.advantage.0"]) == pytest.approx(
         0.5 / layer.inputs**0.5, rel=1e-5

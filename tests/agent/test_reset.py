@@ -11,7 +11,8 @@ from .helpers import learner
 
 
 def reset_of(net, every_frames: int = 100, seed: int = 5, **options) -> PartialReset:
-    return PartialReset(net, torch.Generator().manual_seed(seed), every_frames, **options)
+    numbers = {"share": 0.01, "last_share": 0.8, "extra_uses": 1_600_000} | options
+    return PartialReset(net, torch.Generator().manual_seed(seed), every_frames, **numbers)
 
 
 def test_parameters_move_by_their_share_and_last_layers_by_more() -> None:

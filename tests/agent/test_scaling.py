@@ -82,11 +82,11 @@ def test_half_precision_learns_what_single_precision_learns() -> None:
 
 def test_overflow_skips_the_step_halves_the_scale_and_raises_no_alarm() -> None:
     net = network(precision="fp16")
-    one = learner(net, loss_reduction="sum", scaling=lambda device: DynamicScaling(device, 2.0**40))
+    one = learner(net, reduction="sum", scaling=lambda device: DynamicScaling(device, 2.0**40))
     before = one.step.parameters.detach().clone()
     update = one.update(random_batch(8))
     assert torch.equal(one.step.parameters, before)
-    assert one.scaling.scale.item() == 2.0**39
+    assert one.step.scaling.scale.item() == 2.0**39
     assert all(torch.isfinite(value) for value in update.metrics.values())
     for seed in range(35):
         one.update(random_batch(8, seed))
@@ -98,7 +98,7 @@ def test_a_gradient_that_no_scale_can_save_shows() -> None:
     shown = []
     for _ in range(3):
         scaling.update(torch.tensor(False))
-        shown.append(scaling.shown(torch.tensor(float("inf"))).item())
+        shown.append(scaling.logged_norm(torch.tensor(float("inf"))).item())
     assert shown == [0.0, float("inf"), float("inf")]
 
 
@@ -112,7 +112,7 @@ def test_saved_and_loaded_scale_goes_on_the_same(tmp_path) -> None:
         for each in (one, other):
             each.update(random_batch(6, seed))
     assert torch.equal(one.step.parameters, other.step.parameters)
-    assert one.scaling.state_dict() == other.scaling.state_dict()
+    assert one.step.scaling.state_dict() == other.step.scaling.state_dict()
 
 
 def test_only_half_precision_is_scaled() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.agent.step import GuardedStep
+from .helpers import step_of
 
 
 def small_net(seed: int = 0) -> nn.Sequential:
@@ -34,7 +34,7 @@ def backward(net: nn.Module, scale: float, seed: int) -> None:
 )
 def test_steps_equal_torchs_clip_optimizer_and_decay(optimizer) -> None:
     net, twin = small_net(), small_net()
-    step = GuardedStep(net, optimizer, clip_norm=1.0, weight_decay_ratio=0.5)
+    step = step_of(net, optimizer, clip_norm=1.0, weight_decay_ratio=0.5)
     reference = optimizer(list(twin.parameters()))
     for update in range(8):
         rate = 0.01 / (1 + update)
@@ -56,7 +56,7 @@ def test_steps_equal_torchs_clip_optimizer_and_decay(optimizer) -> None:
 
 def test_clipping_gives_the_worked_numbers() -> None:
     net = nn.Linear(3, 1, bias=False)
-    step = GuardedStep(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0)
     before = net.weight.detach().clone()
     step.gradient.copy_(torch.tensor([6.0, 8.0, 24.0]))
     assert step(1.0).item() == pytest.approx(26.0)
@@ -70,7 +70,7 @@ def test_clipping_gives_the_worked_numbers() -> None:
 )
 def test_a_step_that_is_not_finite_changes_no_parameter_and_poisons_no_moment(poison, optimizer) -> None:
     net = small_net()
-    step = GuardedStep(net, optimizer, weight_decay_ratio=0.1)
+    step = step_of(net, optimizer, weight_decay_ratio=0.1)
     for update in range(3):
         step.clear()
         backward(net, 1.0, update)
@@ -89,7 +89,7 @@ def test_a_step_that_is_not_finite_changes_no_parameter_and_poisons_no_moment(po
 def test_frozen_parameters_stay_outside() -> None:
     net = small_net()
     net[0].requires_grad_(False)
-    step = GuardedStep(net, torch.optim.Adam)
+    step = step_of(net, torch.optim.Adam)
     assert step.parameters.numel() == 18 * 3 + 3
     frozen = net[0].weight.clone()
     backward(net, 1.0, 0)
@@ -99,7 +99,7 @@ def test_frozen_parameters_stay_outside() -> None:
 
 def test_clipping_by_norm_then_by_value_gives_the_worked_numbers() -> None:
     net = nn.Linear(3, 1, bias=False)
-    step = GuardedStep(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0, clip_value=3.0)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0, clip_value=3.0)
     before = net.weight.detach().clone()
     step.gradient.copy_(torch.tensor([-6.0, 8.0, 24.0]))
     assert step(1.0).item() == pytest.approx(26.0)
@@ -109,7 +109,7 @@ def test_clipping_by_norm_then_by_value_gives_the_worked_numbers() -> None:
 
 def test_clipping_equals_torchs_two_functions_in_linesights_order() -> None:
     net, twin = small_net(), small_net()
-    step = GuardedStep(net, partial(torch.optim.SGD, lr=1.0), clip_norm=2.0, clip_value=0.3)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0), clip_norm=2.0, clip_value=0.3)
     backward(net, 10.0, 0)
     backward(twin, 10.0, 0)
     step(1.0)
@@ -142,7 +142,7 @@ def slow_radam(m, v, t, rate, eps):
 )
 def test_optimizers_with_decoupled_decay_equal_their_closed_form(optimizer, slow, eps) -> None:
     net = nn.Linear(4, 1, bias=False).double()
-    step = GuardedStep(net, partial(optimizer, eps=eps), clip_norm=1e9, weight_decay_ratio=0.1)
+    step = step_of(net, partial(optimizer, eps=eps), clip_norm=1e9, weight_decay_ratio=0.1)
     values = net.weight.detach()[0].tolist()
     m, v = [0.0] * 4, [0.0] * 4
     generator = torch.Generator().manual_seed(0)

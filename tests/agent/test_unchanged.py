@@ -8,18 +8,17 @@ import pytest
 import torch
 
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
-from btr_tm.agent.target_sync import HardSync, SoftSync
 from btr_tm.targets.greedy import DoubleDqn
-from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
-from .helpers import learner
+from ..targets.helpers import munchausen
+from .helpers import hard, learner, soft
 
 RECORDED = {
     "base": (
         ALL_OFF,
         {
-            "target": DoubleDqn(), "target_sync": SoftSync(), "symmetric_taus": True, "loss_reduction": "sum",
+            "target": DoubleDqn(), "target_sync": soft(), "symmetric_taus": True, "reduction": "sum",
             "kappa": 0.005, "optimizer": partial(torch.optim.RAdam, eps=1e-4), "weight_decay_ratio": 0.1,
             "clip_norm": 30.0,
         },
@@ -32,7 +31,7 @@ RECORDED = {
     "all six": (
         ALL_ON,
         {
-            "target": Munchausen(), "target_sync": HardSync(2, "own"), "noise": ShareWithActing(),
+            "target": munchausen(), "target_sync": hard(2, "own"), "noise": ShareWithActing(),
             "micro_batch": 4, "clip_norm": 0.5,
         },
         [1.1336994171142578, 0.5309889316558838, 1.4196468591690063, 1.147719144821167, 0.4148988425731659,
@@ -43,7 +42,7 @@ RECORDED = {
     ),
     "redrawn": (
         ALL_ON,
-        {"target": Munchausen(log_pi_from="target"), "target_sync": SoftSync(0.1), "noise": RedrawBoth()},
+        {"target": munchausen(log_pi_from="target"), "target_sync": soft(0.1), "noise": RedrawBoth()},
         [1.0640597343444824, 0.6900345087051392, 1.3695038557052612, 1.3900569677352905, 0.8458182215690613,
          3.089240312576294],
         [5.9046759605407715, 4.18267297744751, 3.0538787841796875, 4.231863975524902, 3.6463634967803955,
@@ -64,7 +63,7 @@ def test_updates_are_those_of_before_the_options(variant: str) -> None:
         metrics = one.update(batch).metrics
         assert metrics["loss"].item() == pytest.approx(loss, rel=1e-3)
         assert metrics["grad_norm"].item() == pytest.approx(norm, rel=1e-2)
-    if one.target_sync.moment == "before":  # the copy that the next update would have begun with
+    if one.target_sync.when == "before_loss":  # the copy that the next update would have begun with
         one.target_sync(one.online, one.target_net, one.updates)
     for net, size in zip((one.online, one.target_net), sizes, strict=True):
         total = sum(parameter.double().abs().sum().item() for parameter in net.parameters())

@@ -8,9 +8,9 @@ import torch
 from btr_tm.core.types import Batch, Step
 from btr_tm.losses.quantile import draw_taus
 from btr_tm.targets.greedy import DoubleDqn, Max
-from btr_tm.targets.munchausen import Munchausen
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, observations, random_batch
+from ..targets.helpers import munchausen
 from .helpers import learner
 
 K = 3
@@ -68,7 +68,7 @@ def test_loss_of_an_update_on_blocks_equals_a_slow_loop() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [Max(), Max("quantile"), Munchausen(), Munchausen(nstep="all"), Munchausen(log_pi_from="target")],
+    [Max("mean"), Max("quantile"), munchausen(), munchausen(nstep="all"), munchausen(log_pi_from="target")],
 )
 def test_micro_batches_of_blocks_give_the_gradient_of_the_whole_batch(target) -> None:
     batch, gradients = blocks(7, inner=2 * (target.states == "all")), []

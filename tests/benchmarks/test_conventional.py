@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from btr_tm.agent.learner import Learner
+from btr_tm.agent.learner import IqnLearner
 from btr_tm.benchmarks.conventional import ConventionalLearner
 from btr_tm.benchmarks.conventional_net import ConventionalNet
 from btr_tm.benchmarks.full_size import batch_of, images_only
@@ -24,7 +24,7 @@ BATCH = {"batch_size": 6, "micro_batch": 6}
 
 
 class Pair(NamedTuple):
-    ours: Learner
+    ours: IqnLearner
     theirs: ConventionalLearner
     batch: Batch
 

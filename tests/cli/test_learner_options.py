@@ -39,8 +39,8 @@ def some_batch() -> Batch:
 
 def test_every_option_of_the_learner_is_off_by_default() -> None:
     learner = built("head=noisy")
-    assert isinstance(learner.self_loss, NoSelfLoss) and isinstance(learner.reset, NoReset)
-    assert isinstance(learner.scaling, NoScaling) and learner.step.clip_value == math.inf
+    assert isinstance(learner.loss.self_loss, NoSelfLoss) and isinstance(learner.reset, NoReset)
+    assert isinstance(learner.step.scaling, NoScaling) and learner.step.clip_value == math.inf
     assert learner.target_sync == SoftSync(0.02, 1, "follow")
     assert not learner.policy.symmetric_taus
     assert not any(isinstance(layer, NoisyLinearPerSample) for layer in learner.online.modules())
@@ -53,7 +53,9 @@ def test_every_option_of_the_learner_can_be_chosen_together() -> None:
         "learner/target_sync=hard", "convention.target_hard_every=9", "convention.target_buffers=own",
         "convention.noise_draw=sample", "convention.symmetric_taus=true",
     )  # fmt: skip
-    assert isinstance(learner.self_loss, NormalisedSelfLoss) and isinstance(learner.scaling, DynamicScaling)
+    assert isinstance(learner.loss.self_loss, NormalisedSelfLoss) and isinstance(
+        learner.step.scaling, DynamicScaling
+    )
     assert isinstance(learner.reset, PartialReset) and learner.reset.every.period == 7
     assert learner.target_sync == HardSync(9, "own") and learner.step.clip_value == 1000
     assert learner.policy.symmetric_taus and learner.online.precision == "fp16"

@@ -43,8 +43,8 @@ class Telling:
     build: BuildLearner
     folder: Path
 
-    def __call__(self, device: torch.device, team: Any) -> Any:
-        learner = self.build(device, team)
+    def __call__(self, device: torch.device, group: Any) -> Any:
+        learner = self.build(device, group)
         update = learner.update
 
         def told(batch: Batch) -> Any:
@@ -115,7 +115,7 @@ def compare(words: list[str], tmp_path: Path, device: str = "cpu") -> None:
     helpers.charge_to(watch)
     helpers.build = Telling(helpers.build, tmp_path)
     try:
-        learner = helpers.lead(parts.learner(parts.policy(env), helpers.team))
+        learner = helpers.lead(parts.learner(parts.policy(env), helpers.group))
         learner.load_state_dict(begin)  # a checkpoint is the helpers' too
         found = train(learner, parts.clock, env, given)
         state = copy.deepcopy(learner.state_dict())
@@ -149,7 +149,7 @@ def test_a_helper_that_fails_ends_the_run_in_one_sentence(blow: str, said: str) 
     given = batches(env, parts.profile["batch_size"])
     helpers = helpers_of(parts, env)
     try:
-        learner = helpers.lead(parts.learner(parts.policy(env), helpers.team))
+        learner = helpers.lead(parts.learner(parts.policy(env), helpers.group))
         learner.update(given[0])
         (process,) = (process for process, _ in helpers._helpers)
         pid = process.pid
@@ -186,7 +186,7 @@ def test_a_killed_run_leaves_no_helper(tmp_path: Path) -> None:
 def test_one_process_is_the_default_and_changes_nothing() -> None:
     parts, env = parts_of("encoder=none")
     helpers = helpers_of(parts, env)
-    learner = parts.learner(parts.policy(env), helpers.team)
+    learner = parts.learner(parts.policy(env), helpers.group)
     assert isinstance(helpers, OneProcess)
     assert helpers.lead(learner) is learner
 
@@ -212,11 +212,11 @@ def test_numbers_that_cannot_work_are_refused_in_one_sentence(processes, device,
 def test_a_helper_that_cannot_be_built_says_why() -> None:
     helpers = Helpers(_fails, torch.device("cpu"), batch_size=4)
     with pytest.raises(UserError, match="process 1 is missing.*no such game"):
-        helpers.team(torch.nn.Linear(1, 1))  # type: ignore[arg-type]
+        helpers.group(torch.nn.Linear(1, 1))  # type: ignore[arg-type]
     assert helpers._helpers == []
 
 
-def _fails(device: torch.device, team: Any) -> Any:
+def _fails(device: torch.device, group: Any) -> Any:
     raise ValueError("no such game")
 
 

@@ -139,8 +139,8 @@ def test_v4_2_differs_from_v4_1_in_what_is_published() -> None:
     differ = changed(job("+experiment=a01_v4_1_btr").values, job("+experiment=a01_v4_2_btr").values)
     memory = [[0, 65536, 32768], [500000, 1048576, 262144]]
     assert {key: two for key, (_, two) in differ.items()} == {
-        "convention.clip_norm": 10.0, "learner.clip_norm": 10.0,
-        "convention.weight_decay_ratio": 0.0, "learner.weight_decay_ratio": 0.0,
+        "convention.clip_norm": 10.0, "learner.step.clip_norm": 10.0,
+        "convention.weight_decay_ratio": 0.0, "learner.step.weight_decay_ratio": 0.0,
         "profile.head_hidden": 256, "head.hidden": 256, "profile.cosines": 64, "net.cosines": 64,
         "profile.replay_steps": memory, "replay.capacity.points": memory,
         "profile.replay_capacity": 1048576, "profile.warmup_frames": 32768,

@@ -35,7 +35,7 @@ def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
 
 def greedy(env: SimVectorEnv) -> IqnPolicy:
     net = network((1, *SIZE), env.layout, env.actions).to(env.device)
-    return IqnPolicy(net, exploring(Constant(0.0)), Clock(), torch.Generator(env.device))
+    return IqnPolicy(net, exploring(Constant(0.0)), Clock(), torch.Generator(env.device), 8, False)
 
 
 @pytest.mark.slow

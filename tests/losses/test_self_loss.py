@@ -12,6 +12,10 @@ from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
 CPU, KAPPA = torch.device("cpu"), 0.005
 
 
+def linesight() -> NormalisedSelfLoss:
+    return NormalisedSelfLoss(CPU, clamp_ratio=4.0, decay=0.99, initial=0.01)
+
+
 def slow_width(quantiles: list[float], taus: list[float], kappa: float) -> float:
     total = 0.0
     for theta, tau in zip(quantiles, taus, strict=True):
@@ -48,7 +52,7 @@ def batches(count: int, dtype=torch.float64):
 
 
 def test_factors_over_many_updates_equal_the_slow_loop() -> None:
-    law, slow = NormalisedSelfLoss(CPU), SlowLoop()
+    law, slow = linesight(), SlowLoop()
     law.mean_width, law.mean_clamped = law.mean_width.double(), law.mean_clamped.double()
     for target, taus in batches(40):
         law.observe(target, taus, KAPPA)
@@ -59,7 +63,7 @@ def test_factors_over_many_updates_equal_the_slow_loop() -> None:
 
 
 def test_a_certain_target_counts_at_most_by_the_clamp() -> None:
-    law = NormalisedSelfLoss(CPU)
+    law = linesight()
     certain, taus = torch.full((3, 4), 2.0), torch.rand(3, 4)
     law.observe(certain, taus, KAPPA)
     width, clamped = 0.99 * 0.01, 0.99 * 0.01 + 0.01 * (0.99 * 0.01 / 4)
@@ -68,7 +72,7 @@ def test_a_certain_target_counts_at_most_by_the_clamp() -> None:
 
 
 def test_factors_carry_no_gradient_and_asking_changes_nothing() -> None:
-    law = NormalisedSelfLoss(CPU)
+    law = linesight()
     target, taus = next(batches(1, torch.float32))
     target.requires_grad_(True)
     before = {name: value.clone() for name, value in law.state_dict().items()}
@@ -78,7 +82,7 @@ def test_factors_carry_no_gradient_and_asking_changes_nothing() -> None:
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_batch_that_is_not_finite_leaves_the_means_as_they_are(poison: float) -> None:
-    law = NormalisedSelfLoss(CPU)
+    law = linesight()
     target, taus = next(batches(1, torch.float32))
     law.observe(target, taus, KAPPA)
     before = {name: value.clone() for name, value in law.state_dict().items()}
@@ -88,7 +92,7 @@ def test_a_batch_that_is_not_finite_leaves_the_means_as_they_are(poison: float) 
 
 
 def test_saved_and_loaded_means_go_on_the_same() -> None:
-    law, other = NormalisedSelfLoss(CPU), NormalisedSelfLoss(CPU)
+    law, other = linesight(), linesight()
     first, second = batches(2, torch.float32)
     law.observe(*first, KAPPA)
     other.load_state_dict(law.state_dict())

@@ -12,7 +12,9 @@ from torch import Tensor
 from btr_tm.core.protocols import NetPair
 from btr_tm.core.types import Batch, Obs, Step
 from btr_tm.targets.greedy import DoubleDqn, Max
-from btr_tm.targets.munchausen import Munchausen, scaled_log_softmax, soft_value
+from btr_tm.targets.munchausen import scaled_log_softmax, soft_value
+
+from .helpers import munchausen
 
 F64 = torch.float64
 GAMMA3 = 0.997**3
@@ -69,26 +71,26 @@ def test_scaled_log_softmax_gives_the_worked_numbers() -> None:
 )
 def test_bonus_is_the_clipped_scaled_log_policy(q: tuple, bonuses: tuple) -> None:
     rows = torch.tensor(q, dtype=F64).expand(len(q), -1)
-    bonus = Munchausen().bonus(rows, torch.arange(len(q)))
+    bonus = munchausen().bonus(rows, torch.arange(len(q)))
     torch.testing.assert_close(bonus, torch.tensor(bonuses, dtype=F64), atol=1e-7, rtol=0.0)
 
 
 def test_clip_on_log_pi_bounds_the_bonus_by_alpha_tau() -> None:
     q = torch.tensor([[2.0, 0.5, 0.4]], dtype=F64)
-    bonus = Munchausen(clip_on="log_pi").bonus(q, torch.tensor([1]))
+    bonus = munchausen(clip_on="log_pi").bonus(q, torch.tensor([1]))
     assert bonus.item() == pytest.approx(-0.027)
 
 
 def test_full_three_step_target_gives_the_worked_numbers() -> None:
-    y = Munchausen()(NETS, worked_batch(), NOW, TAUS)
+    y = munchausen()(NETS, worked_batch(), NOW, TAUS)
     expected = torch.tensor([[1.3362591963, 1.6335672882]], dtype=F64)
     torch.testing.assert_close(y, expected, atol=1e-8, rtol=0.0)
-    done = Munchausen()(NETS, worked_batch(done=True), NOW, TAUS)
+    done = munchausen()(NETS, worked_batch(done=True), NOW, TAUS)
     torch.testing.assert_close(done, torch.full((1, 2), 0.4731784537, dtype=F64), atol=1e-9, rtol=0.0)
 
 
 def test_max_judges_the_action_that_is_best_on_average() -> None:
-    y = Max()(NETS, worked_batch(), NOW, TAUS)
+    y = Max("mean")(NETS, worked_batch(), NOW, TAUS)
     torch.testing.assert_close(y, torch.tensor([[1.29581708, 1.69222787]], dtype=F64), atol=1e-8, rtol=0.0)
     per_quantile = Max(over="quantile")(NETS, worked_batch(), NOW, TAUS)
     torch.testing.assert_close(
@@ -134,7 +136,9 @@ def test_target_equals_the_slow_loop_whatever_network_gives_the_policy(source: s
     online, target, following = draw(4, 8, 5), draw(4, 8, 5), draw(4, 8, 5)
     data = batch(torch.tensor([0, 4, 2, 2]), draw(4), torch.tensor([0.9, 0.0, 1.0, 0.5], dtype=F64))
     nets = NetPair(online=table(online, draw(4, 8, 5)), target=table(target, following))
-    fast = Munchausen(0.8, 0.2, -0.6, log_pi_from=source)(nets, data, online, torch.rand(4, 8))
+    fast = munchausen(alpha=0.8, entropy_tau=0.2, clip_min=-0.6, log_pi_from=source)(
+        nets, data, online, torch.rand(4, 8)
+    )
     now = online if source == "online" else target
     torch.testing.assert_close(fast, slow_munchausen(now, following, data, 0.8, 0.2, -0.6))
 
@@ -143,27 +147,27 @@ def test_target_equals_the_slow_loop_whatever_network_gives_the_policy(source: s
 def test_without_rewards_the_uniform_policy_has_the_closed_form_value(n_step, fixed_point) -> None:
     q = torch.full((1, 2, 12), fixed_point, dtype=F64)
     data = batch(torch.tensor([5]), torch.zeros(1, dtype=F64), torch.tensor([0.997**n_step], dtype=F64))
-    y = Munchausen()(NetPair(table(q, q), table(q, q)), data, q, TAUS)
+    y = munchausen()(NetPair(table(q, q), table(q, q)), data, q, TAUS)
     torch.testing.assert_close(y, torch.full((1, 2), fixed_point, dtype=F64), atol=1e-9, rtol=0.0)
 
 
 def test_shifting_all_values_shifts_only_the_bootstrap() -> None:
     shifted = NetPair(online=table(NOW + 7, NEXT + 7), target=table(NOW + 7, NEXT + 7))
-    before = Munchausen()(NETS, worked_batch(), NOW, TAUS)
-    after = Munchausen()(shifted, worked_batch(), NOW + 7, TAUS)
+    before = munchausen()(NETS, worked_batch(), NOW, TAUS)
+    after = munchausen()(shifted, worked_batch(), NOW + 7, TAUS)
     torch.testing.assert_close(after, before + GAMMA3 * 7)
 
 
 def test_cold_munchausen_is_clipped_advantage_learning() -> None:
-    y = Munchausen(entropy_tau=1e-6)(NETS, worked_batch(), NOW, TAUS)
-    greedy = Max()(NETS, worked_batch(), NOW, TAUS)
+    y = munchausen(entropy_tau=1e-6)(NETS, worked_batch(), NOW, TAUS)
+    greedy = Max("mean")(NETS, worked_batch(), NOW, TAUS)
     # Two next actions tie at the mean; the cold policy averages them.
     both = worked_batch().reward[:, None] + GAMMA3 * NEXT[:, :, :2].mean(2)
     torch.testing.assert_close(y, both + 0.9 * (0.98 - 1.00), atol=1e-5, rtol=0.0)
     assert greedy.shape == y.shape
 
 
-@pytest.mark.parametrize("target", [Max(), DoubleDqn(), Munchausen(), Munchausen(log_pi_from="target")])
+@pytest.mark.parametrize("target", [Max("mean"), DoubleDqn(), munchausen(), munchausen(log_pi_from="target")])
 def test_no_gradient_flows_through_a_target(target) -> None:
     now, following = NOW.clone().requires_grad_(), NEXT.clone().requires_grad_()
     nets = NetPair(online=table(now, following), target=table(now, following))
@@ -171,18 +175,18 @@ def test_no_gradient_flows_through_a_target(target) -> None:
 
 
 def test_measure_tells_entropy_bonus_and_clipped_share() -> None:
-    uniform = Munchausen().measure(torch.zeros(3, 12), torch.tensor([0, 1, 2]))
+    uniform = munchausen().measure(torch.zeros(3, 12), torch.tensor([0, 1, 2]))
     assert uniform["entropy"].item() == pytest.approx(math.log(12), rel=1e-6)
     assert uniform["bonus_mean"].item() == pytest.approx(-0.0670925, abs=1e-6)
     assert uniform["bonus_clipped"].item() == 0.0
-    sure = Munchausen().measure(torch.tensor([[2.0, 0.5]] * 2), torch.tensor([0, 1]))
+    sure = munchausen().measure(torch.tensor([[2.0, 0.5]] * 2), torch.tensor([0, 1]))
     assert sure["entropy"].item() == pytest.approx(0.0, abs=1e-6)
     assert sure["bonus_clipped"].item() == 0.5
 
 
 @pytest.mark.parametrize(
     "rule",
-    [Max(), DoubleDqn(), *(Munchausen(log_pi_from=net, nstep="all") for net in ("online", "target"))],
+    [Max("mean"), DoubleDqn(), *(munchausen(log_pi_from=net, nstep="all") for net in ("online", "target"))],
 )
 def test_every_network_is_asked_at_the_fractions_of_the_target(rule) -> None:
     asked = []
@@ -206,12 +210,12 @@ def test_scaled_log_softmax_stays_exact_for_large_values_and_small_tau() -> None
 
 
 def test_a_bonus_at_the_bound_is_not_counted_as_clipped() -> None:
-    only_action = Munchausen(clip_min=0.0).measure(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
+    only_action = munchausen(clip_min=0.0).measure(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
     assert only_action["bonus_clipped"].item() == 0.0
 
 
 def test_clipped_share_knows_where_log_pi_is_clipped() -> None:
     """Two actions 0.05 apart at tau 0.03: log pi is -0.17 and -1.84, tau log pi -0.005 and -0.055."""
     q, action = torch.tensor([[1.0, 0.95]] * 2, dtype=F64), torch.tensor([0, 1])
-    assert Munchausen(clip_on="log_pi").measure(q, action)["bonus_clipped"].item() == 0.5
-    assert Munchausen(clip_on="tau_log_pi").measure(q, action)["bonus_clipped"].item() == 0.0
+    assert munchausen(clip_on="log_pi").measure(q, action)["bonus_clipped"].item() == 0.5
+    assert munchausen(clip_on="tau_log_pi").measure(q, action)["bonus_clipped"].item() == 0.0

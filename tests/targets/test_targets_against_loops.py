@@ -11,7 +11,8 @@ from torch import Tensor
 from btr_tm.core.protocols import NetPair
 from btr_tm.core.types import Batch, Obs, Step
 from btr_tm.targets.greedy import DoubleDqn, Max
-from btr_tm.targets.munchausen import Munchausen
+
+from .helpers import munchausen
 
 F64 = torch.float64
 B, N, K, A = 5, 4, 3, 6
@@ -82,7 +83,7 @@ def test_greedy_targets_sum_the_best_action_of_every_slot(slots: int) -> None:
     data = random_batch(generator, slots)
     nets = NetPair(network(online), network(target))
     q_online = online[0]
-    by_mean = Max()(nets, data, q_online, TAUS)
+    by_mean = Max("mean")(nets, data, q_online, TAUS)
     torch.testing.assert_close(by_mean, slow_greedy(data, target[1], target[1], False))
     by_quantile = Max(over="quantile")(nets, data, q_online, TAUS)
     torch.testing.assert_close(by_quantile, slow_greedy(data, target[1], target[1], True))
@@ -140,7 +141,7 @@ def test_munchausen_equals_the_slow_loop(slots: int, clip_on: str, log_pi_from: 
     data = random_batch(generator, slots, inner=2 * (nstep == "all"))
     options = {"alpha": 0.8, "entropy_tau": 0.4, "clip_min": -0.6}
     options |= {"clip_on": clip_on, "log_pi_from": log_pi_from}
-    fast = Munchausen(**options, nstep=nstep)
+    fast = munchausen(**options, nstep=nstep)
     y = fast(NetPair(network(online), network(target)), data, online[0], TAUS)
     torch.testing.assert_close(y, slow_munchausen(data, online, target, options))
     low = -0.6 if clip_on == "tau_log_pi" else -0.6 * 0.4
@@ -150,7 +151,7 @@ def test_munchausen_equals_the_slow_loop(slots: int, clip_on: str, log_pi_from: 
 
 @pytest.mark.parametrize(
     "target",
-    [Max(), Max("quantile"), DoubleDqn(), Munchausen(), Munchausen(nstep="all", log_pi_from="target")],
+    [Max("mean"), Max("quantile"), DoubleDqn(), munchausen(), munchausen(nstep="all", log_pi_from="target")],
 )
 def test_single_actions_are_blocks_of_one(target) -> None:
     generator = torch.Generator().manual_seed(7)
@@ -174,7 +175,7 @@ def test_identical_slots_add_up() -> None:
     data = data._replace(reward=torch.zeros(B, dtype=F64))
     wide = [[part[:, :, None].expand(-1, -1, K, -1) for part in tables] for tables in (online, target)]
     blocks = data._replace(action=data.action[:, None].expand(-1, K))
-    for rule in (Max(), DoubleDqn(), Munchausen()):
+    for rule in (Max("mean"), DoubleDqn(), munchausen()):
         single = rule(NetPair(network(online), network(target)), data, online[0], TAUS)
         block = rule(NetPair(network(wide[0]), network(wide[1])), blocks, wide[0][0], TAUS)
         torch.testing.assert_close(block, K * single)
@@ -190,7 +191,7 @@ def test_with_terms_at_every_state_three_steps_regularise_as_one_does(nstep: str
         assert fixed_point == pytest.approx(c * (gamma - 0.9) / (1 - gamma), abs=1e-9)
     q = torch.full((1, 2, 12), fixed_point, dtype=F64)
     zero, taken = torch.zeros(1, dtype=F64), torch.tensor([5])
-    rule = Munchausen(nstep=nstep)
+    rule = munchausen(nstep=nstep)
     inner = tuple(
         Step(obs(2.0, 1), taken, torch.tensor([gamma**k], dtype=F64))
         for k in range(1, 3 if rule.states == "all" else 1)
@@ -201,17 +202,17 @@ def test_with_terms_at_every_state_three_steps_regularise_as_one_does(nstep: str
 
 
 def test_only_munchausen_with_terms_at_every_state_asks_for_more_than_the_ends() -> None:
-    assert Munchausen(nstep="all").states == "all"
-    assert {rule.states for rule in (Max(), DoubleDqn(), Munchausen())} == {"ends"}
+    assert munchausen(nstep="all").states == "all"
+    assert {rule.states for rule in (Max("mean"), DoubleDqn(), munchausen())} == {"ends"}
 
 
 def test_worked_numbers_hold_in_every_slot_of_a_block() -> None:
     """q = (1.00, 0.98, 0.90) at tau 0.03: bonuses -0.01181705, -0.02981705 and -0.10181705."""
     q = torch.tensor([1.00, 0.98, 0.90], dtype=F64).expand(1, 3, 3)
-    bonus = Munchausen().bonus(q, torch.tensor([[0, 1, 2]]))
+    bonus = munchausen().bonus(q, torch.tensor([[0, 1, 2]]))
     assert bonus.item() == pytest.approx(-0.01181705 - 0.02981705 - 0.10181705, abs=1e-7)
-    measured = Munchausen().measure(torch.tensor([[[2.0, 0.5]] * 2]), torch.tensor([[0, 1]]))
+    measured = munchausen().measure(torch.tensor([[[2.0, 0.5]] * 2]), torch.tensor([[0, 1]]))
     assert measured["bonus_clipped"].item() == 0.5
     assert measured["bonus_mean"].item() == pytest.approx(-0.9)
-    uniform = Munchausen().measure(torch.zeros(2, 5, 12), torch.zeros(2, 5, dtype=torch.int64))
+    uniform = munchausen().measure(torch.zeros(2, 5, 12), torch.zeros(2, 5, dtype=torch.int64))
     assert uniform["entropy"].item() == pytest.approx(math.log(12), rel=1e-6)

@@ -1,4 +1,7 @@
-"""The quantile Huber loss of a batch and its gradient, worked off in parts that fit the device."""
+"""The quantile Huber loss of a batch and its gradient, in micro-batches that fit the device.
+
+Letters in shapes: B batch, N quantiles, K actions of a block, A actions to choose from.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.agent.parallel import Team
+from btr_tm.agent.parallel import ProcessGroup
 from btr_tm.core.block import of_action
 from btr_tm.core.protocols import NetPair, TargetFn
 from btr_tm.core.tree import tree_map
-from btr_tm.core.types import Batch, Obs
-from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
+from btr_tm.core.types import Batch, Obs, StateDict
+from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber, refuse_odd
 from btr_tm.losses.self_loss import SelfLoss
 from btr_tm.nets.iqn import IQN
 
@@ -28,10 +31,8 @@ class Errors(NamedTuple):
     q: Tensor  # (B, A) or (B, K, A), mean over quantiles
 
 
-class _Part(NamedTuple):
-    """Some samples of a batch and their fractions."""
-
-    rows: slice
+class _MicroBatch(NamedTuple):
+    rows: slice  # of the whole batch
     batch: Batch
     taus: Tensor  # (B, N) of the prediction
     target_taus: Tensor  # (B, N)
@@ -39,45 +40,54 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchLoss:
-    """Loss of `online` towards `target` at `taus` random fractions each, drawn from `generator`.
+    """Loss of `online` towards `target`, at `taus` fractions each for prediction and target.
 
-    A batch is worked off in parts of `micro_batch` samples, with the same gradient as the whole up to
-    rounding, and by the processes of `team`. If the self-loss has to know the whole batch and there are
-    several parts, the targets of all are computed first, which costs one more forward pass of the online
-    network.
+    Fractions are drawn from `generator`. Micro-batches of `micro_batch` samples, and the processes of
+    `group`, give the same gradient as the whole batch at once, up to rounding. Raises UserError for an odd
+    number of mirrored fractions (`symmetric_taus`).
     """
 
     online: IQN
     target_net: IQN
     target: TargetFn
-    generator: torch.Generator
     self_loss: SelfLoss
+    generator: torch.Generator
+    group: ProcessGroup
     taus: int
     symmetric_taus: bool
     kappa: float
     reduction: Literal["mean", "sum"]
     micro_batch: int
-    team: Team
+
+    def __post_init__(self) -> None:
+        refuse_odd("taus", self.taus, self.symmetric_taus)
+
+    @property
+    def nets(self) -> NetPair:
+        return NetPair(self.online, self.target_net)
 
     def backward(self, batch: Batch, scaled: Callable[[Tensor], Tensor]) -> Errors:
         """Add the gradient of `scaled` of the loss to the parameters of the online network."""
         size = len(batch.weight)
-        share = self.team.processes * (1.0 / size if self.reduction == "mean" else 1.0)
-        parts = self._parts(batch, self.team.rows(size))
-        ahead = self._targets_ahead(parts, size)
-        done = []
-        for index, part in enumerate(parts):
-            with self.team.part(last=index == len(parts) - 1):
-                quantiles = self._predict(part, self.team.forward)
-                if ahead:
-                    target = ahead[index]
+        # Micro-batches are summed up, so the mean divides by the whole batch. The group takes the mean over
+        # processes of what is a sum over their rows; counting each as often as there are processes undoes it.
+        factor = self.group.processes * (1.0 / size if self.reduction == "mean" else 1.0)
+        micro_batches = self._split(batch, self.group.rows(size))
+        targets = self._targets_ahead(micro_batches, size)
+        errors = []
+        for index, micro in enumerate(micro_batches):
+            # The backward pass stays inside: there the processes exchange gradients, once per batch.
+            with self.group.micro_batch(last=index == len(micro_batches) - 1):
+                quantiles = self._predict(micro, self.group.forward)
+                if targets:
+                    target = targets[index]
                 else:
-                    target = self._target(part, quantiles)
-                    self.self_loss.observe(target, part.target_taus, self.kappa)
-                loss, errors = self._errors(part, quantiles, target)
-                scaled((part.batch.weight * loss).sum() * share).backward()
-            done.append(errors)
-        return Errors(*(self.team.whole(leaf, size) for leaf in self._joined(done)))
+                    target = self._target(micro, quantiles)
+                    self.self_loss.observe(target, micro.target_taus, self.kappa)
+                loss, found = self._errors(micro, quantiles, target)
+                scaled((micro.batch.weight * loss).sum() * factor).backward()
+            errors.append(found)
+        return Errors(*(self.group.gather(leaf, size) for leaf in self._joined(errors)))
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> Errors:
@@ -87,61 +97,70 @@ class BatchLoss:
         """
         for net in (self.online, self.target_net):
             net.fit_noise(self.generator, len(batch.weight))
-        done = []
-        for part in self._parts(batch, slice(0, len(batch.weight))):
-            quantiles = self._predict(part, self.online)
-            done.append(self._errors(part, quantiles, self._target(part, quantiles))[1])
-        return self._joined(done)
+        errors = []
+        for micro in self._split(batch, slice(0, len(batch.weight))):
+            quantiles = self._predict(micro, self.online)
+            errors.append(self._errors(micro, quantiles, self._target(micro, quantiles))[1])
+        return self._joined(errors)
 
     def reduce(self, batch: Batch, errors: Errors) -> Tensor:
         """The loss of the batch, importance weights included."""
         weighted = batch.weight * errors.loss
         return weighted.mean() if self.reduction == "mean" else weighted.sum()
 
-    def _parts(self, batch: Batch, own: slice) -> list[_Part]:
-        """The samples `own`; fractions are drawn for all."""
+    def _split(self, batch: Batch, own: slice) -> list[_MicroBatch]:
+        """The rows `own` in micro-batches."""
         size = len(batch.weight)
+        # For the whole batch, whatever is split: every process has to draw the same.
         taus = draw_taus(size, self.taus, self.generator, self.symmetric_taus)
         target_taus = draw_taus(size, self.taus, self.generator, self.symmetric_taus)
-        parts = []
+        micro_batches = []
         for first in range(own.start, own.stop, self.micro_batch):
             rows = slice(first, min(first + self.micro_batch, own.stop))
             some = tree_map(lambda leaf, rows=rows: leaf[rows], batch)
-            parts.append(_Part(rows, some, taus[rows], target_taus[rows]))
-        return parts
+            micro_batches.append(_MicroBatch(rows, some, taus[rows], target_taus[rows]))
+        return micro_batches
 
     @torch.no_grad()
-    def _targets_ahead(self, parts: list[_Part], size: int) -> list[Tensor]:
-        """The targets of all parts, if they have to be known before the first loss; else nothing."""
-        if len(parts[0].taus) == size or not self.self_loss.needs_batch:
+    def _targets_ahead(self, micro_batches: list[_MicroBatch], size: int) -> list[Tensor]:
+        """All targets, where the self-loss has to see the whole batch before the first loss; else none.
+
+        This costs one more forward pass of the online network, unless one micro-batch is the whole batch.
+        """
+        if len(micro_batches[0].taus) == size or not self.self_loss.needs_batch:
             return []
-        targets = [self._target(part, self._predict(part, self.online)) for part in parts]
-        taus = torch.cat([part.target_taus for part in parts])
-        self.self_loss.observe(
-            self.team.whole(torch.cat(targets), size), self.team.whole(taus, size), self.kappa
-        )
+        targets = [self._target(micro, self._predict(micro, self.online)) for micro in micro_batches]
+        taus = [micro.target_taus for micro in micro_batches]
+        whole, at = (self.group.gather(torch.cat(parts), size) for parts in (targets, taus))
+        self.self_loss.observe(whole, at, self.kappa)
         return targets
 
-    def _predict(self, part: _Part, forward: Callable[[Obs, Tensor], Tensor]) -> Tensor:
+    def _predict(self, micro: _MicroBatch, forward: Callable[[Obs, Tensor], Tensor]) -> Tensor:
         """Quantiles (B, N, [K,] A) of the online network."""
         for net in (self.online, self.target_net):
-            net.select_noise(part.rows)
-        return forward(part.batch.obs, part.taus)
+            net.select_noise(micro.rows)  # of layers with noise per sample; the target is asked next
+        return forward(micro.batch.obs, micro.taus)
 
-    def _target(self, part: _Part, quantiles: Tensor) -> Tensor:
-        """(B, N), for the part that was last predicted."""
-        return self.target(
-            NetPair(self.online, self.target_net), part.batch, quantiles.detach(), part.target_taus
-        )
+    def _target(self, micro: _MicroBatch, quantiles: Tensor) -> Tensor:
+        """(B, N), for the micro-batch that was predicted last."""
+        return self.target(self.nets, micro.batch, quantiles.detach(), micro.target_taus)
 
-    def _errors(self, part: _Part, quantiles: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
-        td = pairwise_td(of_action(quantiles, part.batch.action), target)
-        factor = self.self_loss.factor(target, part.target_taus, self.kappa)
-        loss = quantile_huber(td, part.taus, self.kappa) * factor
+    def _errors(self, micro: _MicroBatch, quantiles: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
+        td = pairwise_td(of_action(quantiles, micro.batch.action), target)
+        factor = self.self_loss.factor(target, micro.target_taus, self.kappa)
+        loss = quantile_huber(td, micro.taus, self.kappa) * factor
         td_abs = td.detach().abs().sum(1).mean(1)
         return loss, Errors(loss.detach(), td_abs, target.mean(1), quantiles.detach().mean(1))
 
-    def _joined(self, parts: list[Errors]) -> Errors:
+    def _joined(self, errors: list[Errors]) -> Errors:
+        """Of all micro-batches; the networks are back to the noise of all samples."""
         for net in (self.online, self.target_net):
             net.select_noise(slice(None))
-        return Errors(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+        return Errors(*(torch.cat(leaves) for leaves in zip(*errors, strict=True)))
+
+    def state_dict(self) -> StateDict:
+        return {"self_loss": self.self_loss.state_dict(), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.self_loss.load_state_dict(state["self_loss"])
+        self.generator.set_state(state["generator"].cpu())

@@ -1,4 +1,4 @@
-"""A look into a network: its values, activations and weights as they are, changing nothing.
+"""Diagnostics of a network: its values, activations and weights, measured without changing anything.
 
 Letters in shapes: B states, N fractions, K actions of a block, A actions, U units of a layer.
 """
@@ -23,18 +23,18 @@ ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU)
 THRESHOLDS = {"0_1": 0.1, "0_025": 0.025, "0": 0.0}
 
 
-def still(net: IQN) -> IQN:
-    """A copy without noise: whatever is done to it, `net` and its noise stay as they are."""
+def noiseless_copy(net: IQN) -> IQN:
+    """A copy that acts without noise; whatever is done to it, `net` and its noise stay as they are."""
     copied = copy.deepcopy(net).requires_grad_(False)
     copied.disable_noise()
     return copied
 
 
 class Activity:
-    """Mean absolute activation of every unit, and the last hidden activations, of the states seen so far.
+    """Mean absolute activation of every unit, and the last hidden activations, over all states so far.
 
-    Watched are the outputs of all activation modules and, in residual blocks, what their convolutions get.
-    Units are channels in feature maps. States pass with `fractions` rows each through the head.
+    Measured are the outputs of all activation modules and, in residual blocks, the inputs of their
+    convolutions. In feature maps a unit is a channel. The head reads `fractions` rows for each state.
     """
 
     def __init__(self, net: IQN, fractions: int) -> None:
@@ -45,17 +45,17 @@ class Activity:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Take in every forward pass."""
+        """Record every forward pass meanwhile."""
         hooks = []
         for name, module in self.net.named_modules():
             if isinstance(module, ACTIVATIONS):
-                hooks.append(module.register_forward_hook(lambda _, __, out, name=name: self.see(name, out)))
+                hooks.append(module.register_forward_hook(lambda _, __, out, name=name: self._add(name, out)))
             if isinstance(module, Residual):
                 for part in ("first", "second"):
                     convolution, place = getattr(module, part), f"{name}.{part}"
                     hooks.append(
                         convolution.register_forward_pre_hook(
-                            lambda _, inputs, place=place: self.see(place, inputs[0])
+                            lambda _, inputs, place=place: self._add(place, inputs[0])
                         )
                     )
         try:
@@ -64,7 +64,8 @@ class Activity:
             for hook in hooks:
                 hook.remove()
 
-    def see(self, name: str, values: Tensor) -> None:
+    def _add(self, name: str, values: Tensor) -> None:
+        """Add the `values` of one layer, units in axis 1 of feature maps and in the last axis otherwise."""
         values = values.detach().float()
         if name.startswith("head"):
             mean = values.unflatten(0, (-1, self.fractions)).mean(1)
@@ -79,7 +80,7 @@ class Activity:
         return {name: total / self.rows[name] for name, total in self.sums.items()}
 
     def features(self) -> Tensor:
-        """What the last layers of the head read, mean over fractions: (B, U of all streams)."""
+        """Inputs of the head's last layers, mean over fractions: (B, U of all streams)."""
         return torch.cat([torch.cat(passes) for passes in self.hidden.values()], dim=1)
 
 
@@ -97,7 +98,7 @@ def dormancy(activity: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def ranks(features: Tensor) -> dict[str, Tensor | float]:
+def rank_metrics(features: Tensor) -> dict[str, Tensor | float]:
     """Ranks of the features (B, D)."""
     singular = torch.linalg.svdvals(features.nan_to_num())
     return {
@@ -108,7 +109,7 @@ def ranks(features: Tensor) -> dict[str, Tensor | float]:
 
 
 @torch.no_grad()
-def weights(net: IQN) -> dict[str, Tensor]:
+def weight_metrics(net: IQN) -> dict[str, Tensor]:
     """Norms of all parameters, sigmas of noisy layers, singular values under spectral norm."""
     names, tensors = zip(*net.named_parameters(), strict=True)
     norms = dict(zip(names, analysis.l2(tensors), strict=True))
@@ -142,13 +143,13 @@ def _spectra(net: IQN) -> dict[str, Tensor]:
     return found
 
 
-class Values:
-    """Quantiles of the states `obs` under one network, part by part, each part of the image read once."""
+class StateValues:
+    """Quantiles of the states `obs` under one network, `rows_at_once` at a time; images are encoded once."""
 
     def __init__(self, net: IQN, obs: Obs, rows_at_once: int) -> None:
         self.net, self.rows_at_once = net, rows_at_once
-        parts = range(0, len(obs.floats), rows_at_once)
-        pieces = [Obs(*(leaf[i : i + rows_at_once] for leaf in obs)) for i in parts]
+        firsts = range(0, len(obs.floats), rows_at_once)
+        pieces = [Obs(*(leaf[i : i + rows_at_once] for leaf in obs)) for i in firsts]
         self.features = [net.features(piece) for piece in pieces]
 
     def at(self, taus: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class Scaling(Protocol):
         """`finite` (): whether the gradient was; nothing waits for the answer."""
         ...
 
-    def shown(self, norm: Tensor) -> Tensor:
+    def logged_norm(self, norm: Tensor) -> Tensor:
         """What to log as the norm of the last gradient."""
         ...
 
@@ -43,7 +43,7 @@ class NoScaling:
     def update(self, finite: Tensor) -> None:
         pass
 
-    def shown(self, norm: Tensor) -> Tensor:
+    def logged_norm(self, norm: Tensor) -> Tensor:
         return norm
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -57,12 +57,12 @@ class DynamicScaling:
     """The law of torch.amp.GradScaler without its host sync (Micikevicius et al. 2018, arXiv:1710.03740).
 
     The scale is multiplied by `backoff` after a gradient that was not finite, and by `growth` after
-    `growth_interval` finite ones in a row, unless it would become infinite. Such a gradient is part of
-    the search for the scale and no alarm: the norm before it is logged again, until the scale is so small
-    that it cannot be the cause.
+    `growth_interval` finite ones in a row, unless it would become infinite. A gradient that is not finite
+    belongs to the search for the scale and is no alarm: the norm before it is logged again, until the scale
+    is so small that it cannot be the cause.
     """
 
-    _innocent = 2.0**-10
+    _cannot_overflow = 2.0**-10
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class DynamicScaling:
         self.growth, self.backoff, self.growth_interval = growth, backoff, growth_interval
         self.scale = torch.full((), initial, device=device)
         self.finite_in_a_row = torch.zeros((), dtype=torch.int32, device=device)
-        self.norm = torch.zeros((), device=device)  # as last shown
+        self.norm = torch.zeros((), device=device)  # as last logged
 
     def scaled(self, loss: Tensor) -> Tensor:
         return loss * self.scale
@@ -93,9 +93,9 @@ class DynamicScaling:
         self.finite_in_a_row.copy_(torch.where(due, 0, count))
 
     @torch.no_grad()
-    def shown(self, norm: Tensor) -> Tensor:
-        telling = torch.isfinite(norm) | (self.scale < self._innocent)
-        self.norm.copy_(torch.where(telling, norm, self.norm))
+    def logged_norm(self, norm: Tensor) -> Tensor:
+        logged = torch.isfinite(norm) | (self.scale < self._cannot_overflow)
+        self.norm.copy_(torch.where(logged, norm, self.norm))
         return self.norm.clone()
 
     def state_dict(self) -> dict[str, Tensor]:

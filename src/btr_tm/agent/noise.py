@@ -20,8 +20,7 @@ class RedrawNoise(Protocol):
 class RedrawBoth:
     """New noise in both networks before every update (the published TrackMania runs)."""
 
-    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int = 1) -> None:
-        """`samples` in the batch, which layers with noise per sample need to know."""
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int) -> None:
         online.reset_noise(generator, samples)
         target.reset_noise(generator, samples)
 
@@ -35,5 +34,5 @@ class ShareWithActing:
 
     shares_noise = True
 
-    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int = 1) -> None:
+    def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int) -> None:
         target.reset_noise(generator, samples)

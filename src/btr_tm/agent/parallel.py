@@ -1,4 +1,4 @@
-"""How several processes work off one batch: which rows each takes, and how what they found comes together."""
+"""Which rows of a batch each process learns from, and how their gradients and errors come together."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SENDS_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else
 _KEEP_BUFFERS: dict[str, Any] = {_SENDS_BUFFERS: False}
 
 
-class Team(Protocol):
-    """The processes that share each batch; every one of them draws the same random numbers for all of it."""
+class ProcessGroup(Protocol):
+    """The processes that share each batch; all of them draw the same random numbers for the whole batch."""
 
     @property
     def forward(self) -> Callable[[Obs, Tensor], Tensor]:
@@ -31,24 +31,24 @@ class Team(Protocol):
 
     @property
     def processes(self) -> int:
-        """How often each process's loss counts: gradients are averaged, and meant to be summed."""
+        """How many; the gradient that each ends up with is the mean over them."""
         ...
 
     def rows(self, size: int) -> slice:
-        """Which of `size` samples are this process's."""
+        """Which of `size` samples this process learns from."""
         ...
 
-    def part(self, last: bool) -> AbstractContextManager[Any]:
-        """Surrounds forward and backward of some of these rows; after the `last` the gradients meet."""
+    def micro_batch(self, last: bool) -> AbstractContextManager[None]:
+        """Surrounds forward and backward of some of these rows; the `last` one averages the gradients."""
         ...
 
-    def whole(self, own: Tensor, size: int) -> Tensor:
+    def gather(self, own: Tensor, size: int) -> Tensor:
         """(size, ...) of all processes, from what each found for its rows."""
         ...
 
 
-class Alone:
-    """This process does it all."""
+class SingleProcess:
+    """This process learns from the whole batch."""
 
     processes = 1
 
@@ -58,18 +58,18 @@ class Alone:
     def rows(self, size: int) -> slice:
         return slice(0, size)
 
-    def part(self, last: bool) -> AbstractContextManager[Any]:
+    def micro_batch(self, last: bool) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def whole(self, own: Tensor, size: int) -> Tensor:
+    def gather(self, own: Tensor, size: int) -> Tensor:
         return own
 
 
-class Together:
-    """The processes of torch's default group; gradients meet in torch's DistributedDataParallel.
+class DistributedGroup:
+    """The processes of torch's default group, whose gradients torch's DistributedDataParallel averages.
 
-    Made by all of them at once, after the parameters of `online` have found their final place. Buffers are
-    not sent: same draws and same gradients keep them the same.
+    All of them make theirs at the same time, after the parameters of `online` were laid out for good. Buffers
+    are not sent: equal draws and equal gradients keep them equal.
     """
 
     def __init__(self, online: IQN) -> None:
@@ -79,11 +79,11 @@ class Together:
     def rows(self, size: int) -> slice:
         return rows_of(self.rank, self.processes, size)
 
-    def part(self, last: bool) -> AbstractContextManager[Any]:
+    def micro_batch(self, last: bool) -> AbstractContextManager[None]:
         return nullcontext() if last else self.forward.no_sync()
 
     @torch.no_grad()
-    def whole(self, own: Tensor, size: int) -> Tensor:
+    def gather(self, own: Tensor, size: int) -> Tensor:
         held = own.new_zeros(size, *own.shape[1:])
         held[self.rows(size)] = own
         dist.all_reduce(held)  # every row is zero in all processes but one: the sum is exact

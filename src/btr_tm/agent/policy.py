@@ -41,8 +41,8 @@ class IqnPolicy:
         exploration: Exploration,
         clock: Clock,
         generator: torch.Generator,
-        act_taus: int = 8,
-        symmetric_taus: bool = False,
+        act_taus: int,
+        symmetric_taus: bool,
     ) -> None:
         self.net, self.exploration, self.clock, self.generator = net, exploration, clock, generator
         self.act_taus, self.symmetric_taus = act_taus, symmetric_taus

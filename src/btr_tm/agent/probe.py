@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from btr_tm.agent import diagnostics as look
-from btr_tm.agent.diagnostics import Activity, Values, still
-from btr_tm.agent.learner import Learner
+from btr_tm.agent.diagnostics import (
+    Activity,
+    StateValues,
+    dormancy,
+    noiseless_copy,
+    rank_metrics,
+    weight_metrics,
+)
+from btr_tm.agent.step import GuardedStep
 from btr_tm.core.clock import Clock, Every
-from btr_tm.core.protocols import Update
-from btr_tm.core.types import Batch, Obs
-from btr_tm.losses.quantile import draw_taus
+from btr_tm.core.protocols import TargetFn
+from btr_tm.core.types import Obs, StateDict
+from btr_tm.losses.quantile import draw_taus, fixed_taus
 from btr_tm.metrics import analysis
 from btr_tm.nets.iqn import IQN
 
@@ -22,129 +28,118 @@ SPREAD = (0.05, 0.95)  # fractions between which the published runs measure the 
 Readings = dict[str, Tensor | float]
 
 
-class States(Protocol):
-    """Where states come from."""
+class DrawStates(Protocol):
+    """Where states come from: a replay."""
 
     def __call__(self, count: int, generator: torch.Generator) -> tuple[Obs, Tensor]:
         """`count` stored states and the actions (B,) or (B, K) taken in them."""
         ...
 
 
-class Probe:
-    """`count` stored states, drawn when learning begins, looked at every `every` frames; 0 means never.
+class _Before(NamedTuple):
+    """The network before an update."""
 
-    Everything is measured on copies of the network without noise, so that a run with a probe learns the same
-    as one without, bit for bit; `generator` is the probe's own. States go through the network `rows_at_once`
-    at a time.
+    parameters: Tensor  # (P,)
+    grid: Tensor  # (B, [K,] A) action values at the common grid
+    first: Tensor  # the same at fractions drawn anew
+    second: Tensor  # and once more
+
+
+class Probe:
+    """An Observer that measures every `every` frames of `clock`, on `count` stored states; 0 means never.
+
+    The states are drawn before the first update and kept. Everything is measured on copies of the network
+    without noise, so that a run with a probe learns the same as one without, bit for bit; `generator` is the
+    probe's own. States go through the network `rows_at_once` at a time. `target` and `taus` are those of the
+    loss.
     """
 
     def __init__(
-        self, draw: States, count: int, every: int, generator: torch.Generator, rows_at_once: int = 256
+        self,
+        draw: DrawStates,
+        count: int,
+        every: int,
+        rows_at_once: int,
+        target: TargetFn,
+        taus: int,
+        clock: Clock,
+        generator: torch.Generator,
     ) -> None:
-        self.draw, self.count, self.generator = draw, count, generator
-        self.every, self.rows_at_once = Every(every), rows_at_once
+        self.draw, self.count, self.every, self.rows_at_once = draw, count, Every(every), rows_at_once
+        self.target, self.taus, self.clock, self.generator = target, taus, clock, generator
         self.obs: Obs | None = None
         self.action = torch.zeros(0, dtype=torch.int64)
+        self._before: _Before | None = None
+        self._readings: Readings = {}
 
-    def begin(self) -> None:
-        """Draw the states, unless they are known or never looked at."""
+    @torch.no_grad()
+    def before(self, online: IQN) -> None:
+        """Measure the network if it is time."""
         if self.obs is None and self.every.period > 0:
             self.obs, self.action = self.draw(self.count, self.generator)
+        if self.every(self.clock.frames):
+            values = self._values(noiseless_copy(online))
+            first, second = (self._random_q(values) for _ in range(2))
+            parameters = torch.nn.utils.parameters_to_vector(online.parameters())
+            self._before = _Before(parameters, values.at(self._grid()).mean(1), first, second)
 
-    def values(self, net: IQN) -> Values:
-        assert self.obs is not None, "nothing to look at before begin()"
-        return Values(net, self.obs, self.rows_at_once)
-
-    def random_q(self, values: Values, taus: int) -> Tensor:
-        """Action values at fractions drawn anew for each state."""
-        return values.at(draw_taus(self.count, taus, self.generator)).mean(1)
-
-    def state_dict(self) -> dict[str, Any]:
-        held = {} if self.obs is None else {"obs": tuple(self.obs), "action": self.action}
-        return held | {"generator": self.generator.get_state(), "every": self.every.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.generator.set_state(state["generator"].cpu())
-        self.every.load_state_dict(state["every"])
-        if "obs" in state:
-            device = self.generator.device
-            self.obs = Obs(*(leaf.to(device) for leaf in state["obs"]))
-            self.action = state["action"].to(device)
-
-
-class ProbedLearner:
-    """A learner that looks at the probe before and after an update now and then; else the learner itself."""
-
-    def __init__(self, learner: Learner, probe: Probe, clock: Clock) -> None:
-        self.learner, self.probe, self.clock = learner, probe, clock
-        self.readings: Readings = {}
-
-    def __getattr__(self, name: str) -> Any:
-        """What is not about the probe is the learner's."""
-        return getattr(self.learner, name)
-
-    def update(self, batch: Batch) -> Update:
-        """One update, measured if it is time."""
-        self.probe.begin()
-        if not self.probe.every(self.clock.frames):
-            return self.learner.update(batch)
-        with torch.no_grad():
-            before = self._before()
-            parameters = torch.nn.utils.parameters_to_vector(self.learner.online.parameters())
-        update = self.learner.update(batch)
-        with torch.no_grad():
-            self.readings = self._after(before) | self._step(parameters)
-        return update
+    @torch.no_grad()
+    def after(self, online: IQN, step: GuardedStep) -> None:
+        """Measure it again if `before` has, and compare."""
+        if self._before is not None:
+            found = self._policy(online, self._before) | self._update(online, step, self._before)
+            self._before, self._readings = None, found
 
     def take(self) -> Readings:
-        """What was measured since this was last asked: a gauge of the meter."""
-        taken, self.readings = self.readings, {}
+        """What was measured since this was last asked."""
+        taken, self._readings = self._readings, {}
         return taken
+
+    def _values(self, net: IQN) -> StateValues:
+        assert self.obs is not None, "before() draws the states"
+        return StateValues(net, self.obs, self.rows_at_once)
+
+    def _random_q(self, values: StateValues) -> Tensor:
+        """Action values at fractions drawn anew for each state."""
+        return values.at(draw_taus(self.count, self.taus, self.generator)).mean(1)
 
     def _grid(self) -> Tensor:
         """(1, N) midpoints."""
-        device = self.learner.generator.device
-        return ((torch.arange(FRACTIONS, device=device) + 0.5) / FRACTIONS)[None]
+        return fixed_taus(FRACTIONS, self.generator.device)[None]
 
-    def _before(self) -> dict[str, Tensor]:
-        """Action values (B, [K,] A): at the common grid, and twice at fractions drawn anew."""
-        values = self.probe.values(still(self.learner.online))
-        first, second = (self.probe.random_q(values, self.learner.taus) for _ in range(2))
-        return {"grid": values.at(self._grid()).mean(1), "first": first, "second": second}
-
-    def _after(self, before: dict[str, Tensor]) -> Readings:
-        net = still(self.learner.online)
+    def _policy(self, online: IQN, before: _Before) -> Readings:
+        """Values and choices in the states, and what the layers and weights of the network are like."""
+        net = noiseless_copy(online)
         activity = Activity(net, FRACTIONS)
         with activity.watching():
-            values = self.probe.values(net)
+            values = self._values(net)
             q = values.at(self._grid()).mean(1)
-        redrawn = self.probe.random_q(values, self.learner.taus)
+        redrawn = self._random_q(values)
         found: Readings = {
-            "policy/churn": analysis.churn(before["grid"], q),
-            "policy/churn_redrawn": analysis.churn(before["first"], redrawn),
-            "policy/churn_redrawn_null": analysis.churn(before["first"], before["second"]),
+            "policy/churn": analysis.churn(before.grid, q),
+            "policy/churn_redrawn": analysis.churn(before.first, redrawn),
+            "policy/churn_redrawn_null": analysis.churn(before.first, before.second),
             "policy/action_gap": analysis.action_gap(q),
             "policy/q_mean": q.mean(),
             "policy/q_max": q.amax(-1).mean(),
         }
-        measured = self.learner.target.measure(q, self.probe.action)
-        found |= {f"policy/{name}": value for name, value in measured.items()}
+        found |= {f"policy/{name}": value for name, value in self.target.measure(q, self.action).items()}
         found |= self._spread(values)
-        found |= look.dormancy(activity.mean()) | look.ranks(activity.features())
-        return found | look.weights(net)
+        found |= dormancy(activity.mean()) | rank_metrics(activity.features())
+        return found | weight_metrics(net)
 
-    def _spread(self, values: Values) -> Readings:
-        taus = torch.linspace(*SPREAD, FRACTIONS, device=self.learner.generator.device)[None]
+    def _spread(self, values: StateValues) -> Readings:
+        taus = torch.linspace(*SPREAD, FRACTIONS, device=self.generator.device)[None]
         spread = values.at(taus).std(1).mean(0).flatten()  # (A,), or (K A,) slot by slot
         return {f"policy/quantile_std.{i}": value for i, value in enumerate(spread.unbind())}
 
-    def _step(self, before: Tensor) -> Readings:
+    def _update(self, online: IQN, step: GuardedStep, before: _Before) -> Readings:
         """How far the update went, its gradient, and the moments of the optimizer."""
-        online, step = self.learner.online, self.learner.step
         after = torch.nn.utils.parameters_to_vector(online.parameters())
         named = [(name, part) for name, part in online.named_parameters() if part.requires_grad]
         names, sizes = [name for name, _ in named], [part.numel() for _, part in named]
-        found: Readings = {"optimizer/step_relative": (after - before).norm() / before.norm()}
+        moved = (after - before.parameters).norm() / before.parameters.norm()
+        found: Readings = {"optimizer/step_relative": moved}
         gradients = step.gradient.split(sizes)
         found |= _by_name("gradients/l2", names, analysis.l2(gradients))
         found |= _by_name("gradients/max", names, [gradient.abs().amax() for gradient in gradients])
@@ -157,14 +152,19 @@ class ProbedLearner:
                 found |= _by_name(f"optimizer/{kind}", names, analysis.rms(values.split(sizes)))
         return found
 
-    def state_dict(self) -> dict[str, Any]:
-        probe = self.probe.state_dict() | {"readings": dict(self.readings)}
-        return self.learner.state_dict() | {"probe": probe}
+    def state_dict(self) -> StateDict:
+        held = {} if self.obs is None else {"obs": tuple(self.obs), "action": self.action}
+        own = {"generator": self.generator.get_state(), "every": self.every.state_dict()}
+        return held | own | {"readings": dict(self._readings)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict({name: part for name, part in state.items() if name != "probe"})
-        self.probe.load_state_dict(state["probe"])
-        self.readings = dict(state["probe"]["readings"])
+    def load_state_dict(self, state: StateDict) -> None:
+        self.generator.set_state(state["generator"].cpu())
+        self.every.load_state_dict(state["every"])
+        self._readings = dict(state["readings"])
+        if "obs" in state:
+            device = self.generator.device
+            self.obs = Obs(*(leaf.to(device) for leaf in state["obs"]))
+            self.action = state["action"].to(device)
 
 
 def _by_name(kind: str, names: list[str], values: list[Tensor]) -> Readings:

@@ -55,9 +55,9 @@ class PartialReset:
         net: IQN,
         generator: torch.Generator,
         every_frames: int,
-        share: float = 0.01,
-        last_share: float = 0.8,
-        extra_uses: int = 1_600_000,
+        share: float,
+        last_share: float,
+        extra_uses: int,
     ) -> None:
         self.fresh = copy.deepcopy(net).cpu().requires_grad_(False)
         self.generator, self.every = generator, Every(every_frames)

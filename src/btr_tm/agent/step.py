@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from btr_tm.agent.loss_scaling import NoScaling, Scaling
+from btr_tm.agent.loss_scaling import Scaling
+from btr_tm.core.types import StateDict
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,25 @@ class GuardedStep:
     tensor each, of which the network's are views, so that every operation here is one kernel; the network
     must stay on its device from then on. `clip_norm` bounds the global gradient norm, then `clip_value` the
     size of each number in it (Linesight: 1000); after the step all parameters shrink by the share
-    `weight_decay_ratio` * learning rate (decoupled, biases and norms included). `scaling` knows by how much
-    the gradient is too large. An optimizer built with fused=True does it all in one pass over memory.
+    `weight_decay_ratio` * learning rate (decoupled, biases and norms included). `scaling` is built for the
+    device; the gradient is divided by its scale first. An optimizer with fused=True does it all in one pass
+    over memory.
     """
 
     def __init__(
         self,
         network: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        clip_norm: float = 10.0,
-        weight_decay_ratio: float = 0.0,
-        clip_value: float = math.inf,
-        scaling: Scaling = NoScaling(),  # noqa: B008 (no state)
+        scaling: Callable[[torch.device], Scaling],
+        clip_norm: float,
+        clip_value: float,
+        weight_decay_ratio: float,
     ) -> None:
         self.parameters = flatten_parameters(network)
         self.optimizer = optimizer([self.parameters])
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.weight_decay_ratio, self.scaling = weight_decay_ratio, scaling
+        self.weight_decay_ratio = weight_decay_ratio
+        self.scaling = scaling(self.parameters.device)
         apply = ApplyFused if self.optimizer.defaults.get("fused") else ApplyOrRestore
         self._apply = apply(self.optimizer, self.parameters, clip_norm, clip_value)
 
@@ -65,7 +68,8 @@ class GuardedStep:
 
     @torch.no_grad()
     def __call__(self, learning_rate: float | Tensor) -> Tensor:
-        """Returns the gradient norm before clipping, not finite if the update was refused.
+        """Returns the gradient norm before clipping. It is not finite if the update was refused, unless that
+        was the fault of loss scaling: then it is the norm of the step before.
 
         A rate in a tensor () on the device may change inside a CUDA graph; only fused optimizers take it.
         """
@@ -81,7 +85,14 @@ class GuardedStep:
         if self.weight_decay_ratio:
             kept = 1.0 - self.weight_decay_ratio * learning_rate
             self.parameters.mul_(torch.where(finite, kept, 1.0))
-        return norm
+        return self.scaling.logged_norm(norm)
+
+    def state_dict(self) -> StateDict:
+        return {"optimizer": self.optimizer.state_dict(), "scaling": self.scaling.state_dict()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaling.load_state_dict(state["scaling"])
 
 
 class ApplyFused(Apply):

@@ -14,7 +14,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.linear import NoisyLinear
 
 Buffers = Literal["follow", "own"]
-Moment = Literal["before", "after"]
+When = Literal["before_loss", "after_step"]
 
 
 class TargetSync(Protocol):
@@ -24,12 +24,12 @@ class TargetSync(Protocol):
     def every_updates(self) -> int: ...
 
     @property
-    def moment(self) -> Moment:
-        """When in an update: between its noise and its loss, or at its end."""
+    def when(self) -> When:
+        """At which point of an update: between its noise and its loss, or after its step."""
         ...
 
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
-        """`updates` counts those that were made."""
+        """`updates`: how many were made; with "after_step" the present one counts."""
         ...
 
 
@@ -46,16 +46,15 @@ class HardSync:
     the update that follows (BTR's code). "own": the target keeps its noise.
     """
 
-    every_updates: int = 500
-    buffers: Buffers = "follow"
-    moment: ClassVar[Moment] = "before"
+    every_updates: int
+    buffers: Buffers
+    when: ClassVar[When] = "before_loss"
 
     def __post_init__(self) -> None:
         _refuse_never(self.every_updates)
 
     @torch.no_grad()
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
-        """`updates` counts those that were made."""
         if updates % self.every_updates == 0:
             kept = _no_noise if self.buffers == "own" else _all
             torch._foreach_copy_(kept(target), kept(online))
@@ -71,21 +70,18 @@ class SoftSync:
     cases one power iteration then fits the vectors to the moved kernels. With tau 1 the target is a copy.
     """
 
-    tau: float = 0.02
-    every_updates: int = 1
-    buffers: Buffers = "follow"
-    moment: ClassVar[Moment] = "after"
+    tau: float
+    every_updates: int
+    buffers: Buffers
+    when: ClassVar[When] = "after_step"
 
     def __post_init__(self) -> None:
         _refuse_never(self.every_updates)
         if not 0.0 < self.tau <= 1.0:
-            raise UserError(
-                f"expected a share above 0 and at most 1 for the soft target, got {self.tau}; try 0.02"
-            )
+            raise UserError(f"tau of the soft target must be larger than 0 and at most 1, got {self.tau}")
 
     @torch.no_grad()
     def __call__(self, online: IQN, target: IQN, updates: int) -> None:
-        """`updates` counts those that were made."""
         if updates % self.every_updates == 0:
             moving = _parameters if self.buffers == "own" else _all
             torch._foreach_lerp_(moving(target), moving(online), self.tau)
@@ -94,9 +90,7 @@ class SoftSync:
 
 def _refuse_never(every_updates: int) -> None:
     if every_updates < 1:
-        raise UserError(
-            f"expected a positive number of updates between target syncs, got {every_updates}; 1 is each time"
-        )
+        raise UserError(f"every_updates of the target must be 1 or larger, got {every_updates}")
 
 
 def _parameters(net: nn.Module) -> list[Tensor]:

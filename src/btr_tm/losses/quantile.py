@@ -25,7 +25,7 @@ def draw_taus(batch: int, count: int, generator: torch.Generator, symmetric: boo
 def refuse_odd(name: str, count: int, symmetric: bool) -> None:
     """Raise UserError if `count` fractions, called `name`, cannot be mirrored."""
     if symmetric and count % 2:
-        raise UserError(f"expected an even number of mirrored fractions, got {name}={count}; add one")
+        raise UserError(f"{name} must be even, since half of the fractions mirror the others, got {count}")
 
 
 def fixed_taus(count: int, device: torch.device | str = "cpu") -> Tensor:
@@ -38,7 +38,7 @@ def pairwise_td(prediction: Tensor, target: Tensor) -> Tensor:
     return target[:, None, :] - prediction[:, :, None]
 
 
-def quantile_huber(td: Tensor, taus: Tensor, kappa: float = 1.0) -> Tensor:
+def quantile_huber(td: Tensor, taus: Tensor, kappa: float) -> Tensor:
     """Loss per sample (B,): sum over predicted, mean over target quantiles of |tau_i - 1[td < 0]| Huber(td) /
     kappa.
 

@@ -63,9 +63,7 @@ class NormalisedSelfLoss:
 
     needs_batch = True
 
-    def __init__(
-        self, device: torch.device, clamp_ratio: float = 4.0, decay: float = 0.99, initial: float = 0.01
-    ) -> None:
+    def __init__(self, device: torch.device, clamp_ratio: float, decay: float, initial: float) -> None:
         self.clamp_ratio, self.decay = clamp_ratio, decay
         self.mean_width = torch.full((), initial, device=device)  # S
         self.mean_clamped = torch.full((), initial, device=device)  # T

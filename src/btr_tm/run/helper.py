@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from btr_tm.agent.learner import Learner
-from btr_tm.agent.parallel import Team, Together, rows_of
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.parallel import DistributedGroup, ProcessGroup, rows_of
 from btr_tm.core.tree import flatten, tree_map
 from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
@@ -24,8 +24,8 @@ from btr_tm.run.remote.child_process import die_with_parent
 from btr_tm.run.remote.worker import LONGEST_REASON, Failed
 
 HOST = "127.0.0.1"
-MakeTeam = Callable[[IQN], Team]
-BuildLearner = Callable[[torch.device, MakeTeam], Learner]  # picklable
+MakeGroup = Callable[[IQN], ProcessGroup]
+BuildLearner = Callable[[torch.device, MakeGroup], IqnLearner]  # picklable
 
 
 class Told(NamedTuple):
@@ -76,13 +76,13 @@ def help_learning(told: Told, line: connection.Connection) -> None:
 class _Helper:
     def __init__(self, told: Told, line: connection.Connection) -> None:
         self.told, self.line = told, line
-        self.learner = told.build(torch.device(told.device), self._team)
+        self.learner = told.build(torch.device(told.device), self._group)
 
-    def _team(self, online: IQN) -> Team:
+    def _group(self, online: IQN) -> ProcessGroup:
         say(self.line, Ready())
         told = self.told
         meet(store_at(told.port, told.processes), told.rank, told.processes, told.device, told.stall_s)
-        return Together(online)
+        return DistributedGroup(online)
 
     def run(self) -> None:
         while True:

@@ -10,13 +10,15 @@ from typing import Any
 import psutil
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from btr_tm.agent.learner import Learner
-from btr_tm.agent.parallel import Alone, Together
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.parallel import DistributedGroup, SingleProcess
+from btr_tm.agent.policy import IqnPolicy
 from btr_tm.core.errors import UserError
-from btr_tm.core.protocols import Update
+from btr_tm.core.protocols import Learner, Update
 from btr_tm.core.tree import tree_map
-from btr_tm.core.types import Batch
+from btr_tm.core.types import Batch, StateDict
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.nets.iqn import IQN
 from btr_tm.run.helper import (
@@ -42,9 +44,9 @@ LAST_WORDS_S = 2.0  # in which a helper that fails says why
 class OneProcess:
     """The head learns by itself."""
 
-    team = Alone
+    group = SingleProcess
 
-    def lead(self, learner: Learner) -> Learner:
+    def lead(self, learner: IqnLearner) -> Learner:
         return learner
 
     def charge_to(self, watch: Stopwatch) -> None:
@@ -57,7 +59,7 @@ class OneProcess:
 class Helpers:
     """`processes` - 1 processes beside the head, each with a whole learner, one per GPU on CUDA.
 
-    `build(device, team)` makes that learner inside a helper; it must be picklable. A helper must be ready
+    `build(device, group)` makes that learner inside a helper; it must be picklable. A helper must be ready
     within `start_s` and never silent for `stall_s` within an update. Raises UserError for numbers that the
     machine or the batch cannot serve.
     """
@@ -77,7 +79,7 @@ class Helpers:
         self._helpers: list[tuple[Any, Any]] = []  # process and line of ranks 1, 2, ...
         self._watch, self._charged = Stopwatch(), 0.0
 
-    def team(self, online: IQN) -> Together:
+    def group(self, online: IQN) -> DistributedGroup:
         """Start the helpers, and meet them once they are ready."""
         store = store_at(0, self.processes, head=True)
         threads = max(1, torch.get_num_threads() // self.processes)
@@ -90,12 +92,12 @@ class Helpers:
                 self._await_ready(rank, line)
             with self.watched():
                 meet(store, 0, self.processes, self._place(0), self.stall_s)
-                return Together(online)
+                return DistributedGroup(online)
         except BaseException:
             self.close()
             raise
 
-    def lead(self, learner: Learner) -> ParallelLearner:
+    def lead(self, learner: IqnLearner) -> Learner:
         return ParallelLearner(learner, self)
 
     def charge_to(self, watch: Stopwatch) -> None:
@@ -125,7 +127,7 @@ class Helpers:
         if not isinstance(answer, Ready):
             raise self._missing(rank, answer.reason)
 
-    def update(self, learner: Learner, batch: Batch, state: bytes) -> Update:
+    def update(self, learner: IqnLearner, batch: Batch, state: bytes) -> Update:
         """One update of all; they become `state` before, unless it is empty."""
         task = Task(learner.clock.frames, len(batch.weight), tree_map(_without_rows, batch))
         with self.watched():
@@ -175,25 +177,38 @@ class Helpers:
 
 
 class ParallelLearner:
-    """A learner whose updates are also its helpers'; else the learner itself."""
+    """A Learner whose updates are those of `learner` and of its helpers; the rest `learner` does alone."""
 
-    def __init__(self, learner: Learner, helpers: Helpers) -> None:
+    def __init__(self, learner: IqnLearner, helpers: Helpers) -> None:
         self.learner, self.helpers = learner, helpers
-        self._alike = False
+        self._equal = False  # whether the helpers have the state of `learner`
 
-    def __getattr__(self, name: str) -> Any:
-        """What is not about helpers is the learner's."""
-        return getattr(self.learner, name)
+    @property
+    def policy(self) -> IqnPolicy:
+        return self.learner.policy
+
+    @property
+    def extra_uses(self) -> int:
+        return self.learner.extra_uses
 
     def update(self, batch: Batch) -> Update:
         """One update; raises UserError if a helper is missing."""
-        state = b"" if self._alike else _saved(self.learner)
-        self._alike = True
+        state = b"" if self._equal else _saved(self.learner)
+        self._equal = True
         return self.helpers.update(self.learner, batch, state)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        return self.learner.evaluate(batch)
+
+    def take(self) -> dict[str, Tensor | float]:
+        return self.learner.take()
+
+    def state_dict(self) -> StateDict:
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: StateDict) -> None:
         self.learner.load_state_dict(state)
-        self._alike = False
+        self._equal = False
 
     def close(self) -> None:
         self.helpers.close()
@@ -208,7 +223,7 @@ def _cpu_s(pid: int) -> float:
     return times.user + times.system
 
 
-def _saved(learner: Learner) -> bytes:
+def _saved(learner: IqnLearner) -> bytes:
     buffer = io.BytesIO()
     torch.save(learner.state_dict(), buffer)
     return buffer.getvalue()

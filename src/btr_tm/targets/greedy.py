@@ -20,7 +20,7 @@ class Max:
     The maximum of a block is the sum of its slots' maxima.
     """
 
-    over: Literal["mean", "quantile"] = "mean"
+    over: Literal["mean", "quantile"]
 
     @property
     def states(self) -> States:

@@ -28,12 +28,12 @@ class Munchausen:
     Each slot of a block has a policy of its own; values, bonuses and entropies are summed over slots.
     """
 
-    alpha: float = 0.9
-    entropy_tau: float = 0.03
-    clip_min: float = -1.0
-    clip_on: Literal["tau_log_pi", "log_pi"] = "tau_log_pi"
-    log_pi_from: Literal["online", "target"] = "online"
-    nstep: Literal["first", "all"] = "first"
+    alpha: float
+    entropy_tau: float
+    clip_min: float
+    clip_on: Literal["tau_log_pi", "log_pi"]
+    log_pi_from: Literal["online", "target"]
+    nstep: Literal["first", "all"]
 
     @property
     def states(self) -> States:

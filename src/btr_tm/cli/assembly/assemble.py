@@ -43,7 +43,7 @@ def build(job: Composition) -> Run:
     with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
         crew = helpers_of(parts, env)
         undo.callback(crew.close)
-        learner = parts.probed(crew.lead(parts.learner(policy, crew.team)), replay)
+        learner = crew.lead(parts.learner(policy, crew.group, parts.probe(replay)))
         collector = collector_of(parts, env, policy.net)
         undo.callback(collector.close)
         crew.charge_to(collector.watch)

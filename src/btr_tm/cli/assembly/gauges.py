@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from btr_tm.cli.assembly.build import make
 from btr_tm.cli.assembly.parts import Parts
-from btr_tm.core.protocols import DrivingEnv, ReplayBuffer
+from btr_tm.core.protocols import DrivingEnv, Learner, ReplayBuffer
 from btr_tm.metrics.meter import Gauge, Pace
 
 
-def gauges(parts: Parts, learner: Any, replay: ReplayBuffer) -> list[Gauge]:
+def gauges(parts: Parts, learner: Learner, replay: ReplayBuffer) -> list[Gauge]:
     """Those of every run, whatever its parts are; an evaluation's come from the evaluator."""
-    return [_settings(parts, learner), _memory(parts, replay), learner.take]
+    return [_settings(parts), _memory(parts, replay), learner.take]
 
 
 def pace(parts: Parts, env: DrivingEnv) -> Pace:
@@ -25,23 +24,19 @@ def pace(parts: Parts, env: DrivingEnv) -> Pace:
     return Pace(frame_s, parts.profile["batch_size"])
 
 
-def _settings(parts: Parts, learner: Any) -> Gauge:
+def _settings(parts: Parts) -> Gauge:
     gamma = make(parts.values["schedule"]["gamma"])
     convention, profile, clock = parts.values["convention"], parts.profile, parts.clock
 
     def read() -> Mapping[str, float]:
-        frames = clock.frames
         found = {
-            "gamma": gamma(frames),
-            "weight_decay": convention["weight_decay_ratio"] * learner.learning_rate(frames),
+            "gamma": gamma(clock.frames),
             "batch_size": profile["batch_size"],
             "n_step": convention["n_step"],
             "cut_at_non_greedy": convention["cut_at_non_greedy"],
             "uses_per_transition": profile["batch_size"] / profile["frames_per_update"],
-            **learner.policy.exploration.measure(frames),
         }
-        syncs = {"optimizer/target_syncs": learner.updates // learner.target_sync.every_updates}
-        return {f"settings/{name}": value for name, value in found.items()} | syncs
+        return {f"settings/{name}": value for name, value in found.items()}
 
     return read
 

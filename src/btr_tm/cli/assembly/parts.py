@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,16 +11,19 @@ from typing import Any
 import torch
 from hydra.utils import get_object
 
-from btr_tm.agent.launch import Recorded
-from btr_tm.agent.parallel import Alone
+from btr_tm.agent.build import LearnerBuilder
+from btr_tm.agent.execution import CudaGraph, Eager
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.observer import NoObserver, Observer
+from btr_tm.agent.parallel import ProcessGroup, SingleProcess
 from btr_tm.agent.policy import IqnPolicy
-from btr_tm.agent.probe import Probe, ProbedLearner
+from btr_tm.agent.probe import Probe
 from btr_tm.cli.assembly.build import make, make_with_known, partial
 from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer, StoredSpec
+from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer, StoredSpec, TargetFn
 from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.nets.iqn import IQN
@@ -84,6 +88,10 @@ class Parts:
     def track(self) -> Track:
         return make(self.values["track"])
 
+    @cached_property
+    def target(self) -> TargetFn:
+        return make(self.values["target"])
+
     @property
     def track_name(self) -> str:
         """Of the track, or of the task where there is none."""
@@ -123,36 +131,46 @@ class Parts:
         taus = self.profile["taus_act"]
         return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
 
-    def learner(self, policy: IqnPolicy, team: Any = Alone) -> Any:
-        """Trains `policy` with the processes of `team`.
+    def learner(
+        self,
+        policy: IqnPolicy,
+        group: Callable[[IQN], ProcessGroup] = SingleProcess,
+        observer: Observer | None = None,
+    ) -> IqnLearner:
+        """Trains `policy` with the processes of `group`.
 
         On a GPU, profile.compile=compiled fuses its networks and replays an update as one CUDA graph; on a
         CPU it leaves both alone, which is faster there (docs/performance.md).
         """
+        node, drawing = self.values["learner"], self.stream("learning")
+        resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
+        builder: LearnerBuilder = make(node, reset=make_with_known(node["reset"], **resetting))
         on_gpu = self.profile["compile"] == "compiled" and self.device.type == "cuda"
-        how = {"launch": Recorded} if on_gpu and team is Alone else {}
-        learner = make(
-            self.values["learner"],
-            policy=policy,
-            team=team,
-            **how,
+        learner = builder.build(
+            policy,
             optimizer=partial(self.values["optimizer"]),
-            target=make(self.values["target"]),
-            clock=self.clock,
-            generator=self.stream("learning"),
-            reset=make_with_known(
-                self.values["learner"]["reset"], net=policy.net, generator=generator(self.seed, "resets")
-            ),
+            target=self.target,
+            generator=drawing,
+            group=group,
+            execution=CudaGraph(drawing) if on_gpu and group is SingleProcess else Eager(),
+            observer=observer or NoObserver(),
         )
-        for net in learner.nets if on_gpu else ():
+        for net in (learner.online, learner.target_net) if on_gpu else ():
             net.compile(dynamic=False)
         return learner
 
-    def probed(self, learner: Any, replay: ReplayBuffer) -> ProbedLearner:
-        """`learner`, looked at now and then on states of `replay`."""
-        count, every, rows = (self.profile[name] for name in ("probe_states", "probe_every", "micro_batch"))
-        probe = Probe(replay.draw_states, count, every, self.stream("probe"), rows)
-        return ProbedLearner(learner, probe, self.clock)
+    def probe(self, replay: ReplayBuffer) -> Probe:
+        """Measures the learner now and then on states of `replay`."""
+        return Probe(
+            replay.draw_states,
+            count=self.profile["probe_states"],
+            every=self.profile["probe_every"],
+            rows_at_once=self.profile["micro_batch"],
+            target=self.target,
+            taus=self.values["learner"]["loss"]["taus"],
+            clock=self.clock,
+            generator=self.stream("probe"),
+        )
 
     def replay(self, env: StoredSpec) -> ReplayBuffer:
         return make(
@@ -161,7 +179,7 @@ class Parts:
             image_shape=env.image_shape,
             floats=env.layout.size,
             block=env.block,
-            states=make(self.values["target"]).states,
+            states=self.target.states,
             clock=self.clock,
             horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
             device=self.device,

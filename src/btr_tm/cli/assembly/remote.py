@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from btr_tm.agent.learner import Learner
+from btr_tm.agent.learner import IqnLearner
 from btr_tm.cli.assembly.parts import Parts
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.protocols import Spec
 from btr_tm.core.seeding import seed_globals, stream_seed
-from btr_tm.run.helper import MakeTeam
+from btr_tm.run.helper import MakeGroup
 from btr_tm.run.remote.worker import WorkerParts
 
 
@@ -41,7 +41,7 @@ class BuildLearner:
     values: Node
     spec: Spec
 
-    def __call__(self, device: torch.device, team: MakeTeam) -> Learner:
+    def __call__(self, device: torch.device, group: MakeGroup) -> IqnLearner:
         seed_globals(self.values["seed"])
         parts = Parts(self.values, device)
-        return parts.learner(parts.policy(self.spec), team)
+        return parts.learner(parts.policy(self.spec), group)

@@ -164,7 +164,7 @@ def _learners(sizes: Sizes) -> list[Point]:
     parts, spec, batch = _learner(sizes.batches[-2], sizes.images[-1], *words)
     helpers = helpers_of(parts, spec)
     try:
-        together = helpers.lead(parts.learner(parts.policy(spec), helpers.team))
+        together = helpers.lead(parts.learner(parts.policy(spec), helpers.group))
         alone = parts.learner(parts.policy(spec))
         variants = [
             ("one thread each", 1, 1, alone, batch),

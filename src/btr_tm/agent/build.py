@@ -1,0 +1,76 @@
+"""Puts a learner together from what its configuration says and what only a run knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from btr_tm.agent.batch_loss import BatchLoss
+from btr_tm.agent.execution import Execution
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.noise import RedrawNoise
+from btr_tm.agent.observer import Observer
+from btr_tm.agent.parallel import ProcessGroup
+from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.priority import PriorityError
+from btr_tm.agent.reset import Reset
+from btr_tm.agent.step import GuardedStep
+from btr_tm.agent.target_sync import TargetSync, target_copy
+from btr_tm.core.protocols import TargetFn
+from btr_tm.core.schedule import Schedule
+from btr_tm.losses.self_loss import SelfLoss
+from btr_tm.nets.iqn import IQN
+
+
+@dataclass(frozen=True)
+class LearnerBuilder:
+    """What a configuration says of a learner; a run adds what `loss`, `step` and `self_loss` still lack."""
+
+    learning_rate: Schedule
+    loss: Callable[..., BatchLoss]
+    step: Callable[..., GuardedStep]
+    self_loss: Callable[[torch.device], SelfLoss]
+    target_sync: TargetSync
+    noise: RedrawNoise
+    reset: Reset
+    priority_error: PriorityError
+
+    def build(
+        self,
+        policy: IqnPolicy,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        target: TargetFn,
+        generator: torch.Generator,
+        group: Callable[[IQN], ProcessGroup],
+        execution: Execution,
+        observer: Observer,
+    ) -> IqnLearner:
+        """Trains `policy.net`, whose parameters it lays out anew, and a target copy of it.
+
+        `generator` draws the noise of both networks and the fractions of the loss, on the networks' device.
+        """
+        target_net = target_copy(policy.net)
+        step = self.step(policy.net, optimizer)
+        loss = self.loss(
+            online=policy.net,
+            target_net=target_net,
+            target=target,
+            self_loss=self.self_loss(generator.device),
+            generator=generator,
+            group=group(policy.net),  # it holds on to the parameters: after `step` has laid them out
+        )
+        return IqnLearner(
+            policy,
+            loss,
+            step,
+            self.learning_rate,
+            self.target_sync,
+            self.noise,
+            self.reset,
+            self.priority_error,
+            execution,
+            observer,
+        )
