@@ -133,15 +133,16 @@ def change(diff: str) -> tuple[str, str]:
 
 def is_equivalent(known: dict, file: str, function: str, was: str, now: str) -> bool:
     """Whether an entry names this mutant, its function, or a part without which both texts are the same."""
-    if {"file": file, "was": was, "now": now} in [
-        {key: each[key] for key in ("file", "was", "now")} for each in known["mutant"]
-    ] or any(each["file"] == file and each["function"] in function for each in known["function"]):
+    if any((one["file"], one["was"], one["now"]) == (file, was, now) for one in known["mutant"]):
         return True
-    kinds = [each["without"] for each in known["kind"] if file.startswith(each.get("file", ""))]
+    if any(one["file"] == file and one["function"] in function for one in known["function"]):
+        return True
+    kinds = [one["without"] for one in known["kind"] if file.startswith(one.get("file", ""))]
     return any(bare(was, without) == bare(now, without) for without in kinds)
 
 
 def bare(text: str, without: str) -> str:
+    """`text` without blanks, commas and what matches `without`."""
     return re.sub(r"[\s,]", "", re.sub(without, "", text))
 
 
