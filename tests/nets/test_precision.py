@@ -32,6 +32,15 @@ def test_each_precision_reaches_the_layers_it_names(precision, image, products) 
     assert formats == {"image": image, "floats": FP32, "fused": products, "hidden": products, "value": FP32}
 
 
+def test_auto_is_decided_by_the_device_of_the_observation(monkeypatch) -> None:
+    for native, expected in (("cpu", BF16), ("elsewhere", FP32)):
+        monkeypatch.setattr("btr_tm.nets.precision._multiplies_bf16", lambda device, n=native: device == n)
+        net, seen = network(precision="auto"), []
+        net.encoder.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(output.dtype))
+        net(observations(2), torch.rand(2, 4))
+        assert seen == [expected]
+
+
 def test_features_of_no_image_are_numbers() -> None:
     assert NoEncoder((1, 8, 8))(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).dtype == FP32
 
