@@ -345,7 +345,7 @@ def test_random_keys_never_break_a_race(name: str) -> None:
 
 
 @pytest.mark.parametrize("name, seconds", [("a01", 36.0), pytest.param("oval", 60.0, marks=pytest.mark.slow)])
-def test_a_scripted_driver_comes_home_from_every_evaluation_start(name: str, seconds: float) -> None:
+def test_a_scripted_driver_finishes_from_every_evaluation_start(name: str, seconds: float) -> None:
     world = World(load_track(name))
     home = drive(world, Starts(world).evaluation(8), seconds)
     assert bool((home.finish_tick >= 0).all())

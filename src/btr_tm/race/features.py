@@ -1,4 +1,4 @@
-"""Floats of an observation, and what must be remembered between decisions to compute them."""
+"""Floats of an observation, and what they need from earlier decisions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
 
 class FeatureSet(Protocol):
-    """Makes the float vector, and hands a backend what the reward needs beside it."""
+    """Computes the float vector, and what the reward needs beside it."""
 
     @property
     def layout(self) -> FloatLayout: ...

@@ -21,7 +21,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.race import actions as table
 
 TICK_MS = 10
-LONGEST_TICKS = 360_000  # an hour: more is a slip of the pen
+LONGEST_TICKS = 360_000  # an hour; a longer race is taken for a typing error
 PRESSES = ("up", "down", "left", "right")  # in the order of actions.KEYS
 
 _TIME = r"(\d{1,3}:)?(\d{1,6})\.(\d{1,2})"

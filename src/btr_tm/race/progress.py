@@ -1,4 +1,4 @@
-"""Where cars are along the reference line, and when we stop watching a race."""
+"""Where cars are along the reference line, and when a race is given up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from btr_tm.race.reference_line import BEFORE, ReferenceLine
 AHEAD, BACK = 96, 16  # zones searched per decision: 48 m forwards is 960 m/s at 20 decisions per second
 REACH_M = hypot(0.25, 45.0)  # a point farther than this is never entered (Linesight)
 _EXACT = "donot_use_mm_for_euclid_dist"  # the default loses centimetres far from the origin
-SAME_PLACE_M = 1.0  # of passes of the line that are equally near up to this, a race starts on the first
+SAME_PLACE_M = (
+    1.0  # where the line passes a place twice: passes whose distances differ by less count as equal
+)
 
 
 class Progress(NamedTuple):

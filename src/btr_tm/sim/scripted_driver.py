@@ -14,14 +14,14 @@ from btr_tm.sim.world import World
 
 
 class Driver:
-    """Drives E cars of a world; `nerve` is the share of the plausible speed it dares."""
+    """Drives E cars of a world; `nerve` is the share of the plausible speed it drives."""
 
     def __init__(self, world: World, nerve: float = 1.0) -> None:
         self.world, self.nerve = world, nerve
         self.speed_mps = plausible_speed(world).to(world.device)
 
     def __call__(self, state: SimState) -> Tensor:
-        """Actions (E,) int64: pure pursuit of the centreline, at most at the plausible speed."""
+        """Actions (E,) int64: pure pursuit of the centreline, no faster than the plausible speed."""
         car, track = self.world.constants, self.world.track
         speed = state.velocity.norm(dim=1)
         ahead = track.at(state.s_m + 8 + 0.45 * speed).centre - state.position
@@ -38,7 +38,7 @@ class Driver:
 
 
 def drive(world: World, start: SimState, seconds: float, nerve: float = 1.0) -> SimState:
-    """The state after at most `seconds`; stops once every car is home."""
+    """The state after at most `seconds`; stops once every car has finished."""
     driver, state = Driver(world, nerve), start
     for _ in range(round(seconds * 100 / world.ticks_per_action)):
         state = world.step(state, driver(state))

@@ -15,8 +15,8 @@ from btr_tm.sim.world import World
 EVALUATION_ASIDE_M = 1.0
 EVALUATION_YAW_RAD = math.radians(3.0)
 EVALUATION_DELAY_TICKS = 5
-_BRAKING = 30.0  # m/s^2 that a plausible driver counts on
-_MARGIN_M = 40.0  # no start so close before the gap of a jump or before the finish
+_BRAKING = 30.0  # m/s^2, what a plausible driver expects of the brake
+_MARGIN_M = 40.0  # no start closer to the gap of a jump or to the finish
 
 
 class Starts:

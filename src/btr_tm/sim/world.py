@@ -21,7 +21,7 @@ from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
-# Belongs into every .inputs file. Raise it with any change of constants or formulas: the same keys then drive
+# Written into every .inputs file. Raise it with any change of constants or formulas: the same keys then give
 # another race, and author times have to be found again.
 PHYSICS_VERSION = 1
 NO_KEYS = 3  # row of race.actions.TABLE

@@ -21,7 +21,7 @@ _SLIDE_TABLE = ((0.0, 80.0), (100.0, 80.0), (200.0, 75.0), (300.0, 67.0), (400.0
 class Bonus(Protocol):
     """A reward per decision that is scaled by a schedule."""
 
-    off: bool  # the coefficient is 0 for ever: nothing is computed
+    off: bool  # the coefficient is always 0: nothing is computed
 
     def coefficient(self, frames: int) -> float:
         """What the amount is multiplied with after `frames` decisions of the run."""
@@ -70,8 +70,8 @@ class Neoslide(_Scheduled):
 class Kamikaze(_Scheduled):
     """1 for full gas, in every tick of a block, and 1 with at most one wheel down (Linesight).
 
-    The action is the one that led here. Linesight's code looks at the one chosen next, which is not known
-    when a reward is handed out.
+    The action is the one that led here. Linesight's code takes the one chosen next, which is not known
+    when this reward is computed.
     """
 
     def __call__(self, after: Moment, action: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class CloseToLine(_Scheduled):
 
 
 def _interpolate(km_h: Tensor) -> Tensor:
-    """_SLIDE_TABLE at speeds (E,), without a look-up."""
+    """_SLIDE_TABLE at speeds (E,), without a lookup: that would cost more on a GPU."""
     value = torch.full_like(km_h, _SLIDE_TABLE[0][1])
     for (left, low), (right, high) in zip(_SLIDE_TABLE, _SLIDE_TABLE[1:], strict=False):
         value = value + (high - low) * ((km_h - left) / (right - left)).clamp(0.0, 1.0)

@@ -21,7 +21,7 @@ class LinesightReward:
     The speed term, "as if the car went on at its new speed for `speed_as_s` seconds", counts only while the
     car rolls forwards and the race goes on; upstream Linesight sets it to 0. At 200 km/h a decision gives
     -0.06 + 0.028: rewards are negative below 432 km/h. Bonuses, by name, count only while the race goes on;
-    one whose schedule is 0 for ever is not computed.
+    one whose schedule is always 0 is not computed.
     """
 
     per_ms: float

@@ -1,4 +1,4 @@
-"""What a reward may look at."""
+"""What a reward is computed from, and what every reward can do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NO_COEFFICIENTS = torch.zeros(0)
 class Moment(NamedTuple):
     """E cars at the time of a decision; finished cars have `progress.finish` applied and their exact time."""
 
-    car: CarState  # as `float_lookup` hands it over
+    car: CarState  # as the float lookup returns it
     progress: Progress
     time_ms: Tensor  # (E,) int64, race time
-    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from `float_lookup`
+    points: Tensor  # (E, 2, 3) float32, first two line points in car axes, from the float lookup
 
 
 class Reward(Protocol):

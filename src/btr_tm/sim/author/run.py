@@ -44,12 +44,12 @@ def drive(world: World, actions: Tensor) -> Drive:
 
 
 def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> Drive:
-    """A first race: a search everywhere."""
+    """A first race: a search among all cars."""
     return drive(world, Search(world, grid, Anywhere(), draw).run())
 
 
 def polish(world: World, best: Drive, grid: Grid, finer: Sequence[float], draw: torch.Generator) -> Drive:
-    """A race not slower than `best`: per factor of `finer`, a search on a finer grid around the best."""
+    """A race not slower than `best`: for each factor of `finer`, a search on a finer grid near the best."""
     for factor in finer:
         print(
             f"{world.track.name}: {best.time_ms} ms after {time.process_time():.0f} s of CPU time", flush=True

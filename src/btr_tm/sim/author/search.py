@@ -1,8 +1,9 @@
 """A race by dynamic programming over cloned cars.
 
 The track is cut into slices. Of all cars that come to a slice in the same situation (aside, heading, speed)
-only the one that would leave it first goes on, cloned once per action. Comparing at equal places, not times,
-keeps the car that brakes for a curve: it is slower, so in another situation. Letters in shapes: C cars.
+only the one that would leave it first goes on, cloned once per action. Cars are compared at equal places, not
+at equal times: a car that brakes for a curve is kept, as its speed makes it another situation.
+Letters in shapes: C cars.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ class Grid:
     speed_mps: float = 3.0
     slice_m: float = 2.0
     behind_s: float = 0.5  # after the first car of the slice
-    blur_s: float = 0.02  # of the comparison: else a copy of the best car crowds out those that left its path
-    cars: int = 2000  # kept per decision at most, half of them by lot: the first ones brake too late
+    blur_s: float = (
+        0.02  # random, of the comparison: else copies of the best car replace all that left its path
+    )
+    cars: int = 2000  # kept per decision at most, half of them drawn at random: the first ones brake too late
 
     def finer(self, factor: float) -> Grid:
         """The same with cells and blur divided by `factor`."""
@@ -52,7 +55,7 @@ class Grid:
 
 
 class Anywhere:
-    """No car is too far from anything: the tube of the first search."""
+    """Every car is near enough: the first search has no run to stay near."""
 
     def holds(self, here: Situation) -> Tensor:
         """(C,) bool, all True."""
@@ -61,7 +64,7 @@ class Anywhere:
 
 @dataclass(frozen=True, eq=False)
 class Around:
-    """A tube around a run: cars outside are given up."""
+    """Near a run: cars farther from it are given up."""
 
     run: Situation  # one row per decision
     aside_m: float = 3.0
@@ -69,7 +72,7 @@ class Around:
     speed_mps: float = 5.0
 
     def holds(self, here: Situation) -> Tensor:
-        """(C,) bool, whether each car is in the tube at its arc length."""
+        """(C,) bool, whether each car is near the run at its arc length."""
         nearest = torch.searchsorted(self.run.s_m, here.s_m).clamp(max=len(self.run.s_m) - 1)
         radii = (self.aside_m, self.heading, self.speed_mps)
         inside = [
@@ -95,8 +98,8 @@ class Cars(NamedTuple):
 class Search:
     """One pass over the track. `run` may be called once."""
 
-    def __init__(self, world: World, grid: Grid, tube: Anywhere | Around, generator: torch.Generator) -> None:
-        self._world, self._grid, self._tube, self._generator = world, grid, tube, generator
+    def __init__(self, world: World, grid: Grid, near: Anywhere | Around, generator: torch.Generator) -> None:
+        self._world, self._grid, self._near, self._generator = world, grid, near, generator
         self._slices: dict[int, list[Cars]] = {}
         self._tree = _Tree()
         self._best_tick, self._best_node = NEVER, -1
@@ -120,7 +123,7 @@ class Search:
         """Rows of the cars that go on."""
         here = situation(self._world, state)
         alive = (
-            (leaves_s < first_s + self._grid.behind_s) & (state.height_m > FALLEN_M) & self._tube.holds(here)
+            (leaves_s < first_s + self._grid.behind_s) & (state.height_m > FALLEN_M) & self._near.holds(here)
         )
         rows = torch.nonzero(alive & (state.tick < self._best_tick)).flatten()
         blur = torch.rand(len(rows), generator=self._generator) * self._grid.blur_s
@@ -145,10 +148,10 @@ class Search:
         done = actions.repeat(len(node))
         clones = Cars(self._world.step(state, done), node.repeat_interleave(len(actions)), done)
         finish = clones.state.finish_tick
-        home = torch.where(finish >= 0, finish, NEVER)
-        if len(home) and int(home.min()) < self._best_tick:
-            self._best_tick = int(home.min())
-            self._best_node = int(self._tree.add(clones.rows(home.argmin().view(1))))
+        finished = torch.where(finish >= 0, finish, NEVER)
+        if len(finished) and int(finished.min()) < self._best_tick:
+            self._best_tick = int(finished.min())
+            self._best_node = int(self._tree.add(clones.rows(finished.argmin().view(1))))
         self._sort_in(clones.rows(torch.nonzero(finish < 0).flatten()), place)
 
     def _sort_in(self, cars: Cars, earliest: int) -> None:

@@ -97,7 +97,9 @@ class ColourView:
         """Sky, a stadium ring on the horizon, meadow."""
         framing = self.framing
         top = self.sky.height // 2 - round(min(max(eye.horizon, -framing.height / 2), framing.height * 1.4))
-        image = self.canvas  # painted over: fresh memory for every picture would take as long as the road
+        image = (
+            self.canvas
+        )  # painted over: new memory for every picture would take as long as painting the road
         image.paste(self.sky, (0, -top))
         draw = ImageDraw.Draw(image)
         angle = np.arange(BUILDINGS + 1) * 2 * np.pi / BUILDINGS

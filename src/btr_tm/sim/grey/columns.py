@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.sim import scene
-from btr_tm.sim.grey.strips import Strips, ladder
+from btr_tm.sim.grey.strips import Strips, strip_ends
 from btr_tm.sim.scene import Framing, View
 
 NEAR_M = 0.3
@@ -62,7 +62,7 @@ class Columns:
 
     def __init__(self, framing: Framing, strips: Strips, device: torch.device):
         self.framing, self.strips = framing, strips
-        reach, grid = ladder()
+        reach, grid = strip_ends()
         self.grid = torch.cat([grid[:1], grid]).to(device)  # that of sample 0 only keeps it in place
         self.reach = torch.cat([torch.zeros(1), reach]).to(device)
         middle = torch.arange(framing.width, device=device) + 0.5 - framing.width / 2

@@ -26,7 +26,7 @@ FOG = 172.0  # grey level of fog and horizon
 PATCH_PLACES = 5  # texture columns with one grain: 2 m, as long as a cell, on a road 25 m wide
 
 
-def ladder() -> tuple[Tensor, Tensor]:
+def strip_ends() -> tuple[Tensor, Tensor]:
     """Distance ahead (K,) at which each strip ends, and the grid (K,) in m to which its end is aligned."""
     grid = torch.tensor([length for length, count in SECTIONS for _ in range(count)])
     return grid.cumsum(0), grid
@@ -60,7 +60,7 @@ class Strips:
         self.rise = smooth_rise(ribbon.tangent)
         self.gate = ribbon.gate
         self.next_gate = next_gate(ribbon.gate)
-        self.reach, self.grid = (values.to(ribbon.gate.device) for values in ladder())
+        self.reach, self.grid = (values.to(ribbon.gate.device) for values in strip_ends())
         self.texture = in_fog(paint(ribbon), self.reach - self.grid / 2).flatten(0, 1)  # (C x (K - 1), U)
 
     def index(self, s_m: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def next_gate(gate: Tensor) -> Tensor:
 
 
 def in_fog(painted: Tensor, distance_m: Tensor) -> Tensor:
-    """The paint as each strip of the ladder shows it at its distance: (C, K - 1, U) uint8."""
+    """The paint as each strip shows it at its distance: (C, K - 1, U) uint8."""
     level = [level for level, (_, count) in enumerate(SECTIONS) for _ in range(count)]
     return fogged(painted[:, level].float(), 1 / distance_m[:, None]).to(torch.uint8)
 

@@ -109,7 +109,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Style:
-    """How a block is dressed, apart from its form; a track file sets the default for all its blocks."""
+    """What a block has apart from its form; a track file sets the default for all its blocks."""
 
     width: float = 24.0  # m, of the road
     margin: float = 4.0  # m of grass between the road and the fence
@@ -171,8 +171,8 @@ def make_block(kind: str, options: dict[str, object], default: Style) -> Block:
         wanted = "[x, y, z] in cells and levels" if name == "at" else "a number"
         _require(_fits(name, value), f"{name} must be {wanted}", value)
     form = {name: value for name, value in options.items() if name in _names(known.form)}
-    dress = {name: value for name, value in options.items() if name in _names(Style)}
-    style = dataclasses.replace(default, **dress)  # type: ignore[arg-type]
+    chosen = {name: value for name, value in options.items() if name in _names(Style)}
+    style = dataclasses.replace(default, **chosen)  # type: ignore[arg-type]
     style.check()
     place = options.get("at")
     at = tuple(float(value) for value in place) if isinstance(place, list) else None

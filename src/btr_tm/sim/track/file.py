@@ -52,12 +52,12 @@ def _default_style(content: dict[str, object], source: str) -> Style:
     for key in content:
         if key not in known:
             raise UserError(f"{source}: unknown key {key!r}; the known ones are {', '.join(known)}")
-    dress = {key: value for key, value in content.items() if key in fields}
+    style = {key: value for key, value in content.items() if key in fields}
     try:
-        make_block("straight", dress, Style())
+        make_block("straight", style, Style())
     except ValueError as error:
         raise UserError(f"{source}: {error} (in the keys beside `blocks`)") from error
-    return dataclasses.replace(Style(), **dress)  # type: ignore[arg-type]
+    return dataclasses.replace(Style(), **style)  # type: ignore[arg-type]
 
 
 def _parse(entry: object, number: int, style: Style, source: str) -> Block:

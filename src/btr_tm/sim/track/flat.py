@@ -1,4 +1,4 @@
-"""The simplest tracks there are, flat and of one width: for tests, examples and bisecting."""
+"""Flat tracks of one width, a straight and an oval: for tests, examples and searching for faults."""
 
 from __future__ import annotations
 

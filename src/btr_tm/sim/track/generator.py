@@ -20,7 +20,7 @@ COARSE = round(4.0 / STEP_M)  # samples between the points whose distance is che
 CLEARANCE_M = 48.0  # between centrelines, at any height: random tracks do not cross themselves
 LOCAL_POINTS = 30  # about 120 m: these belong to the neighbouring blocks
 CHECKPOINT_EVERY_M = 400.0
-TRIES = 12  # before steps are taken back
+TRIES = 12  # before blocks are taken back
 
 
 def random_track(seed: int, length_m: float = 1400.0, difficulty: float = 0.5) -> Track:
@@ -48,7 +48,7 @@ def random_content(seed: int, length_m: float = 1400.0, difficulty: float = 0.5)
             phrase = [{"checkpoint": {}}] if path.checkpoint_due else _phrase(dice, difficulty)
         if not path.try_add(phrase):
             failures += 1
-            if failures % TRIES == 0:  # boxed in: take back more the longer it lasts
+            if failures % TRIES == 0:  # no room: take back more and more
                 path.take_back(2 + failures // TRIES)
         elif "finish" in phrase[1 % len(phrase)]:
             return {"description": f"Random track {seed}.", "blocks": path.entries}
@@ -129,11 +129,11 @@ def _straight(dice: Dice, difficulty: float) -> list[Entry]:
 
 def _curve(dice: Dice, difficulty: float) -> list[Entry]:
     size = 2 + _whole(dice, 3) if dice() < 0.3 + 0.6 * difficulty else 3 + _whole(dice, 3)
-    dress: dict[str, object] = {"bank": 8} if dice() < 0.3 else {}
+    style: dict[str, object] = {"bank": 8} if dice() < 0.3 else {}
     if dice() < 0.3 * difficulty:
-        dress = {"surface": "dirt", "width": 32}
+        style = {"surface": "dirt", "width": 32}
     quarters = 2 if size > 2 and dice() < 0.15 else 1
-    return [{"curve": {"turn": _side(dice), "size": size, "quarters": quarters, **dress}}]
+    return [{"curve": {"turn": _side(dice), "size": size, "quarters": quarters, **style}}]
 
 
 def _chicane(dice: Dice, difficulty: float) -> list[Entry]:
