@@ -54,8 +54,8 @@ class Framing:
         return self.height * HORIZON
 
 
-class View(NamedTuple):
-    """Where a camera stands and looks, one per car."""
+class Viewpoint(NamedTuple):
+    """Where a camera stands and which way it looks, one per car."""
 
     eye: Tensor  # (E, 3)
     heading_x: Tensor  # (E,) level unit vector
@@ -174,7 +174,7 @@ def _noise(number: Tensor) -> Tensor:
     return (number >> 23) / 127.5 - 1
 
 
-def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
+def viewpoint(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> Viewpoint:
     """The camera behind the car: heading between nose and velocity, levelled to the road's `slope` (E,)."""
     # A nose that points to the sky still has a heading: away from where the car's roof then points.
     nose = pose.forward - pose.forward[:, 1:2] * pose.up
@@ -187,7 +187,7 @@ def view(pose: Pose, slope: Tensor, look: Look = NEUTRAL) -> View:
     back = torch.stack([heading_x, slope, heading_z], 1) * EYE_BACK_M
     up = pose.position[:, 1] + EYE_UP_M + _flat(look.up_m)
     lifted = torch.stack([pose.position[:, 0], up, pose.position[:, 2]], 1)
-    return View(lifted - back, heading_x, heading_z, slope)
+    return Viewpoint(lifted - back, heading_x, heading_z, slope)
 
 
 def _level_unit(x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

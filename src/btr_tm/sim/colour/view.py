@@ -77,11 +77,11 @@ class ColourView:
     def __call__(self, pose: Pose) -> Tensor:
         """One picture per car."""
         pose = Pose(*(values.detach().to("cpu", torch.float32) for values in pose))
-        view = scene.view(pose, self.strips.slope(pose.s_m))
+        view = scene.viewpoint(pose, self.strips.slope(pose.s_m))
         pictures = [self._picture(pose, view, car) for car in range(len(pose.s_m))]
         return torch.from_numpy(np.stack(pictures))
 
-    def _picture(self, pose: Pose, view: scene.View, car: int) -> np.ndarray:
+    def _picture(self, pose: Pose, view: scene.Viewpoint, car: int) -> np.ndarray:
         framing = self.framing
         heading = np.array([float(view.heading_x[car]), float(view.heading_z[car])])
         horizon = framing.horizon + framing.focal_y * float(view.slope[car])

@@ -19,7 +19,7 @@ from btr_tm.sim.grey.own_car import OwnCar
 from btr_tm.sim.grey.rasterizer import EagerRasterizer, Rasterizer
 from btr_tm.sim.grey.strips import EXTENT, FOG, PLACES, Strips, fogged, patch
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.scene import Framing, Look, View
+from btr_tm.sim.scene import Framing, Look, Viewpoint
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 
 SKY, LAND = 105.0, 135.0  # grey levels overhead and just beyond the fence
@@ -76,12 +76,12 @@ class Camera:
         grey = self.car.paint(grey, pose, view, horizon)
         return look.tint(grey).to(torch.uint8).unsqueeze(1)
 
-    def _stand(self, pose: Pose, look: Look) -> tuple[View, Tensor]:
+    def _stand(self, pose: Pose, look: Look) -> tuple[Viewpoint, Tensor]:
         """The views, and the arc lengths (E,) of their eyes."""
-        view = scene.view(pose, self.strips.slope(pose.s_m), look)
+        view = scene.viewpoint(pose, self.strips.slope(pose.s_m), look)
         eye_s = self.strips.eye_s(pose, view.eye)
         x, y, z, *level, eye_s = self.rasterizer.materialized(*view.eye.unbind(1), *view[1:], eye_s)
-        return View(torch.stack([x, y, z], 1), *level), eye_s
+        return Viewpoint(torch.stack([x, y, z], 1), *level), eye_s
 
     def _ground(self, chain: Chain, stations: Stations, sample: Tensor, middle: Tensor, look: Look) -> Tensor:
         """Grey (E, h, W) of the ground where `sample` is seen (anything where none is), in rows `middle`."""
@@ -126,7 +126,7 @@ class Camera:
         return back + cover.mul_(panel - back)
 
     def _gate(
-        self, chain: Chain, view: View, horizon: Tensor, eye_s: Tensor
+        self, chain: Chain, view: Viewpoint, horizon: Tensor, eye_s: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of the upper and lower end, and the grey, of the next gate in each column, (E, 1, W).
 
@@ -158,7 +158,7 @@ class Camera:
         # Less fog than at this depth: a gate shows the way from afar.
         return torch.where(shown, high, NOWHERE), low, fogged(grey, near * 1.5)
 
-    def _next_gate(self, view: View, eye_s: Tensor) -> Gate:
+    def _next_gate(self, view: Viewpoint, eye_s: Tensor) -> Gate:
         """The first gate at or beyond the arc lengths `eye_s` (E,) of the eyes."""
         strips = self.strips
         here = strips.around(eye_s[:, None], eye_s[:, None])  # (E, 1)

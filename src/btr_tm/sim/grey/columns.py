@@ -14,7 +14,7 @@ from torch import Tensor
 
 from btr_tm.sim import scene
 from btr_tm.sim.grey.strips import Strips, strip_ends
-from btr_tm.sim.scene import Framing, View
+from btr_tm.sim.scene import Framing, Viewpoint
 
 NEAR_M = 0.3
 STEEPEST = 0.09  # columns are bent so that they keep this cosine with the road's direction at least
@@ -69,7 +69,7 @@ class Columns:
         self.slope = (middle / framing.focal_x)[None, None]  # (1, 1, W) to the right
         self.number = torch.arange(len(reach) + 1, device=device)[None, :, None]
 
-    def stations(self, view: View, eye_s: Tensor) -> Stations:
+    def stations(self, view: Viewpoint, eye_s: Tensor) -> Stations:
         """What lies ahead of the eye at arc length `eye_s` (E,), whichever way it looks."""
         eye_s = eye_s[:, None]
         tangent = self.strips.tangent[self.strips.around(eye_s, eye_s)[:, 0]]

@@ -11,25 +11,24 @@ from torch import Tensor
 
 from btr_tm.sim.grey.rasterizer import Rasterizer
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.scene import Framing, View
+from btr_tm.sim.scene import Framing, Viewpoint
 
-SHADOW, BODY, REAR = 0, 3, 6
-STEER_M = (
-    0.4,
-    0.4,
-    -0.15,
-    -0.15,
-)  # shift of a front wheel's corners; more than real, to fill a pixel of 64 x 64
+Corners = list[tuple[float, float, float]]  # the four of a quadrilateral
+SHADOW, REAR = 0, 6
+# Shift of a front wheel's corners; more than real, to fill a pixel of 64 x 64.
+STEER_M = (0.4, 0.4, -0.15, -0.15)
 WINDOW = (0.48, 0.3, 0.7)  # top, left, right as shares of the picture; it ends at the bottom
 
 
-def _across(half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0):
+def _across(
+    half_width: float, far: tuple[float, float], near: tuple[float, float], taper: float = 1.0
+) -> Corners:
     """A quadrilateral symmetric to the car's plane between (y, z) `far` (`taper`ed) and `near`."""
     far_half = half_width * taper
     return [(-far_half, *far), (far_half, *far), (half_width, *near), (-half_width, *near)]
 
 
-def _wheel(x: float, z: float, width: float, height: float):
+def _wheel(x: float, z: float, width: float, height: float) -> Corners:
     """A wheel seen from behind and above: from the top of its front to the foot of its back."""
     left, right, front, back = x - width / 2, x + width / 2, z + 0.2, z - 0.25
     return [(left, height, front), (right, height, front), (right, 0.0, back), (left, 0.0, back)]
@@ -74,7 +73,7 @@ class OwnCar:
         self.brake = torch.zeros(len(QUADS), device=device)
         self.brake[REAR] = BRAKE_LIGHT
 
-    def paint(self, grey: Tensor, pose: Pose, view: View, horizon: Tensor) -> Tensor:
+    def paint(self, grey: Tensor, pose: Pose, view: Viewpoint, horizon: Tensor) -> Tensor:
         """The pictures (E, H, W) with the cars of `pose` in front: painted over, in place."""
         edges = self._edges(*self._project(pose, view, horizon))
         shade = (self.grey + pose.brake[:, None] * self.brake)[..., None, None].unbind(1)
@@ -84,7 +83,7 @@ class OwnCar:
         grey[:, self.rows, self.columns] = part
         return grey
 
-    def _project(self, pose: Pose, view: View, horizon: Tensor) -> tuple[Tensor, Tensor]:
+    def _project(self, pose: Pose, view: Viewpoint, horizon: Tensor) -> tuple[Tensor, Tensor]:
         """Image column and row of all corners, each (E, 4, Q)."""
         along, up = pose.forward, pose.up
         right_x = along[:, 1] * up[:, 2] - along[:, 2] * up[:, 1]
