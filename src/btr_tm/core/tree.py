@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-Tree = TypeVar("Tree")
+Leaves = Tensor | tuple["Leaves", ...]
+Tree = TypeVar("Tree", bound=Leaves)
 
 
-def tree_map(function: Callable[..., Tensor], first: Any, *others: Any) -> Any:
+def tree_map(function: Callable[..., Tensor], first: Tree, *others: Tree) -> Tree:
     """Apply `function` leaf by leaf; all trees have the same structure."""
     if isinstance(first, Tensor):
-        return function(first, *others)
+        return function(first, *others)  # type: ignore[return-value] # Tree is Tensor here
     parts = [tree_map(function, *part) for part in zip(first, *others, strict=True)]
     return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
 
@@ -38,7 +39,7 @@ def concat_rows(trees: list[Tree]) -> Tree:
     return tree_map(lambda *leaves: torch.cat(leaves), *trees)
 
 
-def flatten(tree: Any) -> list[Tensor]:
+def flatten(tree: Leaves) -> list[Tensor]:
     """The leaves in order."""
     return [tree] if isinstance(tree, Tensor) else [leaf for part in tree for leaf in flatten(part)]
 

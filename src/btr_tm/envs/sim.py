@@ -202,8 +202,8 @@ class SimVectorEnv(TensorVectorEnv):
     def state_dict(self) -> StateDict:
         """Complete after a training reset; the pool is rebuilt from the seed."""
         # Looks lie apart, so that the rest is laid out as in checkpoints from before there were any.
-        *drive, look = self._drive
-        state, generator = flatten((tuple(drive), self._seen)), self.generator.get_state()
+        look = self._drive[-1]
+        state, generator = flatten((self._drive[:-1], self._seen)), self.generator.get_state()
         return {"seed": self.seed, "state": state, "look": look, "generator": generator}
 
     @torch.no_grad()
