@@ -13,6 +13,7 @@ from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
 from btr_tm.core.block import of_action
 from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import NetPair
 from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import NoSelfLoss
@@ -173,7 +174,7 @@ def test_metrics_say_what_they_mean() -> None:
         taus, target_taus = draw_taus(7, 4, generator), draw_taus(7, 4, generator)
         quantiles = one.online(batch.obs, taus)
         q = quantiles.mean(1)
-        target = one.loss.target(one.loss.nets, batch, quantiles, target_taus)
+        target = one.loss.target(NetPair(one.online, one.target_net), batch, quantiles, target_taus)
         taken = quantiles[torch.arange(7), :, batch.action]
         td = (target[:, None, :] - taken[:, :, None]).abs()
     update = one.update(batch)
@@ -258,7 +259,7 @@ def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
         one.generator.set_state(state)
         with torch.no_grad():
             prediction = of_action(one.online(batch.obs, taus), batch.action)
-            target = one.loss.target(one.loss.nets, batch, prediction, target_taus)
+            target = one.loss.target(NetPair(one.online, one.target_net), batch, prediction, target_taus)
         loss, width = (
             quantile_huber(pairwise_td(of, target).double(), at.double(), 0.005)
             for of, at in ((prediction, taus), (target, target_taus))

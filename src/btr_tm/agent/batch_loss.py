@@ -1,7 +1,4 @@
-"""The quantile Huber loss of a batch and its gradient, in micro-batches that fit the device.
-
-Letters in shapes: B batch, N quantiles, K actions of a block, A actions to choose from.
-"""
+"""The quantile Huber loss of a batch and its gradient, in micro-batches; shapes as in core.types."""
 
 from __future__ import annotations
 
@@ -62,21 +59,17 @@ class BatchLoss:
     def __post_init__(self) -> None:
         refuse_odd("taus", self.taus, self.symmetric_taus)
 
-    @property
-    def nets(self) -> NetPair:
-        return NetPair(self.online, self.target_net)
-
     def backward(self, batch: Batch, scaled: Callable[[Tensor], Tensor]) -> Errors:
         """Add the gradient of `scaled` of the loss to the parameters of the online network."""
         size = len(batch.weight)
-        # Micro-batches are summed up, so the mean divides by the whole batch. The group takes the mean over
-        # processes of what is a sum over their rows; counting each as often as there are processes undoes it.
+        # Gradients of micro-batches add up, so a sample counts as in the whole batch. The group takes the
+        # mean over its processes where their sum is meant: each counts as often as there are processes.
         factor = self.group.processes * (1.0 / size if self.reduction == "mean" else 1.0)
         micro_batches = self._split(batch, self.group.rows(size))
         targets = self._targets_ahead(micro_batches, size)
         errors = []
         for index, micro in enumerate(micro_batches):
-            # The backward pass stays inside: there the processes exchange gradients, once per batch.
+            # The backward pass stays inside: in the last one the processes exchange what has added up.
             with self.group.micro_batch(last=index == len(micro_batches) - 1):
                 quantiles = self._predict(micro, self.group.forward)
                 if targets:
@@ -123,10 +116,7 @@ class BatchLoss:
 
     @torch.no_grad()
     def _targets_ahead(self, micro_batches: list[_MicroBatch], size: int) -> list[Tensor]:
-        """All targets, where the self-loss has to see the whole batch before the first loss; else none.
-
-        This costs one more forward pass of the online network, unless one micro-batch is the whole batch.
-        """
+        """All targets, by one more forward pass, if a self-loss makes each loss depend on all; else none."""
         if len(micro_batches[0].taus) == size or not self.self_loss.needs_batch:
             return []
         targets = [self._target(micro, self._predict(micro, self.online)) for micro in micro_batches]
@@ -143,7 +133,8 @@ class BatchLoss:
 
     def _target(self, micro: _MicroBatch, quantiles: Tensor) -> Tensor:
         """(B, N), for the micro-batch that was predicted last."""
-        return self.target(self.nets, micro.batch, quantiles.detach(), micro.target_taus)
+        nets = NetPair(self.online, self.target_net)
+        return self.target(nets, micro.batch, quantiles.detach(), micro.target_taus)
 
     def _errors(self, micro: _MicroBatch, quantiles: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
         td = pairwise_td(of_action(quantiles, micro.batch.action), target)

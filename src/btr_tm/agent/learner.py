@@ -15,7 +15,7 @@ from btr_tm.agent.reset import Reset
 from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import TargetSync, When
 from btr_tm.core.block import by_slot, of_action
-from btr_tm.core.protocols import Update
+from btr_tm.core.protocols import Stateful, Update
 from btr_tm.core.schedule import Schedule
 from btr_tm.core.types import Batch, StateDict
 
@@ -107,10 +107,8 @@ class IqnLearner:
     def take(self) -> dict[str, Tensor | float]:
         """For a row of the log: what schedules give now, and what the observer has measured since."""
         frames = self.clock.frames
-        settings = {
-            "weight_decay": self.step.weight_decay_ratio * self.learning_rate(frames),
-            **self.policy.exploration.measure(frames),
-        }
+        settings = {"weight_decay": self.step.weight_decay_ratio * self.learning_rate(frames)}
+        settings |= self.policy.exploration.measure(frames)
         syncs = {"optimizer/target_syncs": self.updates // self.target_sync.every_updates}
         return {f"settings/{name}": value for name, value in settings.items()} | syncs | self.observer.take()
 
@@ -119,25 +117,18 @@ class IqnLearner:
 
     def state_dict(self) -> StateDict:
         """Everything the next update depends on, loadable with `weights_only=True`."""
-        return {
-            "online": self.online.state_dict(),
-            "target": self.target_net.state_dict(),
-            "loss": self.loss.state_dict(),
-            "step": self.step.state_dict(),
-            "reset": self.reset.state_dict(),
-            "policy": self.policy.state_dict(),
-            "observer": self.observer.state_dict(),
-            "updates": self.updates,
-            "extra_uses": self.extra_uses,
-        }
+        nets = {"online": self.online.state_dict(), "target": self.target_net.state_dict()}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**nets, **parts, "updates": self.updates, "extra_uses": self.extra_uses}
 
     def load_state_dict(self, state: StateDict) -> None:
         self.execution.forget()
         self.online.load_state_dict(state["online"])
         self.target_net.load_state_dict(state["target"])
-        self.loss.load_state_dict(state["loss"])
-        self.step.load_state_dict(state["step"])
-        self.reset.load_state_dict(state["reset"])
-        self.policy.load_state_dict(state["policy"])
-        self.observer.load_state_dict(state["observer"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.updates, self.extra_uses = int(state["updates"]), int(state["extra_uses"])
+
+    def _parts(self) -> dict[str, Stateful]:
+        parts: dict[str, Stateful] = {"loss": self.loss, "step": self.step, "reset": self.reset}
+        return parts | {"policy": self.policy, "observer": self.observer}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
-from btr_tm.core.types import Obs
+from btr_tm.core.types import Obs, StateDict
 from btr_tm.losses.quantile import draw_taus, fixed_taus, refuse_odd
 from btr_tm.nets.iqn import IQN
 
@@ -66,8 +66,8 @@ class IqnPolicy:
         action, greedy = self.exploration(q, self.generator, self.clock.frames)
         return Decision(action, greedy, q)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"generator": self.generator.get_state()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.generator.set_state(state["generator"].cpu())

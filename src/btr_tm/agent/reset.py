@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from btr_tm.core.clock import Every
+from btr_tm.core.protocols import Stateful
+from btr_tm.core.types import StateDict
 from btr_tm.nets.iqn import IQN
 
 
-class Reset(Protocol):
+class Reset(Stateful, Protocol):
     """Called after every update."""
 
     def __call__(self, online: IQN, frames: int) -> int:
-        """Change `online` if it is time; returns the uses of transitions this grants beyond what driving
-        paid for.
+        """Change `online` if it is time; returns how many more uses of transitions this grants, beside those
+        that driving pays for.
         """
         ...
 
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
 
 class NoReset:
-    """The network goes on for ever."""
+    """The network is never reset."""
 
     def __call__(self, online: IQN, frames: int) -> int:
         return 0
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         pass
 
 
@@ -73,10 +72,10 @@ class PartialReset:
             _move(layer, new, self.last_share)
         return self.extra_uses
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"generator": self.generator.get_state(), "every": self.every.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.generator.set_state(state["generator"].cpu())
         self.every.load_state_dict(state["every"])
 

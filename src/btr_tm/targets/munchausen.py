@@ -11,7 +11,6 @@ from torch import Tensor
 from btr_tm.core.block import by_slot
 from btr_tm.core.protocols import NetPair
 from btr_tm.core.types import Batch, States, Step
-from btr_tm.targets.greedy import bootstrap
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Munchausen:
         for step in batch.inner:  # none of them with nstep="first"
             bonus = bonus + self._on_the_way(nets, step, taus)
         value = soft_value(nets.target(batch.next_obs, taus), self.entropy_tau)
-        return bonus[:, None] + bootstrap(batch, value)
+        return bonus[:, None] + (batch.reward[:, None] + batch.discount[:, None] * value)
 
     def _on_the_way(self, nets: NetPair, step: Step, taus: Tensor) -> Tensor:
         """(B,) what a one-step target adds at a state between the ends, discounted."""
