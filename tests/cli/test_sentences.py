@@ -94,3 +94,11 @@ def test_whole_floats_are_integers() -> None:
     values = structure(compose_job(["profile.total_frames=1e6"]).values)
     assert values["profile"]["total_frames"] == 1_000_000
     assert isinstance(values["profile"]["total_frames"], int)
+
+
+def test_a_list_of_choices_is_no_sweep() -> None:
+    with pytest.raises(UserError, match=r"target takes one choice.* add -m and write target=ddqn,munchausen"):
+        compose_job(["target=[ddqn,munchausen]"])
+    with pytest.raises(UserError, match="logger=none goes with no other"):
+        compose_job(["logger=[none,wandb]"])
+    compose_job(["logger=[wandb,tensorboard]", "+ablation=[no_noisy,no_impala]"])

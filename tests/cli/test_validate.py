@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from btr_tm.cli.assembly.build import make
 from btr_tm.cli.assembly.parts import checked, device_of
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.configuration.validate import signatures, structure
@@ -149,3 +150,37 @@ def test_a_device_that_is_not_there_is_one_sentence() -> None:
     for name in ("cuda:63", "toaster"):
         with pytest.raises(UserError, match="use device=auto"):
             device_of(name)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("schedule.speed=nan", "schedule.speed must be a finite number, got nan"),
+        ("schedule.speed=0", "schedule.speed must be larger than 0"),
+        ("profile.impala_model_size=nan", "profile.impala_model_size must be a finite number"),
+        ("profile.impala_model_size=inf", "profile.impala_model_size must be a finite number"),
+        ("schedule.learning_rate.points=[[0,nan]]", "schedule.learning_rate.points must be a finite number"),
+        ("profile.image_height=4000", "profile.image_height must be at most 1024, got 4000"),
+        ("profile.threads=100000", r"profile.threads must be at most \d+ on \d+ cores, got 100000"),
+        ("schedule.gamma=1.5", "schedule.gamma must stay from 0 to 1, got 1.5"),
+    ],
+)
+def test_numbers_that_nothing_could_work_with_are_refused(override: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        check(override)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pool_without_a_cell_is_refused() -> None:
+    with pytest.raises(UserError, match="encoder.pool.size must be larger than 0, got 0"):
+        check("encoder=impala_pool", "encoder.pool.size=0")
+
+
+def test_a_plain_number_stands_for_a_constant_schedule() -> None:
+    values = check("schedule.learning_rate=0.1", "schedule.epsilon=0.2", "schedule.gamma=0.9")
+    nodes = (
+        values["schedule"]["learning_rate"], values["learner"]["learning_rate"],
+        values["exploration"]["epsilon"], values["horizon"]["gamma"],
+    )  # fmt: skip
+    assert [make(node)(10**6) for node in nodes] == [0.1, 0.1, 0.2, 0.9]
+    assert values["schedule"]["speed"] == 1.0

@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
+from btr_tm import __version__
 from btr_tm.cli.configuration.composition import (
     Composition,
     compose_job,
@@ -34,11 +36,12 @@ EXIT_PREEMPTED = 75  # EX_TEMPFAIL: try again later; after SIGTERM, with a check
 
 def main() -> None:
     """Train; errors that a user can fix are one line on stderr and exit code 1."""
-    arguments = parser().parse_args()
-    if arguments.help:
-        print(help_text(arguments.config_dir))
+    arguments, unknown = parser().parse_known_args()
+    if arguments.help or arguments.version:
+        print(f"btr_tm {__version__}" if arguments.version else help_text(arguments.config_dir))
         return
     try:
+        _refuse_flags(unknown)
         jobs = check(arguments)
         register_resolvers()
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
@@ -61,6 +64,18 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument(*flags)
     parser.add_argument("--info", "-i", const="all", nargs="?")
     return parser
+
+
+def _refuse_flags(unknown: Sequence[str]) -> None:
+    """Raise UserError for flags that nobody knows; what argparse could not place may also be an override."""
+    flag = next((text for text in unknown if text.startswith("-")), None)
+    if flag is not None:
+        raise UserError(
+            f"there is no flag {flag}; choices and values are written without dashes, such as "
+            "+experiment=quickstart or seed=1, and --help lists them"
+        )
+    if unknown:
+        raise UserError(f"'{unknown[0]}' must stand beside the other choices; put flags such as -m first")
 
 
 def check(arguments: argparse.Namespace) -> list[Composition]:

@@ -73,6 +73,7 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Comp
 def _composed(overrides: Sequence[str], config_dir: str | None, in_sweep: bool = False) -> Composition:
     typed.refuse_early_ablation(overrides)
     with _sentences(overrides, config_dir):
+        typed.refuse_lists(overrides)
         cfg = compose("config", [*_search(config_dir), *overrides], return_hydra_config=True)
         place = (cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir) if in_sweep else (cfg.hydra.run.dir,)
         composition = _composition(cfg, cfg.hydra, Path(*place))

@@ -8,42 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from math import inf
 
 from hydra.utils import get_object
 
 from btr_tm.cli.assembly.build import partial
+from btr_tm.cli.configuration.ranges import out_of_range, values_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
 from btr_tm.race import actions
 
-MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
-POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
-RANGES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
-NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
-
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (_signs, _noise, _horizon, _sight, _sizes, _schedules, _blocks)
-    for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: signs come first
+    checks = (out_of_range, _noise, _horizon, _sight, _sizes, _schedules, _blocks)
+    for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
 
 
 def _says(node: Node, attribute: str) -> object:
     """A class attribute of what `node` names, None where it has no such attribute."""
     return getattr(get_object(node["_target_"]), attribute, None)
-
-
-def _signs(values: Node) -> Iterator[str]:
-    """Numbers that cannot be so small."""
-    least = {f"profile.{name}": (size, name not in MAY_BE_ZERO) for name, size in values["profile"].items()}
-    for name in (*POSITIVE, *NOT_NEGATIVE):
-        least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
-    least["seed"] = (values["seed"], False)
-    for name, (value, positive) in least.items():
-        if not isinstance(value, str | list) and (value < 0 or (positive and value == 0)):
-            yield f"{name} must be {'larger than 0' if positive else '0 or larger'}, got {value}"
 
 
 def _schedules(values: Node) -> Iterator[str]:
@@ -58,10 +42,6 @@ def _schedules(values: Node) -> Iterator[str]:
                 partial(node)()
         except UserError as error:
             yield f"{name}: {error}"
-    for name, (least, most) in RANGES.items():
-        odd = [value for value in _values(values["schedule"][name]) if not least <= value <= most]
-        if odd:
-            yield f"schedule.{name} must stay from {least} to {most}, got {odd[0]}"
 
 
 def _blocks(values: Node) -> Iterator[str]:
@@ -138,11 +118,4 @@ def _sizes(values: Node) -> Iterator[str]:
 
 
 def _largest(schedule: Node) -> float:
-    return max(_values(schedule), default=0.0)
-
-
-def _values(schedule: Node) -> list[float]:
-    """What a schedule takes, as far as it is numbers: of points, constants and decays."""
-    points = [point for point in schedule.get("points", []) if isinstance(point, list) and len(point) == 2]
-    found = [value for _, value in points] + [schedule.get(key) for key in ("value", "start", "end", "after")]
-    return [value for value in found if isinstance(value, int | float)]
+    return max(values_of(schedule), default=0.0)

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
+from btr_tm.cli.configuration.groups import DECIDES
 from btr_tm.core.errors import UserError
 
 # They say where, how often and on what a configuration runs, not what it is.
 LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins"})
 # A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
+TAKE_SEVERAL = frozenset({"logger", "ablation"})  # groups that take a list of choices
 BUDGET = frozenset(
     f"profile.{key}"
     for key in ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "threads")
@@ -48,6 +50,19 @@ def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
         raise UserError(
             f"the ablation must follow its experiment, which would undo it; type {experiment} {ablation}"
         )
+
+
+def refuse_lists(task_overrides: Sequence[str]) -> None:
+    """Raise UserError for a list of choices where a group takes one, which Hydra reads as its last."""
+    for override in OverridesParser.create().parse_overrides(list(task_overrides)):
+        key, value = override.key_or_group, override.value()
+        if isinstance(value, list) and key in DECIDES and key not in TAKE_SEVERAL:
+            names = ",".join(map(str, value))
+            raise UserError(
+                f"{key} takes one choice, got [{names}]; to sweep, add -m and write {key}={names}"
+            )
+        if key == "logger" and isinstance(value, list) and "none" in value and len(value) > 1:
+            raise UserError("logger=none goes with no other; leave it out of the list")
 
 
 def ablations(task_overrides: Sequence[str]) -> list[str]:

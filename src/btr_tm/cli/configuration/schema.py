@@ -87,10 +87,10 @@ class Convention:
 class Schedule:
     """Values that change while frames are driven, each a node with a class; `speed` stretches the frames."""
 
-    learning_rate: Node
-    gamma: Node
-    epsilon: Node
-    epsilon_boltzmann: Node
+    learning_rate: Node | float
+    gamma: Node | float
+    epsilon: Node | float
+    epsilon_boltzmann: Node | float
     speed: float
 
 

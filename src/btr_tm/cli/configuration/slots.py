@@ -67,6 +67,7 @@ KINDS: dict[str, str] = {
     "parallel": "",
     "logger.*": "btr_tm.metrics.meter.Sink",
 }
+CONSTANT = "btr_tm.core.schedule.Constant"  # what a plain number means where a schedule stands
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -109,6 +110,11 @@ def kind_of(path: str) -> str | None:
     """The key of KINDS that the node at `path` belongs to."""
     place = shipped().origin(path)
     return place if place in KINDS else next((kind for kind in KINDS if fnmatchcase(place, kind)), None)
+
+
+def is_schedule(path: str) -> bool:
+    """Whether a schedule stands at `path`."""
+    return shipped().origin(path) in shipped().classes and kind_of(path) in ("schedule.*", "importance")
 
 
 def allowed(kind: str) -> frozenset[str]:

@@ -44,6 +44,8 @@ def signatures(node: Node, path: str = "", plugins: Sequence[str] = ()) -> Node:
 def _checked(value: object, path: str, plugins: Sequence[str]) -> object:
     if isinstance(value, dict):
         return signatures(value, path, plugins)
+    if isinstance(value, int | float) and slots.is_schedule(path):
+        return {"_target_": slots.CONSTANT, "value": float(value)}
     return [_checked(item, f"{path}[]", plugins) for item in value] if isinstance(value, list) else value
 
 
