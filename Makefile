@@ -1,5 +1,6 @@
 # Everything runs in .venv, which the first target that needs it sets up from the pinned versions.
-PYTHON ?= python3.11
+# The pinned versions are tested with 3.11 and work with the next two; PYTHON=... names another one.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13; do $$each -c '' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 EXPERIMENT ?= quickstart
 
@@ -13,7 +14,9 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .venv/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "no python3.11, 3.12 or 3.13 found: install one of them, or name it with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install its -venv package"; exit 1; }
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 

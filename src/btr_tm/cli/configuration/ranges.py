@@ -35,7 +35,7 @@ def out_of_range(values: Node) -> Iterator[str]:
     threads, cores = values["profile"]["threads"], os.cpu_count() or 1
     if isinstance(threads, int) and threads > THREADS_PER_CORE * cores:
         limit = THREADS_PER_CORE * cores
-        yield f"profile.threads must be at most {limit} on {cores} cores, got {threads}; auto is torch's choice"
+        yield f"profile.threads must be at most {limit} on {cores} cores, got {threads}; try auto"
     for name, (least, most) in SCHEDULES.items():
         odd = [value for value in values_of(values["schedule"][name]) if not least <= value <= most]
         if odd:
