@@ -77,6 +77,7 @@ class Shipped:
 
     classes: Mapping[str, frozenset[str]]
     references: Mapping[str, str]  # encoder.pixels: pixels
+    plain: frozenset[str]  # places where some file has a value of its own
 
     def origin(self, path: str) -> str:
         """Where the node at `path` is written."""
@@ -114,7 +115,8 @@ def kind_of(path: str) -> str | None:
 
 def is_schedule(path: str) -> bool:
     """Whether a schedule stands at `path`."""
-    return shipped().origin(path) in shipped().classes and kind_of(path) in ("schedule.*", "importance")
+    found = path not in shipped().plain and shipped().origin(path) in shipped().classes
+    return found and kind_of(path) in ("schedule.*", "importance")
 
 
 def allowed(kind: str) -> frozenset[str]:
@@ -128,6 +130,7 @@ def shipped() -> Shipped:
     """Read every file of conf/ once."""
     classes: dict[str, frozenset[str]] = {}
     references: dict[str, str] = {}
+    plain: set[str] = set()
     for path in sorted(conf_dir().rglob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         header = re.search(r"^# @package (\S+)$", text, re.MULTILINE)
@@ -140,7 +143,9 @@ def shipped() -> Shipped:
                 classes[node] = classes.get(node, frozenset()) | {str(value)}
             elif reference:
                 references[place] = reference[1]
-    return Shipped(classes, references)
+            else:
+                plain.add(place)
+    return Shipped(classes, references, frozenset(plain))
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
