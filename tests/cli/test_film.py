@@ -30,7 +30,7 @@ def test_pictures_are_taken_at_the_rate_asked_for(race, monkeypatch, fps, times)
 
 @pytest.mark.parametrize("fps", [0, 3, 30])
 def test_a_rate_between_ticks_is_refused_in_a_sentence(race, fps):
-    with pytest.raises(UserError, match=f"expected fps out of .*, got {fps}"):
+    with pytest.raises(UserError, match=f"fps must be one of .*, got {fps}"):
         film.film_race(load_track("oval"), race, "race.mp4", fps=fps)
 
 

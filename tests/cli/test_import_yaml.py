@@ -193,7 +193,7 @@ def test_files_that_exist_and_names_that_ship_are_not_overwritten(tmp_path: Path
         with pytest.raises(SystemExit, match="which ships"):
             main([str(SAMPLES / "older.yaml"), "--out", str(tmp_path / name)])
     for name in ("mine.yaml", "experiment/my run.yaml"):
-        with pytest.raises(SystemExit, match="expected --out DIR/experiment/NAME.yaml"):
+        with pytest.raises(SystemExit, match="--out must read DIR/experiment/NAME.yaml"):
             main([str(SAMPLES / "older.yaml"), "--out", str(tmp_path / name)])
 
 

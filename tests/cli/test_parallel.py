@@ -194,8 +194,8 @@ def test_one_process_is_the_default_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("processes", "device", "remedy"),
     [
-        (0, "cpu", "change parallel.processes"),
-        (26, "cpu", "change parallel.processes"),
+        (0, "cpu", "parallel.processes must be from 1 to the batch size"),
+        (26, "cpu", "parallel.processes must be from 1 to the batch size"),
         (2, "mps", "use parallel=none"),
         (25, "cpu", "set parallel.processes=3"),
         (2, "cuda", "set parallel.processes=1"),

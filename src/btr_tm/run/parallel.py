@@ -159,8 +159,8 @@ class Helpers:
     def _missing(self, rank: int, reason: str) -> UserError:
         who = f"process {rank} is missing" if rank else "one does not answer"
         return UserError(
-            f"expected {self.processes} processes that learn together, got a group in which {who} "
-            f"({' '.join(reason.split())[-300:]}); the same command goes on from the last checkpoint, and "
+            f"of the {self.processes} processes that learn together {who} "
+            f"({' '.join(reason.split())[-300:]}); the same command continues from the last checkpoint, and "
             "parallel=none learns in one process"
         )
 
@@ -250,19 +250,18 @@ def refuse_impossible(processes: int, device: torch.device, batch_size: int) -> 
     """Raise UserError for a number of processes that makes no sense here."""
     if not 1 <= processes <= batch_size:
         raise UserError(
-            f"expected from 1 process to one per sample of the batch of {batch_size}, got {processes}; "
-            "change parallel.processes"
+            f"parallel.processes must be from 1 to the batch size of {batch_size}, got {processes}"
         )
     if device.type not in ("cpu", "cuda"):
-        raise UserError(f"expected device=cpu or cuda for parallel=ddp, got {device}; use parallel=none")
+        raise UserError(f"parallel=ddp needs device=cpu or cuda, got {device}; use parallel=none")
     if device.type == "cuda" and processes > torch.cuda.device_count():
         raise UserError(
-            f"expected a GPU for each process that learns, got {processes} processes and "
+            f"each process that learns needs a GPU, got {processes} processes and "
             f"{torch.cuda.device_count()} GPUs; set parallel.processes={torch.cuda.device_count()}"
         )
     needed, free = (processes - 1) * HELPER_BYTES, psutil.virtual_memory().available
     if needed > free:
         raise UserError(
-            f"expected processes that fit into the free memory of {free / 2**30:.1f} GiB, got {processes} "
-            f"that need about {needed / 2**30:.1f} GiB; set parallel.processes={1 + free // HELPER_BYTES}"
+            f"{processes} processes need about {needed / 2**30:.1f} GiB of the {free / 2**30:.1f} GiB free; "
+            f"set parallel.processes={1 + free // HELPER_BYTES}"
         )

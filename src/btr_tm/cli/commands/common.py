@@ -27,7 +27,7 @@ def at_least_one(text: str) -> int:
     """An argparse type: a whole number from 1 on."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
+        raise argparse.ArgumentTypeError(f"must be 1 or larger, got {text}")
     return number
 
 

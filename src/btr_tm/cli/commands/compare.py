@@ -51,7 +51,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
     out = Path(arguments.out)
     if out.exists() and not out.is_dir():
-        raise UserError(f"expected --out to be a folder, got the file {out}; name another one")
+        raise UserError(f"--out must be a folder, and {out} is a file; name another one")
     comparison = report.compare(read_arms(arguments.arms), arguments.metric or METRICS, arguments.x)
     picture = draw(comparison, out / "comparison.png")
     text = out / "comparison.md"

@@ -37,7 +37,7 @@ def film_race(
 ) -> Path:
     """Film `race` at `fps` pictures a second out of RATES; `q` (T, A) are action values, tick by tick."""
     if fps not in RATES:
-        raise UserError(f"expected fps out of {RATES}, got {fps}; a picture is taken at the end of a tick")
+        raise UserError(f"fps must be one of {RATES}, got {fps}: a picture is taken at the end of a tick")
     ticks = 1000 // TICK_MS // fps
     tick = torch.arange(ticks - 1, len(race.actions), ticks)
     values = q if q is None else q[tick.clamp(max=len(q) - 1)]

@@ -90,8 +90,7 @@ def _as_name(stem: str) -> str:
 def _place(out: Path) -> tuple[Path, str]:
     if out.parent.name != "experiment" or out.suffix != ".yaml" or _as_name(out.stem) != out.stem:
         raise UserError(
-            f"expected --out DIR/experiment/NAME.yaml with a name of letters, digits and _, got {out}; "
-            "rename it"
+            f"--out must read DIR/experiment/NAME.yaml, with a name of letters, digits and _, got {out}"
         )
     return out.parent.parent, out.stem
 
@@ -100,6 +99,6 @@ def _refuse_taken(root: Path, name: str, groups: Sequence[str], overwrite: bool)
     for group in groups:
         path, shipped = root / group / f"{name}.yaml", conf_dir() / group / f"{name}.yaml"
         if path.exists() and not overwrite:
-            raise UserError(f"expected a new file, got {path}, which exists; add --overwrite or change --out")
+            raise UserError(f"{path} exists; add --overwrite or change --out")
         if shipped.exists() and shipped.resolve() != path.resolve():
-            raise UserError(f"expected a new name, got {group}={name}, which ships; change the name in --out")
+            raise UserError(f"{group}={name} is a choice which ships; change the name in --out")

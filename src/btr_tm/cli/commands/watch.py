@@ -70,7 +70,7 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
     file = InputsFile.read(arguments.driver)
     name = arguments.track or file.track
     if not name:
-        raise UserError(f"expected a track in the header of {arguments.driver}, got none; add --track NAME")
+        raise UserError(f"{arguments.driver} does not say its track; add --track NAME")
     track = load_track(name)
     race = redrive(track, file.actions)
     how = f"finished in {race.time_ms / 1000:.2f} s" if race.finished else "not finished"
