@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from btr_tm.envs.atari import AtariVectorEnv
+from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration.composition import compose_job
 
 HERE = Path(__file__).parent
 GAMES = 100  # the first 10 are those of the evaluations of profile=atari_cpu
@@ -16,7 +17,8 @@ GAMES = 100  # the first 10 are those of the evaluations of profile=atari_cpu
 
 def scores(game: str) -> list[float]:
     """Whole scores of each game to its end, sticky actions 0.25, at most 108,000 emulator frames."""
-    env = AtariVectorEnv(game, GAMES)
+    job = compose_job(["+experiment=atari_btr", f"env.game={game}"])
+    env = Parts(checked(job.values), torch.device("cpu")).env(GAMES)
     env.reset(options={"start": "evaluation"})
     generator = torch.Generator().manual_seed(0)
     score, over = torch.zeros(GAMES), torch.zeros(GAMES, dtype=torch.bool)

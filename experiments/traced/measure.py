@@ -18,9 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from btr_tm.benchmarks.machine import machine
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.race.features import Features
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
 
 CARS, IMAGE, ROUNDS, DECISIONS = (1, 8, 33, 64, 256), (40, 40), 11, 20
@@ -29,8 +28,7 @@ HERE = Path(__file__).parent
 
 
 def simulator(cars: int, way: str) -> SimVectorEnv:
-    parts = (load_track("a01"), Features(), ProgressReward())
-    env = SimVectorEnv(*parts, cars, IMAGE, start_pool=64, compile=way)
+    env = plain_simulator(load_track("a01"), cars, IMAGE, start_pool=64, compile=way)
     env.reset(seed=0)
     return env
 

@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from btr_tm.envs.execution import HOW, compiled
-from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.race.features import Features
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
 
 
@@ -26,10 +24,7 @@ def test_one_graph_serves_training_restarts_and_evaluation(monkeypatch: pytest.M
 
     monkeypatch.setitem(HOW, "compiled", recorded)
     cut_offs = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a race
-    track, size = load_track("hills"), (16, 16)
-    env = SimVectorEnv(
-        track, Features(), ProgressReward(), 4, size, cut_offs=cut_offs, start_pool=8, compile="compiled"
-    )
+    env = plain_simulator(load_track("hills"), 4, (16, 16), 8, cut_offs=cut_offs, compile="compiled")
     for start in ("training", "canonical", "evaluation", "training"):
         env.reset(options={"start": start})
         for _ in range(4):

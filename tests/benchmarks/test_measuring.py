@@ -11,7 +11,6 @@ import torch
 
 from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.collectors import Alone
-from btr_tm.benchmarks.emulator import emulator_rows
 from btr_tm.benchmarks.flat import flat_rows
 from btr_tm.benchmarks.full_size import images_only
 from btr_tm.benchmarks.full_step import Aims
@@ -128,7 +127,7 @@ def test_on_cuda_all_sections_together_take_less_than_eight_minutes() -> None:
 
 @pytest.mark.slow
 def test_atari_stands_beside_its_emulators_or_says_what_is_missing() -> None:
-    (row,) = emulator_rows(TINY)
+    (row,) = bench_sections.atari(TINY)
     assert row.note == "ale-py is not installed" or (row.ours > 0 and row.of_floor == row.ratio)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import yaml
 
 from btr_tm.cli.assembly import conformance
 from btr_tm.cli.assembly.assemble import collector_of
+from btr_tm.cli.assembly.build import make, partial
 from btr_tm.cli.assembly.gauges import pace
 from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.errors import UserError
+from btr_tm.envs.plain import plain_simulator
 
 MODULE = """
 from btr_tm.envs.atari import AtariVectorEnv
@@ -67,6 +70,22 @@ def test_a_subclass_of_the_simulator_is_one() -> None:
     assert pace(own, env) == pace(ours, ours.env(2, start_pool=1))
     evaluator = own.evaluator(0)
     assert evaluator.canonical.medals_ms == own.track.medals_ms and evaluator.track_m > 0
+
+
+def test_a_simulator_without_a_configuration_has_the_values_of_the_group() -> None:
+    node = compose_job(["env=sim", "profile.race_ms=300000", "profile.compile=eager"]).values["env"]
+    defaults = {
+        name: parameter.default
+        for name, parameter in signature(plain_simulator).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    plain = ("ticks_per_action", "action_delay_ticks", "anywhere_share", "compile")
+    assert {name: node[name] for name in plain} == {name: defaults[name] for name in plain}
+    assert tuple(node["action_offsets_ms"]) == defaults["action_offsets_ms"]
+    assert make(node["cut_offs"]) == defaults["cut_offs"]
+    assert partial(node["gates"]).func is defaults["gates"]
+    track = parts().track
+    assert plain_simulator(track, 1, (0, 0), 1).race.float_lookup == make(node["float_lookup"])
 
 
 def test_a_subclass_of_the_inline_collector_drives_the_environment_of_this_process() -> None:

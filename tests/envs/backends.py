@@ -19,6 +19,7 @@ from btr_tm.core.types import Obs
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.game import Game
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv, episode_seed
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
@@ -60,8 +61,21 @@ class Corridor(gymnasium.Env):
 gymnasium.register(CORRIDOR, entry_point=Corridor, max_episode_steps=9)
 
 
+def task(id: str, cars: int, **options: Any) -> GymnasiumVectorEnv:
+    """Without images and with plain options, unless told otherwise."""
+    usual = {"image": "none", "image_size": (64, 64), "frame_stack": 1, "options": {}}
+    return GymnasiumVectorEnv(id, cars, **(usual | {"device": "cpu", "seed": 0} | options))
+
+
+def atari_games(cars: int, game: str = "Phoenix", **options: Any) -> AtariVectorEnv:
+    """As BTR plays, but games begin at once, unless told otherwise."""
+    usual = {"image_size": (84, 84), "frame_stack": 4, "action_set": "minimal", "sticky": 0.25}
+    usual |= {"frame_skip": 4, "no_ops": 0, "max_frames": 108_000, "reward_clip": 1.0, "reseed_every": 16_384}
+    return AtariVectorEnv(game, cars, **(usual | {"device": "cpu", "seed": 0} | options))
+
+
 def corridor(cars: int = 3, seed: int = 0, **options: Any) -> GymnasiumVectorEnv:
-    return GymnasiumVectorEnv(CORRIDOR, cars, seed=seed, **options)
+    return task(CORRIDOR, cars, seed=seed, **options)
 
 
 def corridor_seen(cars: int = 3, seed: int = 0) -> GymnasiumVectorEnv:
@@ -69,23 +83,24 @@ def corridor_seen(cars: int = 3, seed: int = 0) -> GymnasiumVectorEnv:
 
 
 def lunar_lander(cars: int = 3, seed: int = 0) -> GymnasiumVectorEnv:
-    return GymnasiumVectorEnv("LunarLander-v3", cars, seed=seed, options={"max_episode_steps": 25})
+    return task("LunarLander-v3", cars, seed=seed, options={"max_episode_steps": 25})
 
 
 def car_racing(cars: int = 1, seed: int = 0) -> GymnasiumVectorEnv:
     options = {"continuous": False, "max_episode_steps": 4}
-    return GymnasiumVectorEnv("CarRacing-v3", cars, "pixels", (32, 32), 3, options, seed=seed)
+    seen = {"image": "pixels", "image_size": (32, 32), "frame_stack": 3}
+    return task("CarRacing-v3", cars, **seen, options=options, seed=seed)
 
 
 def simulator(cars: int = 3, seed: int = 0, image_size: tuple[int, int] = (16, 24)) -> SimVectorEnv:
-    return SimVectorEnv(
+    return plain_simulator(
         load_track("oval"),
-        Features(line_points=8),
-        linesight(),
         cars,
         image_size,
-        cut_offs=CutOffs(race_ms=1200, no_progress_ms=500),
         start_pool=8,
+        features=Features(line_points=8),
+        reward=linesight(),
+        cut_offs=CutOffs(race_ms=1200, no_progress_ms=500),
         seed=seed,
     )
 
@@ -128,7 +143,7 @@ def nothing() -> None:
 def atari(cars: int = 3, seed: int = 0) -> AtariVectorEnv:
     """In full size, which is not resized; episodes of 9 decisions, a fresh seed after three of them."""
     sizes = {"image_size": (210, 160), "frame_stack": 2, "max_frames": 36, "reseed_every": 20}
-    return AtariVectorEnv("Phoenix", cars, no_ops=0, reward_clip=math.inf, seed=seed, **sizes)
+    return atari_games(cars, reward_clip=math.inf, seed=seed, **sizes)
 
 
 def played_by_hand(env: AtariVectorEnv, action: Tensor) -> Obs:

@@ -9,6 +9,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from btr_tm.core.errors import UserError
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race import actions
 from btr_tm.race.features import Features
@@ -21,7 +22,8 @@ FIVE = (0, 10, 20, 30, 40)
 def simulator(offsets=FIVE, previous_actions: int = 25, length_m: float = 500.0, **options) -> SimVectorEnv:
     features = Features(previous_actions=previous_actions)
     parts = {"cars": 3, "image_size": (0, 0), "start_pool": 4, "action_offsets_ms": offsets}
-    return SimVectorEnv(straight_track(length_m), features, linesight(), **(parts | options))
+    rules = {"features": features, "reward": linesight()}
+    return plain_simulator(straight_track(length_m), **(parts | rules | options))
 
 
 def random_blocks(env: SimVectorEnv, count: int, seed: int = 0) -> list[torch.Tensor]:

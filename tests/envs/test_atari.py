@@ -13,7 +13,7 @@ from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.emulators import Emulators, _rom
 from btr_tm.envs.gymnasium import episode_seed
 
-from .backends import atari, need_atari
+from .backends import atari, atari_games, need_atari
 from .cartridge import Cartridge, area_weights
 
 GAMES = ["ms_pacman", "name_this_game", "phoenix", "qbert", "tic_tac_toe_3d", "up_n_down"]
@@ -21,7 +21,7 @@ GAMES = ["ms_pacman", "name_this_game", "phoenix", "qbert", "tic_tac_toe_3d", "u
 
 def phoenix(cars: int = 1, **options) -> AtariVectorEnv:
     need_atari()
-    return AtariVectorEnv("Phoenix", cars, no_ops=0, **options)
+    return atari_games(cars, **options)
 
 
 def test_a_game_is_seen_scored_and_restarted_as_a_single_emulator_says() -> None:
@@ -58,7 +58,7 @@ def test_games_play_in_any_racks_as_each_does_alone(threads: int, rack_size: int
     sizes = ((21, 16), "minimal", 0.25, 4, 0)
     seeds, everyone = np.arange(6), np.ones(6, dtype=bool)
     together = Emulators("Phoenix", 6, *sizes, threads, rack_size)
-    alone = [Emulators("Phoenix", 1, *sizes) for _ in seeds]
+    alone = [Emulators("Phoenix", 1, *sizes, threads=1) for _ in seeds]
     together.begin(everyone, seeds)
     for game, seed in zip(alone, seeds, strict=True):
         game.begin(everyone[:1], seeds[seed : seed + 1])
@@ -72,7 +72,7 @@ def test_games_play_in_any_racks_as_each_does_alone(threads: int, rack_size: int
 
 def test_racks_of_which_no_game_is_wanted_rest() -> None:
     need_atari()
-    games = Emulators("Phoenix", 5, (21, 16), "minimal", 0.25, 4, 0)
+    games = Emulators("Phoenix", 5, (21, 16), "minimal", 0.25, 4, 0, threads=1)
     before = games.begin(np.ones(5, dtype=bool), np.arange(5)).copy()
     for _ in range(10):
         after = games.step(np.ones(5, dtype=np.int64), np.array([True, False, False, False, False])).frame
@@ -82,7 +82,7 @@ def test_racks_of_which_no_game_is_wanted_rest() -> None:
 def test_games_that_never_rest_play_in_one_rack_of_all_threads() -> None:
     """None waits until others have played. In evaluations fours rest together; resets provide for either."""
     need_atari()
-    env = AtariVectorEnv("Phoenix", 5, image_size=(21, 16))
+    env = atari_games(5, image_size=(21, 16), no_ops=30)
     for start, racks in (("training", [5]), ("evaluation", [4, 1]), ("training", [5])):
         env.reset(options={"start": start})
         assert [rack.num_envs for _, rack in env._games._racks] == racks
@@ -115,7 +115,7 @@ def test_the_actions_are_those_of_the_game_or_all(action_set: str, count: int) -
 
 def test_an_episode_begins_with_up_to_so_many_frames_of_doing_nothing() -> None:
     need_atari()
-    games = Emulators("Phoenix", 2, (84, 84), "minimal", 0.25, 4, no_ops=2)
+    games = Emulators("Phoenix", 2, (84, 84), "minimal", 0.25, 4, no_ops=2, threads=1)
     everyone = np.ones(2, dtype=bool)
     games.begin(everyone, np.array([1, 2]))
     ((_, rack),) = games._racks
@@ -126,7 +126,7 @@ def test_an_episode_begins_with_up_to_so_many_frames_of_doing_nothing() -> None:
 def test_nothing_is_pressed_and_no_life_is_told_at_the_beginning() -> None:
     """Breakout waits for the fire button: its picture stands still, and losing nothing ends nothing."""
     need_atari()
-    env = AtariVectorEnv("Breakout", 1, no_ops=0)
+    env = atari_games(1, "Breakout")
     first, _ = env.reset()
     for _ in range(5):
         obs, _, terminated, _, _ = env.step(torch.tensor([0]))
@@ -145,7 +145,7 @@ def test_games_are_written_as_in_papers_or_as_files(written: str, rom: str) -> N
 
 @pytest.mark.parametrize("name, hint", [("Fenix", "phoenix"), ("Chess", "choose one")])
 def test_an_unknown_game_is_refused(name: str, hint: str) -> None:
-    with pytest.raises(UserError, match=f"env.game={name}.*{hint}"):
+    with pytest.raises(UserError, match=f"no Atari game {name} .env.game.*{hint}"):
         _rom(name, GAMES)
 
 
@@ -153,19 +153,18 @@ def test_an_unknown_game_is_refused(name: str, hint: str) -> None:
     "options, message",
     [
         ({"image_size": (0, 0)}, "nothing but pictures"),
-        ({"action_set": "some"}, "minimal, full"),
         ({"sticky": 1.0}, "env.sticky"),
-        ({"no_ops": -1}, "env.no_ops, got -1"),
+        ({"no_ops": -1}, "env.no_ops must be 0 or larger, got -1"),
         ({"frame_skip": 0}, "env.frame_skip"),
         ({"reward_clip": 0.0}, "env.reward_clip"),
     ],
 )
 def test_what_makes_no_game_is_refused(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        AtariVectorEnv("Phoenix", 1, **options)
+        atari_games(1, **options)
 
 
 def test_a_missing_package_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ale_py", None)
     with pytest.raises(UserError, match=r"pip install 'btr-tm\[atari\]'"):
-        AtariVectorEnv("Phoenix", 1)
+        atari_games(1)

@@ -9,9 +9,8 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.envs.game import Eyes
-from btr_tm.envs.gymnasium import GymnasiumVectorEnv
 
-from .backends import CORRIDOR, car_racing, corridor, corridor_seen, need_box2d
+from .backends import car_racing, corridor, corridor_seen, need_box2d, task
 
 FORWARD = torch.tensor([2])
 
@@ -62,7 +61,7 @@ def test_without_a_threshold_an_episode_counts_as_finished_when_it_ends_by_itsel
 def test_with_a_threshold_an_episode_counts_as_finished_when_it_reaches_it() -> None:
     id = "btr_tm_tests/Threshold-v0"
     gymnasium.register(id, "gymnasium.envs.classic_control:CartPoleEnv", 3.0, max_episode_steps=5)
-    env = GymnasiumVectorEnv(id, 2)
+    env = task(id, 2)
     env.reset()
     for step in range(1, 6):
         *_, info = env.step(torch.tensor([step % 2, step % 2]))
@@ -88,15 +87,14 @@ def test_car_racing_is_seen_without_floats() -> None:
         ({"id": "NoSuchGame-v0"}, "NoSuchGame"),
         ({"id": "Pendulum-v1"}, "discrete actions"),
         ({"id": "Blackjack-v1"}, "one array"),
-        ({"id": CORRIDOR, "image": "colour"}, "none, pixels"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        GymnasiumVectorEnv(cars=1, **arguments)
+        task(cars=1, **arguments)
 
 
 def test_pictures_without_an_encoder_are_refused() -> None:
     need_box2d()
     with pytest.raises(UserError, match="env.image=pixels"):
-        GymnasiumVectorEnv("CarRacing-v3", 1, options={"continuous": False})
+        task("CarRacing-v3", 1, options={"continuous": False})

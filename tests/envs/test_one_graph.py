@@ -13,9 +13,9 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant
 from btr_tm.core.tree import flatten, take_rows, where_rows
 from btr_tm.envs.execution import Compile
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
 from tests.race.shipped import camera_features
 
@@ -27,8 +27,8 @@ SHORT = CutOffs(race_ms=100, no_progress_ms=100)  # every second decision ends a
 
 
 def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
-    parts = (load_track("hills"), camera_features(), ProgressReward(), CARS, SIZE)
-    env = SimVectorEnv(*parts, cut_offs=SHORT, start_pool=8, compile=compile, device=device)
+    options = {"features": camera_features(), "cut_offs": SHORT, "compile": compile, "device": device}
+    env = plain_simulator(load_track("hills"), CARS, SIZE, start_pool=8, **options)
     env.reset()
     return env
 

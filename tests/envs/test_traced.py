@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.tree import flatten
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.envs.traced import Traced
-from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
 from tests.sim.varied import varied_appearance
 
@@ -31,11 +30,8 @@ def pair(a: Tensor, b: Tensor) -> Pair:
 
 
 def simulator(compile, offsets=(0,), cars=5) -> SimVectorEnv:
-    env = SimVectorEnv(
-        load_track("hills"), Features(), ProgressReward(), cars, (20, 20), cut_offs=OFTEN, start_pool=8,
-        appearance=varied_appearance(), action_offsets_ms=offsets, compile=compile,
-    )  # fmt: skip
-    return env
+    options = {"cut_offs": OFTEN, "appearance": varied_appearance(), "action_offsets_ms": offsets}
+    return plain_simulator(load_track("hills"), cars, (20, 20), start_pool=8, compile=compile, **options)
 
 
 def driven(env: SimVectorEnv, start: str) -> list[Tensor]:
@@ -87,5 +83,5 @@ def test_no_step_changes_what_an_earlier_one_returned() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_nothing_is_recorded() -> None:
-    env = SimVectorEnv(load_track("hills"), Features(), ProgressReward(), 2, device="cuda", compile="traced")
+    env = plain_simulator(load_track("hills"), 2, (64, 64), 1024, device="cuda", compile="traced")
     assert not isinstance(env.decide, Traced)

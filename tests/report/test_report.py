@@ -10,11 +10,9 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
-from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.metrics.sinks.jsonl import JsonlSink
-from btr_tm.race.features import Features
 from btr_tm.race.inputs_file import InputsFile
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.report import plots, redrive, video
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import Evaluator
@@ -43,10 +41,7 @@ def raced(track, delay_ticks):
     """The canonical race of the weaver, seen by the environment."""
 
     def env(cars):
-        features, reward = Features(), ProgressReward()
-        return SimVectorEnv(
-            track, features, reward, cars, (0, 0), action_delay_ticks=delay_ticks, start_pool=8
-        )
+        return plain_simulator(track, cars, (0, 0), start_pool=8, action_delay_ticks=delay_ticks)
 
     evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
     evaluator.run(Weaver())
@@ -118,7 +113,7 @@ class TickWeaver(Weaver):
 def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, films):
     def env(cars):
         parts = {"action_offsets_ms": (0, 10, 20, 30), "action_delay_ticks": 3, "start_pool": 8}
-        return SimVectorEnv(track, Features(), ProgressReward(), cars, (0, 0), **parts)
+        return plain_simulator(track, cars, (0, 0), **parts)
 
     evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
     figures = evaluator.run(TickWeaver())

@@ -177,7 +177,7 @@ def build_run(folder, total=2000, save_every=400, **kwargs) -> Run:
     clock = Clock()
     return Run(
         folder=folder,
-        collector=InlineCollector(FakeEnv(8)),
+        collector=InlineCollector(FakeEnv(8), 1),
         replay=FakeReplay(),
         learner=FakeLearner(),
         evaluator=Evaluator(FakeEnv, clock, starts=4, track_m=TRACK_M, author_time_s=0.9),

@@ -51,7 +51,7 @@ def test_its_replay_keeps_single_frames_and_gives_the_stacks_that_were_seen(fram
     plain.stacked_frames = 1
     planes, whole = parts.replay(env), parts.replay(plain)
     assert planes.ring.rows["image"].shape[1] == 40 * 40 == whole.ring.rows["image"].shape[1] / frames
-    collector, policy = InlineCollector(env), parts.policy(env)
+    collector, policy = InlineCollector(env, 1), parts.policy(env)
     for _ in range(60):
         (transition,) = collector.collect(policy).transitions
         planes.add(transition)

@@ -10,10 +10,8 @@ import torch
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
 from btr_tm.envs.execution import HOW
-from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.race.features import Features
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.race import NO_RACE, Race
 from btr_tm.sim.track.load import load_track
@@ -117,8 +115,8 @@ class ByFeel:
 
 def simulator(compile="eager"):
     cut_offs = CutOffs(race_ms=4_000, no_progress_ms=600)
-    parts = (load_track("hills"), Features(), ProgressReward())
-    return lambda cars: SimVectorEnv(*parts, cars, (16, 16), cut_offs=cut_offs, start_pool=2, compile=compile)
+    track, options = load_track("hills"), {"cut_offs": cut_offs, "compile": compile}
+    return lambda cars: plain_simulator(track, cars, (16, 16), start_pool=2, **options)
 
 
 @pytest.mark.parametrize("compile", ["eager", "traced"])

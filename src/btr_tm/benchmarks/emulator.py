@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,17 +12,19 @@ from btr_tm.benchmarks.row import Beside, Row, rate_row
 from btr_tm.benchmarks.timing import Effort, Subject, interleave
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import DrivingEnv
-from btr_tm.envs.atari import AtariVectorEnv
 
 GAME, GAMES = "Phoenix", 16
 OURS, ALONE = "env=atari", "ale-py alone"
 
 
-def emulator_rows(effort: Effort) -> list[Row]:
-    """Decisions per second of 4 frames each, random actions; ale-py as it comes, with one batch of all."""
+def emulator_rows(effort: Effort, make_env: Callable[[int], DrivingEnv]) -> list[Row]:
+    """Decisions per second of 4 frames each, random actions; ale-py as it comes, with one batch of all.
+
+    `make_env(games)` makes our environment of that many games of GAME.
+    """
     what = f"env=atari, {GAME}, {GAMES} games"
     try:
-        env = AtariVectorEnv(GAME, GAMES)
+        env = make_env(GAMES)
     except UserError:  # what it says of its remedy stands in the documentation
         return [Row(what, "decisions/s", math.nan, note="ale-py is not installed")]
     subjects = [_ours(env, effort.decisions), _alone(effort.decisions)]

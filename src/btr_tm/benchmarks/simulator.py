@@ -12,9 +12,7 @@ from btr_tm.benchmarks.car_racing import CAR_RACING
 from btr_tm.benchmarks.row import NO_TARGET, Beside, Row, Target, rate_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave, seconds_of
 from btr_tm.envs.execution import HOW, Compile
-from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.race.features import Features
-from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.sim.track.load import load_track
 
 CARS = 256
@@ -46,16 +44,7 @@ class Drives:
         device: torch.device = CPU,
     ) -> None:
         self.track, self.compile, self.cars, self.decisions = track, compile, cars, effort.decisions
-        self.env = SimVectorEnv(
-            load_track(track),
-            Features(),
-            ProgressReward(),
-            cars,
-            IMAGE,
-            start_pool=cars,
-            device=device,
-            compile=compile,
-        )
+        self.env = plain_simulator(load_track(track), cars, IMAGE, cars, device=device, compile=compile)
         self.env.reset()
         self.actions = torch.randint(self.env.actions, (effort.decisions, cars), device=device)
         camera = self.env.race.camera

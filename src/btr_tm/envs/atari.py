@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +25,8 @@ class AtariVectorEnv(TensorVectorEnv):
 
     Rewards are points clipped to plus and minus `reward_clip`; in `Races`, `reward` and `progress_m` are the
     score, `time_ms` counts decisions, and nothing finishes. An episode is truncated after `max_frames`.
-    A copy draws from one seed for several episodes, until the first end after `reseed_every` decisions:
-    a fresh seed takes 0.1 s. To restore a state, what was played since then is played again.
+    A copy draws from one seed for several episodes, until the first that ends after `reseed_every` decisions:
+    a new seed takes 0.1 s. To restore a state, all that was played since then is played again.
     """
 
     has_floats = False
@@ -37,25 +36,25 @@ class AtariVectorEnv(TensorVectorEnv):
         self,
         game: str,
         cars: int,
-        image_size: tuple[int, int] = (84, 84),
-        frame_stack: int = 4,
-        action_set: ActionSet = "minimal",
-        sticky: float = 0.25,
-        frame_skip: int = 4,
-        no_ops: int = 30,
-        max_frames: int = 108_000,
-        reward_clip: float = 1.0,
-        reseed_every: int = 16_384,
-        device: str | torch.device = "cpu",
-        seed: int = 0,
+        image_size: tuple[int, int],
+        frame_stack: int,
+        action_set: ActionSet,
+        sticky: float,
+        frame_skip: int,
+        no_ops: int,
+        max_frames: int,
+        reward_clip: float,
+        reseed_every: int,
+        device: str | torch.device,
+        seed: int,
     ) -> None:
-        _check_choices(image_size, action_set, sticky, no_ops)
+        _check_choices(image_size, sticky, no_ops)
         _check_sizes(frame_stack=frame_stack, frame_skip=frame_skip, max_frames=max_frames)
         _check_sizes(reward_clip=reward_clip, reseed_every=reseed_every)
         threads = torch.get_num_threads()
         self._sizes = (image_size, action_set, sticky, frame_skip, no_ops, threads)
         self._game, self._rack = game, 1
-        self._games = Emulators(game, 1, *self._sizes)  # tells the buttons; the others come with a reset
+        self._games = Emulators(game, 1, *self._sizes)  # knows the actions; the others are made at a reset
         self.device, self.seed = torch.device(device), seed
         self.decision_ms = round(1000 * frame_skip / FRAMES_PER_SECOND)
         self.actions, self.layout = self._games.actions, FloatLayout.generic(0)
@@ -71,7 +70,7 @@ class AtariVectorEnv(TensorVectorEnv):
         self._total = np.zeros(cars)  # score of the present episode
         self._decisions = np.zeros(cars, dtype=np.int64)  # of the present episode
         self._over, self._terminated = np.zeros(cars, dtype=bool), np.zeros(cars, dtype=bool)
-        self._session = np.zeros(cars, dtype=np.int64)  # how many seeds each car has had before
+        self._seed_number = np.zeros(cars, dtype=np.int64)  # how many seeds each car has had before
         self._played = np.zeros(cars, dtype=np.int64)  # decisions since the present seed, and which:
         self._actions = np.zeros((cars, self._reseed_every + self._longest), dtype=np.uint8)
         self._everyone = np.arange(cars)
@@ -87,7 +86,7 @@ class AtariVectorEnv(TensorVectorEnv):
         start = start_of(options)
         self._restarts = start == "training"
         self._gather()
-        self._session[:] = 0
+        self._seed_number[:] = 0
         cars = self._everyone * (start != "canonical")
         fixed = np.array([_int31(EVALUATION_SEED, int(car), 0) for car in cars])
         self._begin(self._everyone >= 0, self._seeds() if self._restarts else fixed)
@@ -140,7 +139,7 @@ class AtariVectorEnv(TensorVectorEnv):
         due = self._over & (self._played >= self._reseed_every)
         same = self._over & ~due
         if due.any():
-            self._session += due
+            self._seed_number += due
             self._begin(due, self._seeds())
         if same.any():
             self._begin(same, None)
@@ -156,7 +155,7 @@ class AtariVectorEnv(TensorVectorEnv):
             self._played[cars] = 0
 
     def _seeds(self) -> NDArray[np.int64]:
-        return np.array([_int31(self.seed, car, int(n)) for car, n in enumerate(self._session)])
+        return np.array([_int31(self.seed, car, int(n)) for car, n in enumerate(self._seed_number)])
 
     def _races(self, was_over: NDArray[np.bool_]) -> Races:
         over, score = self._tensor(self._over), self._tensor(self._total, torch.float32)
@@ -173,15 +172,15 @@ class AtariVectorEnv(TensorVectorEnv):
         nothing = torch.zeros(self.num_envs, 0, device=self.device)
         return Obs(torch.from_numpy(self._stack).to(self.device), nothing)
 
-    def _tensor(self, values: NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
+    def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype | None = None) -> Tensor:
         """A copy on the device."""
         return torch.from_numpy(values.copy()).to(self.device, dtype)
 
     def state_dict(self) -> StateDict:
         """Per copy, which seed of the run it draws from and what it has played since."""
         actions = torch.from_numpy(self._actions[:, : self._played.max()].copy())
-        session, played = torch.from_numpy(self._session.copy()), torch.from_numpy(self._played.copy())
-        return {"seed": self.seed, "session": session, "played": played, "actions": actions}
+        number, played = torch.from_numpy(self._seed_number.copy()), torch.from_numpy(self._played.copy())
+        return {"seed": self.seed, "seed_number": number, "played": played, "actions": actions}
 
     def load_state_dict(self, state: StateDict) -> None:
         """Play again what was played since a training reset; all copies get to the saved state together."""
@@ -191,7 +190,7 @@ class AtariVectorEnv(TensorVectorEnv):
         for left in range(int(played.max()), -1, -1):
             due = played == left
             if due.any():
-                self._session[due] = state["session"].numpy()[due]
+                self._seed_number[due] = state["seed_number"].numpy()[due]
                 self._begin(due, self._seeds())
             if left:
                 at = (played - left).clip(min=0)  # those who are not due yet may play anything
@@ -203,19 +202,17 @@ def _int31(*parts: int) -> int:
     return episode_seed(*parts) >> 1  # as many bits as the emulator takes
 
 
-def _check_choices(image_size: tuple[int, int], action_set: str, sticky: float, no_ops: int) -> None:
+def _check_choices(image_size: tuple[int, int], sticky: float, no_ops: int) -> None:
     """Raise UserError for what no game can be made with."""
     if min(image_size) < 1:
         raise UserError("env=atari shows nothing but pictures, which encoder=none cannot see; choose another")
-    if action_set not in ("minimal", "full"):
-        raise UserError(f"expected env.action_set out of minimal, full, got {action_set!r}; correct it")
     if not 0 <= sticky < 1:
-        raise UserError(f"expected env.sticky from 0 to below 1, got {sticky}; the usual share is 0.25")
+        raise UserError(f"env.sticky must be 0 or larger and below 1, got {sticky}; the usual share is 0.25")
     if no_ops < 0:
-        raise UserError(f"expected no negative env.no_ops, got {no_ops}; 0 leaves them out")
+        raise UserError(f"env.no_ops must be 0 or larger, got {no_ops}")
 
 
 def _check_sizes(**sizes: float) -> None:
     for name, size in sizes.items():
         if size <= 0:
-            raise UserError(f"expected env.{name} to be larger, got {size}; raise it")
+            raise UserError(f"env.{name} must be larger than 0, got {size}")

@@ -71,7 +71,7 @@ def start_of(options: Mapping[str, str] | None) -> str:
     """The kind of start that `options` of a reset ask for, training unless they do; raises UserError."""
     start = (options or {}).get("start", STARTS[0])
     if start not in STARTS:
-        raise UserError(f"the start must be {', '.join(STARTS[:-1])} or {STARTS[-1]}, got {start!r}")
+        raise UserError(f"the start must be {' or '.join(STARTS)}, got {start!r}")
     return start
 
 

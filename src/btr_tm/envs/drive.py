@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,12 +13,13 @@ from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
 from btr_tm.race.features import FeatureSet, Memory
-from btr_tm.race.float_lookup import FloatLookup, NamedLookup
+from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
 from btr_tm.sim.physics.state import SimState
-from btr_tm.sim.scene import Appearance, Look
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.scene import NEUTRAL, Appearance, Look
 from btr_tm.sim.world import World
 
 TICK_MS = 10
@@ -52,6 +53,14 @@ class Outcome(NamedTuple):
     races: Races
 
 
+class Renders(Protocol):
+    """A camera, or its stand-in."""
+
+    def __call__(self, pose: Pose, look: Look = NEUTRAL) -> Tensor:
+        """Images (E, 1, H, W) uint8."""
+        ...
+
+
 @dataclass(frozen=True)
 class Race:
     """The rules of one track seen through one set of features; holds constants only."""
@@ -61,9 +70,9 @@ class Race:
     features: FeatureSet
     reward: Reward
     cut_offs: CutOffs
-    camera: Any
+    camera: Renders
     appearance: Appearance
-    float_lookup: FloatLookup = field(default_factory=NamedLookup)
+    float_lookup: FloatLookup
 
     def begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
         """Cars that stand at `sim`, before their first decision of a race with looks `look` (E, L)."""
@@ -117,9 +126,9 @@ class Race:
 
 
 class Coefficients:
-    """What a reward's coefficients are after the frames on `clock`, on `device`.
+    """A reward's coefficients at the frames of `clock`, on `device`.
 
-    Cells are filled in place: no new tensor, so that nothing is compiled anew, and no copy that waits.
+    They are written in place: a new tensor would be compiled anew, and copying it would wait for the device.
     """
 
     def __init__(self, reward: Reward, clock: Clock, device: torch.device | str) -> None:
@@ -136,6 +145,6 @@ class Coefficients:
 class NoCamera:
     """Stands where a run has no image."""
 
-    def __call__(self, pose: Any, look: Look) -> Tensor:
+    def __call__(self, pose: Pose, look: Look = NEUTRAL) -> Tensor:
         """Images (E, 1, 0, 0) uint8."""
         return torch.zeros(len(pose.s_m), 1, 0, 0, dtype=torch.uint8, device=pose.s_m.device)

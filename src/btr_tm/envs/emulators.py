@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
+
+if TYPE_CHECKING:
+    from ale_py.vector_env import AtariVectorEnv as Rack
 
 ActionSet = Literal["minimal", "full"]
 ENDLESS = 2**31 - 1  # frames; ale-py shows a wrong last frame where it cuts an episode short itself
@@ -29,7 +33,7 @@ class Emulators:
     """`cars` copies of one game. A frame is the brighter of the last two, grey, resized by area.
 
     An action is held for `frame_skip` frames, in each of which the emulator goes on with the one before with
-    probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames of doing nothing.
+    probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames without action.
     Lost lives are not reported, and no button is pressed at the beginning. At most `threads` play at a time.
     The games of a rack rest together. One rack of all plays fastest: its threads need not wait for each other
     until all have played, while after each `threads` small racks they do.
@@ -44,7 +48,7 @@ class Emulators:
         sticky: float,
         frame_skip: int,
         no_ops: int,
-        threads: int = 1,
+        threads: int,
         rack_size: int = RACK,
     ) -> None:
         ale_py, vector = _ale()
@@ -82,7 +86,7 @@ class Emulators:
         """
         chosen = [(part, rack) for part, rack in self._racks if cars[part].any()]
 
-        def begin(part: slice, rack: Any) -> None:
+        def begin(part: slice, rack: Rack) -> None:
             seed = None if seeds is None else seeds[part][cars[part]]
             self._frame[part] = rack.reset(seed=seed, options={"reset_mask": cars[part]})[0][:, 0]
 
@@ -110,13 +114,13 @@ class Emulators:
         return Played(self._frame, score, over)
 
 
-def _ale() -> tuple[Any, Any]:
+def _ale() -> tuple[ModuleType, ModuleType]:
     try:
         import ale_py
         import ale_py.roms
         import ale_py.vector_env
     except ImportError as error:
-        raise UserError("expected the package ale-py, got none; pip install 'btr-tm[atari]'") from error
+        raise UserError("env=atari needs the package ale-py; pip install 'btr-tm[atari]'") from error
     return ale_py, ale_py.vector_env
 
 
@@ -127,5 +131,5 @@ def _rom(game: str, known: list[str]) -> str:
     if wanted in plain:
         return plain[wanted]
     near = [plain[name] for name in difflib.get_close_matches(wanted, plain, n=3)]
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; choose one of ale-py's games"
-    raise UserError(f"expected an Atari game, such as Phoenix, got env.game={game}{hint}")
+    hint = f"did you mean {' or '.join(near)}?" if near else "choose one of ale-py's games, such as Phoenix"
+    raise UserError(f"there is no Atari game {game} (env.game); {hint}")

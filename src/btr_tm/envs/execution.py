@@ -5,13 +5,22 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, Protocol, TypeVar, cast
 
 import torch
 
 from btr_tm.envs.traced import traced
 from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer, Rasterizer
 from btr_tm.sim.physics.dynamics import compiled_tick, eager_tick
+
+Function = TypeVar("Function", bound=Callable)
+
+
+class Wrapper(Protocol):
+    """Makes a function that computes the same, run in another way."""
+
+    def __call__(self, function: Function) -> Function: ...
+
 
 Compile = Literal["eager", "traced", "compiled"]
 # Equal in what they compute; each is the faster one there.
@@ -24,20 +33,20 @@ RASTERIZERS: dict[Compile, Callable[[], Rasterizer]] = {
 TICKS = {"eager": eager_tick, "traced": eager_tick, "compiled": compiled_tick}
 
 
-def compiled(function: Any) -> Any:
+def compiled(function: Function) -> Function:
     """`torch.compile` with fixed shapes."""
     # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
     dynamo = torch._dynamo.config
     dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
-    return torch.compile(function, dynamic=False, fullgraph=True)
+    return cast(Function, torch.compile(function, dynamic=False, fullgraph=True))
 
 
-def as_it_is(function: Any) -> Any:
+def as_it_is(function: Function) -> Function:
     """Step by step in Python."""
     return function
 
 
-HOW: dict[Compile, Callable[[Any], Any]] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
+HOW: dict[Compile, Wrapper] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:

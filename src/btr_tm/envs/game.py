@@ -1,10 +1,9 @@
-"""One gymnasium environment with what the vector backend needs: eyes, floats, exact resumption."""
+"""One gymnasium environment with what the vector environment needs: images, floats, exact resumption."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import JsonObject
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, what Atari preprocessing uses
 
@@ -44,7 +44,7 @@ class Blind:
 class Eyes:
     """Grey, resized frames, the newest `frame_stack` of them as channels, oldest first.
 
-    Looks at the observation where that is a picture, else at what the environment renders.
+    Made of the observation where that is a picture, else of what the environment renders.
     """
 
     size: tuple[int, int]
@@ -63,24 +63,22 @@ class Eyes:
         return functional.interpolate(grey[None, None], self.size, mode="area")[0, 0].round().to(torch.uint8)
 
 
-def make(id: str, eyes: Blind | Eyes, options: dict[str, Any]) -> gymnasium.Env:
+def make(id: str, eyes: Blind | Eyes, options: JsonObject) -> gymnasium.Env:
     """`gymnasium.make`, held to discrete actions and one array as observation; else UserError."""
     try:
         env = gymnasium.make(id, render_mode=eyes.render_mode, **options)
     except gymnasium.error.Error as error:
-        raise UserError(f"expected a gymnasium environment that can be made, got {id}: {error}") from error
+        raise UserError(f"gymnasium cannot make {id}: {error}") from error
     space, action = env.observation_space, env.action_space
     if not isinstance(action, Discrete) or action.start != 0:
         raise UserError(
-            f"expected discrete actions from 0 in {id}, got {action}; choose another environment or "
+            f"{id} must have discrete actions from 0, but has {action}; choose another environment, or "
             "an option that makes its actions discrete (CarRacing: continuous=false)"
         )
     if not isinstance(space, Box):
-        raise UserError(f"expected {id} to be observed as one array, got {space}; choose another environment")
+        raise UserError(f"{id} must be observed as one array, but shows {space}; choose another environment")
     if is_picture(space) and isinstance(eyes, Blind):
-        raise UserError(
-            f"expected an encoder and env.image=pixels for {id}, which shows nothing but pictures"
-        )
+        raise UserError(f"{id} shows nothing but pictures; choose an encoder and set env.image=pixels")
     return env
 
 

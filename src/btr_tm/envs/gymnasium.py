@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import ResetInfo, StepInfo
-from btr_tm.core.types import Obs, Races, StateDict
+from btr_tm.core.types import JsonObject, Obs, Races, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
 from btr_tm.envs.game import Blind, Eyes, Game, make
 
@@ -33,18 +32,16 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         self,
         id: str,
         cars: int,
-        image: str = "none",
-        image_size: tuple[int, int] = (64, 64),
-        frame_stack: int = 1,
-        options: dict[str, Any] | None = None,
-        device: str | torch.device = "cpu",
-        seed: int = 0,
+        image: Literal["none", "pixels"],
+        image_size: tuple[int, int],
+        frame_stack: int,
+        options: JsonObject,
+        device: str | torch.device,
+        seed: int,
     ) -> None:
-        if image not in ("none", "pixels"):
-            raise UserError(f"expected env.image out of none, pixels, got {image!r}; correct the choice")
-        looks = image == "pixels" and image_size[0] > 0
-        self.eyes: Eyes | Blind = Eyes((image_size[0], image_size[1]), frame_stack) if looks else Blind()
-        self.games = [Game(make(id, self.eyes, options or {}), self.eyes) for _ in range(cars)]
+        sees = image == "pixels" and image_size[0] > 0
+        self.eyes: Eyes | Blind = Eyes((image_size[0], image_size[1]), frame_stack) if sees else Blind()
+        self.games = [Game(make(id, self.eyes, options), self.eyes) for _ in range(cars)]
         self.device, self.seed = torch.device(device), seed
         env = self.games[0].env
         fps = env.metadata.get("render_fps") or DEFAULT_FPS
@@ -106,7 +103,7 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         image = torch.stack([game.image for game in self.games])
         return Obs(image.to(self.device), torch.stack([game.floats for game in self.games]).to(self.device))
 
-    def _tensor(self, values: Any) -> Tensor:
+    def _tensor(self, values: Sequence[float | bool]) -> Tensor:
         return torch.tensor(values, device=self.device)
 
     def state_dict(self) -> StateDict:
@@ -120,7 +117,7 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         for car, (game, saved) in enumerate(zip(self.games, state["games"], strict=True)):
             game.replay(episode_seed(self.seed, car, saved["episode"]), saved["episode"], saved["actions"])
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         """Close every copy."""
         for game in self.games:
             game.env.close()

@@ -18,8 +18,8 @@ from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import HOW, RASTERIZERS, TICKS, Compile, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
-from btr_tm.race.float_lookup import FloatLookup, NamedLookup
-from btr_tm.race.gates import Gates, NoGates
+from btr_tm.race.float_lookup import FloatLookup
+from btr_tm.race.gates import Gates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
@@ -42,11 +42,12 @@ class SimVectorEnv(TensorVectorEnv):
     Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
     Each start of the pool has a look drawn by `appearance`; evaluation is neutral unless it asks otherwise.
-    `clock` counts the frames that schedules of the reward look at.
+    Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
     `compile`: "traced" repeats recorded operations without Python on a CPU (elsewhere it is "eager"), with
-    the same numbers; "compiled" fuses them by torch.compile.
+    the same numbers; "compiled" fuses them by torch.compile. `plain_simulator` builds one without a
+    configuration.
     """
 
     with_track = can_redrive = has_clock = True
@@ -57,25 +58,26 @@ class SimVectorEnv(TensorVectorEnv):
         features: FeatureSet,
         reward: Reward,
         cars: int,
-        image_size: tuple[int, int] = (64, 64),
-        ticks_per_action: int = 5,
-        action_delay_ticks: int = 0,
-        action_offsets_ms: Sequence[int] = (0,),
-        cut_offs: CutOffs | None = None,
+        image_size: tuple[int, int],
+        ticks_per_action: int,
+        action_delay_ticks: int,
+        action_offsets_ms: Sequence[int],
+        cut_offs: CutOffs,
+        gates: Callable[[Tensor, Tensor], Gates],
+        float_lookup: FloatLookup,
+        clock: Clock,
+        anywhere_share: float,
+        start_pool: int,
+        device: str | torch.device,
+        seed: int,
+        compile: Compile,
         appearance: Appearance | None = None,
-        gates: Callable[[Tensor, Tensor], Gates] = NoGates,
-        float_lookup: FloatLookup | None = None,
-        clock: Clock | None = None,
-        anywhere_share: float = 0.5,
-        start_pool: int = 1024,
-        device: str | torch.device = "cpu",
-        seed: int = 0,
-        compile: Compile = "eager",
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
-            raise UserError(f"expected anywhere_share within 0 to 1, got {anywhere_share}; give a share")
-        if cars < 1 or start_pool < 1:
-            raise UserError(f"expected positive cars and start_pool, got {cars} and {start_pool}; raise them")
+            raise UserError(f"env.anywhere_share must be from 0 to 1, got {anywhere_share}")
+        for name, count in (("cars", cars), ("start_pool", start_pool)):
+            if count < 1:
+                raise UserError(f"env.{name} must be 1 or larger, got {count}")
         self.track, self.device = track.to(device), torch.device(device)
         compile = within_reach(compile, self.device)
         self.block = actions.block(action_offsets_ms)
@@ -86,9 +88,9 @@ class SimVectorEnv(TensorVectorEnv):
         camera = Camera(self.track, *image_size, RASTERIZERS[compile]()) if image_size[0] else NoCamera()
         line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
-        rules = (line.to(self.device), features, reward, cut_offs or CutOffs(), camera, self.appearance)
-        self.race = Race(world, *rules, float_lookup or NamedLookup())
-        self.coefficients = Coefficients(reward, clock or Clock(), self.device)
+        rules = (line.to(self.device), features, reward, cut_offs, camera, self.appearance)
+        self.race = Race(world, *rules, float_lookup)
+        self.coefficients = Coefficients(reward, clock, self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
@@ -112,9 +114,7 @@ class SimVectorEnv(TensorVectorEnv):
         looks = {"neutral": self._neutral, "drawn": self._drawn}
         for option, known in (("start", fillers), ("look", looks)):
             if chosen[option] not in known:
-                raise UserError(
-                    f"expected a {option} out of {sorted(known)}, got {chosen[option]!r}; correct the option"
-                )
+                raise UserError(f"the {option} must be {' or '.join(known)}, got {chosen[option]!r}")
         fillers[chosen["start"]](looks[chosen["look"]]())
         return self._seen.obs, {"potential": self._seen.potential}
 
@@ -201,23 +201,20 @@ class SimVectorEnv(TensorVectorEnv):
 
     def state_dict(self) -> StateDict:
         """Complete after a training reset; the pool is rebuilt from the seed."""
-        # Looks lie apart, so that the rest is laid out as in checkpoints from before there were any.
-        look = self._drive[-1]
-        state, generator = flatten((self._drive[:-1], self._seen)), self.generator.get_state()
-        return {"seed": self.seed, "state": state, "look": look, "generator": generator}
+        state, generator = flatten((self._drive, self._seen)), self.generator.get_state()
+        return {"seed": self.seed, "state": state, "generator": generator}
 
     @torch.no_grad()
     def load_state_dict(self, state: StateDict) -> None:
         self.reset(seed=state["seed"], options={"start": "training"})
-        like = (self._drive[:-1], self._seen)
-        drive, self._seen = unflatten(like, [leaf.to(self.device) for leaf in state["state"]])
-        self._drive = Drive(*drive, look=state.get("look", self._neutral()).to(self.device))
+        leaves = [leaf.to(self.device) for leaf in state["state"]]
+        self._drive, self._seen = unflatten((self._drive, self._seen), leaves)
         self.generator.set_state(state["generator"].cpu())
 
 
-Stand = tuple[Drive, Seen]  # cars, and what they see
+CarsAndViews = tuple[Drive, Seen]
 
 
-def restart(present: Stand, done: Tensor, pool: Stand, rows: Tensor) -> Stand:
-    """`present`, where cars that are `done` (E,) stand at the rows (E,) int64 of `pool`."""
+def restart(present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
+    """`present`, but cars that are `done` (E,) are put to the rows (E,) int64 of `pool`."""
     return where_rows(done, take_rows(pool, rows), present)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import gymnasium
 import numpy as np
@@ -10,11 +11,20 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs
-from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.actions import check_actions
-from btr_tm.race.features import Features
-from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.load import load_track
+
+if TYPE_CHECKING:
+    from btr_tm.sim.colour.view import ColourView
+
+
+class RaceInfo(TypedDict):
+    """The race so far."""
+
+    time_ms: int
+    progress_m: float
+    finished: bool
 
 
 class SingleEnv(gymnasium.Env):
@@ -24,7 +34,7 @@ class SingleEnv(gymnasium.Env):
     Action: row of race.actions.TABLE. Crossing the line terminates; standing still or 5 minutes truncate.
     A share `anywhere_share` of the races starts rolling somewhere along the track, the others at the line;
     `reset(options={"start": "canonical"})` starts at the line in any case, in neutral looks.
-    More `options` go to SimVectorEnv.
+    More `options` (features, reward, ...) go to `plain_simulator`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -36,34 +46,22 @@ class SingleEnv(gymnasium.Env):
         image_size: tuple[int, int] = (64, 64),
         render_size: tuple[int, int] = (360, 640),
         anywhere_share: float = 0.0,
-        features: Any = None,
-        reward: Any = None,
-        **options: Any,
+        **options: Any,  # of gymnasium.make, which knows no types
     ) -> None:
         if render_mode not in (None, "rgb_array"):
-            raise UserError(
-                f"expected render_mode None or rgb_array, got {render_mode!r}; choose one of them"
-            )
-        self._cars = SimVectorEnv(
-            load_track(track),
-            features or Features(),
-            reward or ProgressReward(),
-            cars=1,
-            image_size=image_size,
-            start_pool=1,
-            **options,
-        )
+            raise UserError(f"render_mode must be None or rgb_array, got {render_mode!r}")
+        self._cars = plain_simulator(load_track(track), 1, image_size, start_pool=1, **options)
         self.render_mode, self._render_size, self._anywhere_share = render_mode, render_size, anywhere_share
-        self._view: Any = None
+        self._view: ColourView | None = None
         floats = gymnasium.spaces.Box(-np.inf, np.inf, (self._cars.layout.size,), np.float32)
         image = gymnasium.spaces.Box(0, 255, (*image_size, 1), np.uint8)
         self.observation_space = gymnasium.spaces.Dict({"image": image, "floats": floats})
         self.action_space = self._cars.single_action_space
 
     @torch.no_grad()
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def reset(  # type: ignore[override]
+        self, *, seed: int | None = None, options: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, np.ndarray], RaceInfo]:
         """Begin a race; `options["start"]` "canonical" forces the start line."""
         super().reset(seed=seed)
         generator = torch.Generator().manual_seed(int(self.np_random.integers(2**31)))
@@ -74,21 +72,23 @@ class SingleEnv(gymnasium.Env):
         drawn = appearance.draw(1, generator).to(self._cars.device)
         look = torch.zeros_like(drawn) if canonical else drawn
         self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), look)
-        return _arrays(seen.obs), {"time_ms": 0, "progress_m": 0.0, "finished": False}
+        return _arrays(seen.obs), RaceInfo(time_ms=0, progress_m=0.0, finished=False)
 
     @torch.no_grad()
-    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+    def step(  # type: ignore[override]
+        self, action: int | np.ndarray
+    ) -> tuple[dict[str, np.ndarray], float, bool, bool, RaceInfo]:
         """One decision, or (K,) of a block; raises UserError for an action out of 0..11."""
         check_actions(action)
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()
         self._drive, seen, outcome = self._cars.decide(self._drive, chosen, coefficients)
         races = outcome.races
-        info = {
-            "time_ms": int(races.time_ms),
-            "progress_m": float(races.progress_m),
-            "finished": bool(races.finished),
-        }
+        info = RaceInfo(
+            time_ms=int(races.time_ms),
+            progress_m=float(races.progress_m),
+            finished=bool(races.finished),
+        )
         reward = float(outcome.reward)
         return _arrays(seen.obs), reward, bool(outcome.terminated), bool(outcome.truncated), info
 
@@ -98,9 +98,7 @@ class SingleEnv(gymnasium.Env):
         if self.render_mode is None:
             return None
         if self._view is None:
-            from btr_tm.sim.colour.view import (
-                ColourView,  # the scene in colour takes memory: only for who looks
-            )
+            from btr_tm.sim.colour.view import ColourView  # its scene takes memory: only for who renders
 
             self._view = ColourView(self._cars.track, *self._render_size)
         return self._view(self._cars.race.world.pose(self._drive.sim))[0].cpu().numpy()

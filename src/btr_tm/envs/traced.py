@@ -5,28 +5,29 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from btr_tm.core.tree import flatten, unflatten
+from btr_tm.core.tree import Leaves, Tree, flatten, unflatten
 
 Recorded = Callable[..., tuple[Tensor, ...]]
+Function = TypeVar("Function", bound=Callable)
 
 
-class Traced:
+class Traced(Generic[Tree]):
     """`function` of trees of tensors, whose result depends on them alone; the same operations, same numbers.
 
     Recorded anew for every combination of shapes, which takes a quarter of a second each. What it returns
     must not be changed in place.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Tree]) -> None:
         self._function = function
-        self._recorded: dict[tuple[torch.Size, ...], tuple[Recorded, Any]] = {}
+        self._recorded: dict[tuple[torch.Size, ...], tuple[Recorded, Tree]] = {}
 
-    def __call__(self, *trees: Any) -> Any:
+    def __call__(self, *trees: Leaves) -> Tree:
         leaves = flatten(trees)
         shapes = tuple(leaf.shape for leaf in leaves)
         if shapes not in self._recorded:
@@ -35,9 +36,9 @@ class Traced:
         with torch.jit.optimized_execution(False):  # nothing to gain here, and it would take as long again
             return unflatten(like, list(replay(*leaves)))
 
-    def _record(self, trees: Any, leaves: list[Tensor]) -> tuple[Recorded, Any]:
+    def _record(self, trees: tuple[Leaves, ...], leaves: list[Tensor]) -> tuple[Recorded, Tree]:
         """What replays it, and a result to show its structure."""
-        results = []
+        results: list[Tree] = []
 
         def flat(*values: Tensor) -> tuple[Tensor, ...]:
             results.append(self._function(*unflatten(trees, list(values))))
@@ -49,6 +50,6 @@ class Traced:
         return replay, results[-1]
 
 
-def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+def traced(function: Function) -> Function:
     """`function` itself where torch no longer records: its authors support that up to Python 3.13."""
-    return Traced(function) if sys.version_info < (3, 14) else function
+    return cast(Function, Traced(function)) if sys.version_info < (3, 14) else function

@@ -14,12 +14,10 @@ class InlineCollector:
 
     acts_with_learner = True  # with its network itself, not with a copy
 
-    def __init__(
-        self, env: DrivingEnv, decisions_per_collect: int = 1, watch: Stopwatch | None = None
-    ) -> None:
+    def __init__(self, env: DrivingEnv, decisions_per_collect: int) -> None:
         self.env = env
         self.decisions = decisions_per_collect
-        self.watch = watch or Stopwatch()
+        self.watch = Stopwatch()
         self._obs, info = env.reset(options={"start": "training"})
         self._potential = info["potential"]
 

@@ -46,7 +46,7 @@ class Evaluator:
         self,
         make_env: Callable[[int], DrivingEnv],
         clock: Clock,
-        starts: int = 32,
+        starts: int,
         track_m: float = math.nan,
         author_time_s: float = math.nan,
         canonical: CanonicalMetrics | None = None,

@@ -10,7 +10,7 @@ import torch
 from btr_tm.benchmarks.acting import acting_rows
 from btr_tm.benchmarks.car_racing import car_racing
 from btr_tm.benchmarks.collectors import collector_rows
-from btr_tm.benchmarks.emulator import emulator_rows
+from btr_tm.benchmarks.emulator import GAME, emulator_rows
 from btr_tm.benchmarks.flat import flat_rows
 from btr_tm.benchmarks.full_size import ATARI, SMALL_IMAGE
 from btr_tm.benchmarks.full_step import Aims, FullStep
@@ -82,7 +82,7 @@ def cpu_sections(effort: Effort) -> list[Section]:
         Section("quickstart_learner", 5 * minutes, quickstart_step, (effort,)),
         Section("acting", 5 * minutes, acting, (effort, CPU)),
         Section("simulator", 10 * minutes, simulator, (effort,)),
-        Section("atari", 5 * minutes, emulator_rows, (effort,)),
+        Section("atari", 5 * minutes, atari, (effort,)),
         Section("replay", 5 * minutes, replay, (effort, CPU)),
         Section("loop", 10 * minutes, quickstart_loop, (effort,)),
         Section("collectors", 10 * minutes, collectors, (effort,)),
@@ -143,6 +143,11 @@ def acting(effort: Effort, device: torch.device) -> list[Row]:
 
 def simulator(effort: Effort) -> list[Row]:
     return simulator_rows(effort, car_racing(steps=20 * effort.rounds))
+
+
+def atari(effort: Effort) -> list[Row]:
+    words = {"profile": "atari", "env.game": GAME}
+    return emulator_rows(effort, bench_parts.parts_of(bench_parts.FULL_BTR, words).env)
 
 
 def replay(effort: Effort, device: torch.device) -> list[Row]:
