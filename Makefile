@@ -26,10 +26,10 @@ train: venv ## train a car to finish A01 (EXPERIMENT=quickstart)
 	$(BIN)/python -m btr_tm +experiment=$(EXPERIMENT)
 
 test: venv ## run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q --durations=10
 
 test-fast: venv ## run the tests that take seconds
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not slow"
 
 mutation: venv ## change the code in small ways and see whether its tests notice (PACKAGE=losses, default: seven)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,mutation]'
