@@ -33,8 +33,8 @@ WORDS = (
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "", "COLUMNS": "120"}
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "btr_tm", *words, *WORDS]
+def start(folder: Path, *words: str, workers: int = 2) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "btr_tm", *words, *WORDS, f"collector.workers={workers}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, **pipes)
 
@@ -51,15 +51,20 @@ def wait_for_rows(folder: Path, count: int) -> None:
 def test_sigterm_saves_exits_with_75_and_the_run_goes_on(tmp_path: Path) -> None:
     endless = ["profile.total_frames=1000000", "profile.log_every=64", "profile.save_every=0"]
     run = start(tmp_path, *endless)
-    wait_for_rows(tmp_path, 2)
-    second = start(tmp_path, *endless)
-    assert "another process is training" in second.communicate(timeout=120)[0]
-    assert second.returncode == 1
-    begin = time.monotonic()
-    run.send_signal(signal.SIGTERM)
-    output = run.communicate(timeout=60)[0]
-    assert run.returncode == 75, output
-    assert time.monotonic() < begin + 10
+    try:
+        wait_for_rows(tmp_path, 2)
+        run.send_signal(signal.SIGSTOP)  # it holds the folder all the same, and leaves the second the cores
+        second = start(tmp_path, *endless)
+        assert "another process is training" in second.communicate(timeout=120)[0]
+        assert second.returncode == 1
+        run.send_signal(signal.SIGCONT)
+        begin = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        output = run.communicate(timeout=60)[0]
+        assert run.returncode == 75, output
+        assert time.monotonic() < begin + 10
+    finally:
+        run.kill()
     frames = int(next(tmp_path.glob("**/frames_*.pt")).stem.split("_")[1])
     again = start(tmp_path, f"profile.total_frames={frames + 64}", *endless[1:])
     output = again.communicate(timeout=120)[0]
@@ -71,7 +76,8 @@ def test_sigterm_saves_exits_with_75_and_the_run_goes_on(tmp_path: Path) -> None
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_jobs_of_a_sweep_each_bring_their_own_collectors(tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
-    sweep = start(tmp_path, "-m", f"hydra/launcher={launcher}", "seed=0,1", "profile.total_frames=256")
+    words = ["-m", f"hydra/launcher={launcher}", "seed=0,1", "profile.total_frames=256"]
+    sweep = start(tmp_path, *words, workers=1)
     output = sweep.communicate(timeout=280)[0]
     assert sweep.returncode == 0, output
     states = [json.loads(path.read_text())["state"] for path in tmp_path.glob("**/status.json")]
