@@ -21,15 +21,15 @@ def scene(winding, car_at):
     return winding, car, start(winding, car.position)
 
 
-def slow_floats(features, car, progress, line, memory, e: int) -> list[float]:
+def slow_floats(features, car, progress, line, history, e: int) -> list[float]:
     """The published vector of car `e`, element by element."""
     turn = car.rotation[e].numpy().T
     here = car.position[e].numpy()
     values = [0.0]
-    values += [key for row in memory.previous_actions[e].tolist() for key in row]
+    values += [key for row in history.previous_actions[e].tolist() for key in row]
     values += car.wheel_sliding[e].tolist() + car.wheel_contact[e].tolist() + car.damper_m[e].tolist()
     values += [float(car.gearbox_state[e]), float(car.gear[e]), float(car.rpm[e])]
-    values += [float(memory.gearbox_count[e])]
+    values += [float(history.gearbox_count[e])]
     for wheel in range(4):
         values += [float(car.surface[e, wheel] == group) for group in range(4)]
     for vector in (car.angular_velocity[e].numpy(), car.velocity[e].numpy(), np.array([0.0, 1.0, 0.0])):
@@ -43,22 +43,22 @@ def slow_floats(features, car, progress, line, memory, e: int) -> list[float]:
 def test_floats_equal_the_published_vector(scene, previous):
     line, car, progress = scene
     features = Features(previous_actions=previous)
-    memory = features.start(16)
+    history = features.start(16)
     for action in range(12):
-        memory = features.remember(memory, torch.full((16,), action), car)
-    floats = features(car, progress, line, memory)
+        history = features.remember(history, torch.full((16,), action), car)
+    floats = features(car, progress, line, history)
     assert floats.shape == (16, features.layout.size)
     assert floats.dtype == torch.float32
     for e in range(16):
-        expected = slow_floats(features, car, progress, line, memory, e)
+        expected = slow_floats(features, car, progress, line, history, e)
         np.testing.assert_allclose(floats[e], expected, atol=2e-3, rtol=1e-5)
 
 
 def test_camera_floats_are_the_full_ones_without_the_line(scene):
     line, car, progress = scene
     full, camera = Features(), camera_features()
-    memory = full.start(16)
-    wide, narrow = full(car, progress, line, memory), camera(car, progress, line, memory)
+    history = full.start(16)
+    wide, narrow = full(car, progress, line, history), camera(car, progress, line, history)
     assert narrow.shape == (16, camera.layout.size)
     for name in camera.layout.names:
         torch.testing.assert_close(narrow[:, camera.layout[name]], wide[:, full.layout[name]])
@@ -93,29 +93,29 @@ def test_a_car_left_of_the_line_sees_it_on_its_right(straight, car_at):
 
 def test_actions_are_remembered_oldest_first_and_missing_ones_are_forward(car_at):
     features = Features(previous_actions=3)
-    memory = features.start(2)
+    history = features.start(2)
     car = car_at(torch.zeros(2, 3))
     for action in ([6, 1], [4, 2]):
-        memory = features.remember(memory, torch.tensor(action), car)
-    assert torch.equal(memory.previous_actions[0], actions.TABLE[[actions.FORWARD, 6, 4]])
-    assert torch.equal(memory.previous_actions[1], actions.TABLE[[actions.FORWARD, 1, 2]])
+        history = features.remember(history, torch.tensor(action), car)
+    assert torch.equal(history.previous_actions[0], actions.TABLE[[actions.FORWARD, 6, 4]])
+    assert torch.equal(history.previous_actions[1], actions.TABLE[[actions.FORWARD, 1, 2]])
 
 
 def test_a_block_of_actions_is_remembered_tick_by_tick(car_at):
     features = Features(previous_actions=3)
     block = torch.tensor([[1, 2], [3, 4]])
-    memory = features.remember(features.start(2), block, car_at(torch.zeros(2, 3)))
-    assert torch.equal(memory.previous_actions[1], actions.TABLE[[actions.FORWARD, 3, 4]])
+    history = features.remember(features.start(2), block, car_at(torch.zeros(2, 3)))
+    assert torch.equal(history.previous_actions[1], actions.TABLE[[actions.FORWARD, 3, 4]])
 
 
 def test_the_gearbox_is_counted_while_it_is_busy(car_at):
     features = Features()
-    memory = features.start(2)
+    history = features.start(2)
     counts = []
     for busy in ([0, 2], [2, 2], [1, 0], [1, 1]):
         car = car_at(torch.zeros(2, 3))._replace(gearbox_state=torch.tensor(busy, dtype=torch.float32))
-        memory = features.remember(memory, torch.zeros(2, dtype=torch.int64), car)
-        counts.append(memory.gearbox_count.tolist())
+        history = features.remember(history, torch.zeros(2, dtype=torch.int64), car)
+        counts.append(history.gearbox_count.tolist())
     assert counts == [[0, 1], [1, 2], [2, 0], [3, 1]]
 
 
@@ -133,11 +133,11 @@ def test_a_finished_car_still_sees_a_line_ahead(winding, car_at):
 
 @pytest.mark.parametrize("cars", [1, 2])
 def test_a_memory_keeps_the_strides_it_starts_with(car_at, cars):
-    # Each layout of memory is compiled anew.
+    # Each layout of history is compiled anew.
     features = Features(previous_actions=3)
-    memory = features.start(cars)
-    later = features.remember(memory, torch.zeros(cars, dtype=torch.int64), car_at(torch.zeros(cars, 3)))
-    assert later.previous_actions.stride() == memory.previous_actions.stride()
+    history = features.start(cars)
+    later = features.remember(history, torch.zeros(cars, dtype=torch.int64), car_at(torch.zeros(cars, 3)))
+    assert later.previous_actions.stride() == history.previous_actions.stride()
 
 
 def test_line_points_may_be_neighbours(straight, car_at):

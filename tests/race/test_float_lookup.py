@@ -31,10 +31,10 @@ def read(winding, car_at):
         zone = torch.randint(20, winding.finish_zone, (CARS,), generator=generator)
         car = car_at(winding.points[zone] + 3 * torch.rand(CARS, 3, generator=generator), seed)
         progress = start(winding, car.position)
-        memory = features.start(CARS)
+        history = features.start(CARS)
         for _ in range(features.previous_actions):
-            memory = features.remember(memory, torch.randint(0, 12, (CARS,), generator=generator), car)
-        floats = features(car, progress, winding, memory)
+            history = features.remember(history, torch.randint(0, 12, (CARS,), generator=generator), car)
+        floats = features(car, progress, winding, history)
         seen, points = lookup(features, floats, car, progress, winding)
         return floats, Moment(seen, progress, torch.full((CARS,), 50 * seed), points)
 

@@ -13,14 +13,14 @@ from btr_tm.race.reward.progress import ProgressReward
 from tests.race.shipped import camera_features, linesight
 
 
-def decide(line, features, reward, before, memory, car, action, time_ms, finished):
+def decide(line, features, reward, before, history, car, action, time_ms, finished):
     """What a backend computes in this package for one decision."""
     progress = finish(advance(before.progress, line, car.position, time_ms), line, finished)
-    memory = features.remember(memory, action, car)
-    floats = features(car, progress, line, memory)
+    history = features.remember(history, action, car)
+    floats = features(car, progress, line, history)
     after = Moment(car, progress, time_ms, features.nearest_points(floats, car, progress, line))
     worth = reward(before, after, action, finished)
-    return after, memory, floats, worth, reward.potential(after), CutOffs()(progress, time_ms)
+    return after, history, floats, worth, reward.potential(after), CutOffs()(progress, time_ms)
 
 
 @pytest.fixture

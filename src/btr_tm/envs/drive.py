@@ -12,7 +12,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
-from btr_tm.race.features import FeatureSet, Memory
+from btr_tm.race.features import FeatureSet, History
 from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
@@ -30,7 +30,7 @@ class Drive(NamedTuple):
 
     sim: SimState
     moment: Moment
-    memory: Memory
+    history: History
     reward_sum: Tensor  # (E,) float32, of this race
     from_start: Tensor  # (E,) bool, began at the canonical start
     over: Tensor  # (E,) bool, the race has ended; stays so until a new start
@@ -79,11 +79,11 @@ class Race:
         car = self.world.car(sim)
         travelled_m = sim.s_m - self.world.track.start_m
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
-        memory = self.features.start(len(car.position), car.position.device)
-        floats = self.features(car, progress, self.line, memory)
+        history = self.features.start(len(car.position), car.position.device)
+        floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
-        drive = Drive(sim, moment, memory, reward_sum, from_start, over, look)
+        drive = Drive(sim, moment, history, reward_sum, from_start, over, look)
         return drive, self._seen(drive, floats)
 
     def decide(
@@ -99,8 +99,8 @@ class Race:
         time_ms = TICK_MS * torch.where(finished, sim.finish_tick, sim.tick)
         progress = progress_of.advance(drive.moment.progress, self.line, car.position, time_ms)
         progress = progress_of.finish(progress, self.line, finished)
-        memory = self.features.remember(drive.memory, action, car)
-        floats = self.features(car, progress, self.line, memory)
+        history = self.features.remember(drive.history, action, car)
+        floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, time_ms)
         reward = self.reward(drive.moment, moment, action, finished, coefficients)
         truncated = self.cut_offs(progress, time_ms) & ~finished
@@ -113,7 +113,7 @@ class Race:
             reward=drive.reward_sum + reward,
         )
         over = drive.over | races.done
-        after = Drive(sim, moment, memory, races.reward, drive.from_start, over, drive.look)
+        after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.look)
         return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:

@@ -19,8 +19,8 @@ REMAINING_CAP_M = 700.0  # beyond it the finish is out of reach of a 7 s horizon
 NEAREST_STEP = 20  # zones between the two points of `Moment.points`
 
 
-class Memory(NamedTuple):
-    """What floats need from the past."""
+class History(NamedTuple):
+    """What floats need from earlier decisions."""
 
     previous_actions: Tensor  # (E, P, 4) float32 keys, oldest first
     gearbox_count: Tensor  # (E,) float32, decisions in a row with the gearbox busy
@@ -32,38 +32,40 @@ class FeatureSet(Protocol):
     @property
     def layout(self) -> FloatLayout: ...
 
-    def start(self, cars: int, device: torch.device | str = "cpu") -> Memory: ...
+    def start(self, cars: int, device: torch.device | str = "cpu") -> History: ...
 
-    def remember(self, memory: Memory, action: Tensor, car: CarState) -> Memory: ...
+    def remember(self, history: History, action: Tensor, car: CarState) -> History: ...
 
-    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor: ...
+    def __call__(
+        self, car: CarState, progress: Progress, line: ReferenceLine, history: History
+    ) -> Tensor: ...
 
     def nearest_points(
         self, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> Tensor: ...
 
 
-class _Remembering:
-    """The memory that all feature sets share."""
+class _WithHistory:
+    """The history, which is the same for all feature sets."""
 
     previous_actions: int
 
-    def start(self, cars: int, device: torch.device | str = "cpu") -> Memory:
-        """Memory of E cars before their first decision: as if they had only accelerated."""
+    def start(self, cars: int, device: torch.device | str = "cpu") -> History:
+        """The history of E cars before their first decision: as if they had only accelerated."""
         row = actions.TABLE[actions.FORWARD].to(device)
-        return Memory(row.repeat(cars, self.previous_actions, 1), torch.zeros(cars, device=device))
+        return History(row.repeat(cars, self.previous_actions, 1), torch.zeros(cars, device=device))
 
-    def remember(self, memory: Memory, action: Tensor, car: CarState) -> Memory:
+    def remember(self, history: History, action: Tensor, car: CarState) -> History:
         """After `action` (E,) or (E, K) led to `car`."""
         new = actions.keys(action).reshape(len(action), -1, 4)
-        recent = torch.cat((memory.previous_actions, new), dim=1)[:, new.shape[1] :]
+        recent = torch.cat((history.previous_actions, new), dim=1)[:, new.shape[1] :]
         # A copy: the strides of a slice would differ from those of `start`, and each layout is compiled anew.
         recent = recent.clone(memory_format=torch.contiguous_format)
-        return Memory(recent, torch.where(car.gearbox_state != 0, memory.gearbox_count + 1, 0.0))
+        return History(recent, torch.where(car.gearbox_state != 0, history.gearbox_count + 1, 0.0))
 
 
 @dataclass(frozen=True)
-class Features(_Remembering):
+class Features(_WithHistory):
     """The published float vector: the car's own state and the line ahead (Linesight)."""
 
     line_points: int = 40
@@ -81,14 +83,14 @@ class Features(_Remembering):
         layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std)
         object.__setattr__(self, "layout", layout)
 
-    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor:
+    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, history: History) -> Tensor:
         """Floats (E, F) in the order of `layout`."""
         points = _points_ahead(car, progress, line, self.line_points, self.point_step)
         motion = torch.stack((car.angular_velocity, car.velocity), dim=1)
         turned = in_car_axes(car, torch.cat((motion, points), dim=1))  # (E, 2 + Z, 3)
         remaining = (line.total_m - progress.metres).clamp(max=REMAINING_CAP_M)
         parts = (
-            *_own_parts(car, memory),
+            *_own_parts(car, history),
             turned[:, :2].flatten(1),
             car.rotation[:, 1],  # world up in car axes
             turned[:, 2:].flatten(1),
@@ -105,7 +107,7 @@ class Features(_Remembering):
 
 
 @dataclass(frozen=True)
-class CameraFeatures(_Remembering):
+class CameraFeatures(_WithHistory):
     """The car's own state only: where the road goes must be seen in the image."""
 
     previous_actions: int
@@ -117,11 +119,11 @@ class CameraFeatures(_Remembering):
         layout = FloatLayout.camera(self.previous_actions, self.damper_std)
         object.__setattr__(self, "layout", layout)
 
-    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, memory: Memory) -> Tensor:
+    def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, history: History) -> Tensor:
         """Floats (E, F) in the order of `layout`; `progress` and `line` stay unseen."""
         turned = in_car_axes(car, torch.stack((car.angular_velocity, car.velocity), dim=1))
         parts = (
-            *_own_parts(car, memory),
+            *_own_parts(car, history),
             turned.flatten(1),
             car.rotation[:, 1],  # world up in car axes
             car.freewheeling[:, None],
@@ -141,16 +143,16 @@ def _points_ahead(car: CarState, progress: Progress, line: ReferenceLine, count:
     return line.rows(progress.zone[:, None] + ahead) - car.position[:, None]
 
 
-def _own_parts(car: CarState, memory: Memory) -> tuple[Tensor, ...]:
+def _own_parts(car: CarState, history: History) -> tuple[Tensor, ...]:
     """From the clock, which is 0 when acting, to the surfaces."""
     groups = torch.arange(4, device=car.surface.device)
     clock = torch.zeros_like(car.rpm)
     return (
         clock[:, None],
-        memory.previous_actions.flatten(1),
+        history.previous_actions.flatten(1),
         car.wheel_sliding,
         car.wheel_contact,
         car.damper_m,
-        torch.stack((car.gearbox_state, car.gear, car.rpm, memory.gearbox_count), dim=1),
+        torch.stack((car.gearbox_state, car.gear, car.rpm, history.gearbox_count), dim=1),
         (car.surface[:, :, None] == groups).flatten(1).to(torch.float32),
     )

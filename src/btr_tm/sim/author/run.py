@@ -23,15 +23,15 @@ from btr_tm.sim.world import PHYSICS_VERSION, World
 FINER = (2.0, 3.0, 4.0, 6.0, 8.0, 8.0)  # cells of the first search divided by those of the later ones
 
 
-class Drive(NamedTuple):
+class DrivenRace(NamedTuple):
     """A race from the canonical start."""
 
     actions: Tensor  # (T,) int64, one per decision, up to the finish
     time_ms: int  # very long if it does not reach the finish
-    run: Situation  # before each decision
+    situations: Situation  # before each decision
 
 
-def drive(world: World, actions: Tensor) -> Drive:
+def drive(world: World, actions: Tensor) -> DrivenRace:
     """Re-drive `actions` (T,) up to the finish."""
     states = [Starts(world).canonical(1)]
     for action in actions:
@@ -40,21 +40,23 @@ def drive(world: World, actions: Tensor) -> Drive:
             break
     finish_tick = int(states[-1].finish_tick.item())
     run = situation(world, SimState(*(torch.cat(values) for values in zip(*states, strict=True))))
-    return Drive(actions[: len(states) - 1], 10 * (finish_tick if finish_tick >= 0 else NEVER), run)
+    return DrivenRace(actions[: len(states) - 1], 10 * (finish_tick if finish_tick >= 0 else NEVER), run)
 
 
-def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> Drive:
+def find_author_run(world: World, grid: Grid, draw: torch.Generator) -> DrivenRace:
     """A first race: a search among all cars."""
     return drive(world, Search(world, grid, Anywhere(), draw).run())
 
 
-def polish(world: World, best: Drive, grid: Grid, finer: Sequence[float], draw: torch.Generator) -> Drive:
+def polish(
+    world: World, best: DrivenRace, grid: Grid, finer: Sequence[float], draw: torch.Generator
+) -> DrivenRace:
     """A race not slower than `best`: for each factor of `finer`, a search on a finer grid near the best."""
     for factor in finer:
         print(
             f"{world.track.name}: {best.time_ms} ms after {time.process_time():.0f} s of CPU time", flush=True
         )
-        found = drive(world, Search(world, grid.finer(factor), Around(best.run), draw).run())
+        found = drive(world, Search(world, grid.finer(factor), Around(best.situations), draw).run())
         best = min(best, found, key=lambda race: race.time_ms)
     return best
 
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{path.name}: {best.time_ms} ms, was {stored.time_ms} ms, {time.process_time():.0f} s CPU")
 
 
-def stored_run(world: World, path: Path) -> Drive:
+def stored_run(world: World, path: Path) -> DrivenRace:
     """The run in `path`, re-driven; one that does not reach the finish if there is none."""
     try:
         actions = InputsFile.read(path).to_actions(world.ticks_per_action)
