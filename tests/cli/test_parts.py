@@ -118,7 +118,7 @@ def test_every_track_builds(choice: str) -> None:
 def test_every_appearance_builds(choice: str, numbers: int) -> None:
     env = parts("profile=smoke", f"env/appearance={choice}").env(2)
     env.reset()
-    assert env.drive.look.shape == (2, numbers)
+    assert env.drive.variation.shape == (2, numbers)
 
 
 @pytest.mark.parametrize("choice", choices("replay"))

@@ -12,7 +12,7 @@ from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
-from btr_tm.sim.scene import Appearance
+from btr_tm.sim.appearance import Appearance
 from btr_tm.sim.track.load import load_track
 from tests.race.shipped import linesight
 from tests.sim.varied import varied_appearance
@@ -47,7 +47,7 @@ def neutral_picture(env: SimVectorEnv) -> Tensor:
 def test_neutral_races_show_what_the_camera_sees_and_carry_nothing() -> None:
     env = simulator()
     obs, _ = env.reset()
-    assert env.drive.look.shape == (CARS, 0)
+    assert env.drive.variation.shape == (CARS, 0)
     for _ in range(10):
         assert torch.equal(obs.image, neutral_picture(env))
         obs = env.step(torch.zeros(CARS, dtype=torch.int64))[0]
@@ -66,26 +66,26 @@ def test_races_differ_in_their_pictures_and_in_nothing_else() -> None:
 
 def test_cars_at_one_place_look_different(varied: SimVectorEnv) -> None:
     obs, _ = varied.reset()
-    looks = varied.drive.look
+    drawn = varied.drive.variation
     assert torch.equal(obs.floats, obs.floats[:1].expand_as(obs.floats))
-    pairs = [(i, j) for i in range(CARS) for j in range(i) if not torch.equal(looks[i], looks[j])]
+    pairs = [(i, j) for i in range(CARS) for j in range(i) if not torch.equal(drawn[i], drawn[j])]
     assert pairs and not any(torch.equal(obs.image[i], obs.image[j]) for i, j in pairs)
 
 
 def test_a_look_lasts_a_race_and_the_next_race_has_another(varied: SimVectorEnv) -> None:
     varied.reset()
-    first = varied.drive.look
+    first = varied.drive.variation
     straight_on(varied, 8)
-    assert torch.equal(varied.drive.look, first)
+    assert torch.equal(varied.drive.variation, first)
     (shown, _), _, _, _, info = varied.step(torch.zeros(CARS, dtype=torch.int64))
     assert bool(info["races"].done.all())
-    second = varied.drive.look
+    second = varied.drive.variation
     assert not torch.equal(second, first)
-    pool = varied._pool[0].look
+    pool = varied._pool[0].variation
     assert all(any(torch.equal(row, start) for start in pool) for row in second)
     assert len(pool.unique(dim=0)) == len(pool)
-    pose, look = varied.race.world.pose(varied.drive.sim), varied.appearance.look(second)
-    assert torch.equal(varied.race.camera(pose, look), shown)
+    pose, variation = varied.race.world.pose(varied.drive.sim), varied.appearance.variation(second)
+    assert torch.equal(varied.race.camera(pose, variation), shown)
 
 
 @pytest.mark.parametrize("start", ["canonical", "evaluation"])
@@ -94,14 +94,14 @@ def test_evaluation_is_neutral_unless_asked(varied: SimVectorEnv, start: str) ->
     expected = [*plain.reset(options={"start": start})[0], *straight_on(plain, 10)]
     got = [*varied.reset(options={"start": start})[0], *straight_on(varied, 10)]
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
-    image = varied.reset(seed=1, options={"start": start, "look": "drawn"})[0].image
+    image = varied.reset(seed=1, options={"start": start, "appearance": "varied"})[0].image
     assert not any(torch.equal(a, b) for a, b in zip(image, expected[0], strict=True))
-    assert torch.equal(image, varied.reset(seed=2, options={"start": start, "look": "drawn"})[0].image)
+    assert torch.equal(image, varied.reset(seed=2, options={"start": start, "appearance": "varied"})[0].image)
 
 
 def test_an_unknown_look_is_refused(varied: SimVectorEnv) -> None:
     with pytest.raises(UserError, match="rosy"):
-        varied.reset(options={"start": "evaluation", "look": "rosy"})
+        varied.reset(options={"start": "evaluation", "appearance": "rosy"})
 
 
 def test_restored_races_look_as_the_saved_ones(varied: SimVectorEnv) -> None:
@@ -109,7 +109,7 @@ def test_restored_races_look_as_the_saved_ones(varied: SimVectorEnv) -> None:
     straight_on(varied, 11)
     other = simulator(varied_appearance(), seed=9)
     other.load_state_dict(varied.state_dict())
-    assert torch.equal(other.drive.look, varied.drive.look)
+    assert torch.equal(other.drive.variation, varied.drive.variation)
     pairs = zip(straight_on(varied, 20), straight_on(other, 20), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 

@@ -7,6 +7,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from btr_tm.sim import scene
+from btr_tm.sim.appearance import Appearance
 from btr_tm.sim.grey.camera import Camera, top_of_ground
 from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer
 from btr_tm.sim.track.flat import oval_track, straight_track
@@ -210,12 +211,12 @@ def test_the_road_goes_on_over_the_seam_of_a_lap(park):
 
 def test_looks_vary_only_when_asked(camera, straight, park):
     poses, generator = park(straight, [100.0, 200.0]), torch.Generator().manual_seed(1)
-    plain, varied = scene.Appearance(), varied_appearance()
+    plain, varied = Appearance(), varied_appearance()
     before = generator.get_state()
-    assert torch.equal(camera(poses, plain.look(plain.draw(2, generator))), camera(poses))
+    assert torch.equal(camera(poses, plain.variation(plain.draw(2, generator))), camera(poses))
     assert torch.equal(generator.get_state(), before)
-    assert torch.equal(camera(poses, varied.look(varied.neutral(2, generator.device))), camera(poses))
-    assert not torch.equal(camera(poses, varied.look(varied.draw(2, generator))), camera(poses))
+    assert torch.equal(camera(poses, varied.variation(varied.plain(2, generator.device))), camera(poses))
+    assert not torch.equal(camera(poses, varied.variation(varied.draw(2, generator))), camera(poses))
 
 
 @pytest.mark.parametrize("name", ["contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"])
@@ -223,15 +224,15 @@ def test_everything_a_look_can_vary_has_an_effect(camera, straight, park, name):
     still = dict.fromkeys(("contrast", "brightness", "grain", "camera_up_m", "camera_yaw_rad"), 0.0)
     appearance = varied_appearance(**still | {name: getattr(varied_appearance(), name)})
     drawn = torch.tensor([1.0, -1.0])[:, None] * torch.ones(2, appearance.size)
-    one, other = camera(park(straight, [100.0, 100.0]), appearance.look(drawn)).int()
+    one, other = camera(park(straight, [100.0, 100.0]), appearance.variation(drawn)).int()
     assert ((one - other).abs() > 2).float().mean() > 0.02
 
 
 def test_the_grain_lies_still_on_the_ground_and_differs_between_races(camera, straight, park):
     def bare(offset: float, pattern: float):
-        look = appearance.look(torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0, pattern]]))
+        variation = appearance.variation(torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0, pattern]]))
         pose = park(straight, [100.0 + offset])
-        return camera(pose, look).int() - camera(pose).int()
+        return camera(pose, variation).int() - camera(pose).int()
 
     appearance = varied_appearance()
     here = bare(0.0, 0.3)
@@ -263,11 +264,11 @@ def moved(value):
 
 def test_a_picture_is_one_graph(camera, straight, park):
     poses = park(straight, [50.0, 100.0])
-    for appearance in (scene.Appearance(), varied_appearance()):
+    for appearance in (Appearance(), varied_appearance()):
         drawn = appearance.draw(2, torch.Generator().manual_seed(1))
 
         def shown(drawn, appearance=appearance):
-            return camera(poses, appearance.look(drawn))
+            return camera(poses, appearance.variation(drawn))
 
         compiled = torch.compile(shown, fullgraph=True, backend="eager")
         assert torch.equal(compiled(drawn), shown(drawn))

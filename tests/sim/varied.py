@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from btr_tm.sim.scene import VariedAppearance
+from btr_tm.sim.appearance import VariedAppearance
 
 WITHIN = {"contrast": 0.2, "brightness": 20.0, "grain": 24.0, "camera_up_m": 0.3, "camera_yaw_rad": 0.03}
 

@@ -17,9 +17,9 @@ from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
+from btr_tm.sim.appearance import NO_VARIATION, Appearance, Variation
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.scene import NEUTRAL, Appearance, Look
 from btr_tm.sim.world import World
 
 TICK_MS = 10
@@ -34,7 +34,7 @@ class Drive(NamedTuple):
     reward_sum: Tensor  # (E,) float32, of this race
     from_start: Tensor  # (E,) bool, began at the canonical start
     over: Tensor  # (E,) bool, the race has ended; stays so until a new start
-    look: Tensor  # (E, L) float32, how this race looks, as its appearance drew it
+    variation: Tensor  # (E, V) float32, what this race drew from its appearance
 
 
 class Seen(NamedTuple):
@@ -56,7 +56,7 @@ class Outcome(NamedTuple):
 class Renders(Protocol):
     """A camera, or its stand-in."""
 
-    def __call__(self, pose: Pose, look: Look = NEUTRAL) -> Tensor:
+    def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Images (E, 1, H, W) uint8."""
         ...
 
@@ -74,8 +74,8 @@ class Race:
     appearance: Appearance
     float_lookup: FloatLookup
 
-    def begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
-        """Cars that stand at `sim`, before their first decision of a race with looks `look` (E, L)."""
+    def begin(self, sim: SimState, from_start: Tensor, variation: Tensor) -> tuple[Drive, Seen]:
+        """Cars that stand at `sim`, before their first decision of a race that drew `variation` (E, V)."""
         car = self.world.car(sim)
         travelled_m = sim.s_m - self.world.track.start_m
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
@@ -83,7 +83,7 @@ class Race:
         floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
-        drive = Drive(sim, moment, history, reward_sum, from_start, over, look)
+        drive = Drive(sim, moment, history, reward_sum, from_start, over, variation)
         return drive, self._seen(drive, floats)
 
     def decide(
@@ -113,7 +113,7 @@ class Race:
             reward=drive.reward_sum + reward,
         )
         over = drive.over | races.done
-        after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.look)
+        after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.variation)
         return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
@@ -121,7 +121,7 @@ class Race:
         return Moment(read, progress, time_ms, points)
 
     def _seen(self, drive: Drive, floats: Tensor) -> Seen:
-        image = self.camera(self.world.pose(drive.sim), self.appearance.look(drive.look))
+        image = self.camera(self.world.pose(drive.sim), self.appearance.variation(drive.variation))
         return Seen(Obs(image, floats), self.reward.potential(drive.moment))
 
 
@@ -145,6 +145,6 @@ class Coefficients:
 class NoCamera:
     """Stands where a run has no image."""
 
-    def __call__(self, pose: Pose, look: Look = NEUTRAL) -> Tensor:
+    def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Images (E, 1, 0, 0) uint8."""
         return torch.zeros(len(pose.s_m), 1, 0, 0, dtype=torch.uint8, device=pose.s_m.device)

@@ -16,7 +16,7 @@ from btr_tm.race.gates import Gates, NoGates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.moment import Reward
 from btr_tm.race.reward.progress import ProgressReward
-from btr_tm.sim.scene import Appearance
+from btr_tm.sim.appearance import Appearance
 from btr_tm.sim.track.ribbon import Track
 
 CUT_OFFS = CutOffs(race_ms=300_000, no_progress_ms=2_000)

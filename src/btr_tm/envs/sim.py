@@ -23,15 +23,15 @@ from btr_tm.race.gates import Gates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
+from btr_tm.sim.appearance import Appearance
 from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.physics.constants import CarConstants
 from btr_tm.sim.physics.state import SimState
-from btr_tm.sim.scene import Appearance
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.world import World
 
-LOOK_SEED = 0  # of looks drawn for evaluation: the same in every run
+VARIATION_SEED = 0  # of what evaluation draws: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
 
@@ -41,7 +41,7 @@ class SimVectorEnv(TensorVectorEnv):
     `info["final_obs"]` holds the true successor of EVERY car, `final_potential` its Phi, `races` a Races.
     Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
-    Each start of the pool has a look drawn by `appearance`; evaluation is neutral unless it asks otherwise.
+    Each start of the pool draws a variation of `appearance`; evaluation is plain unless asked otherwise.
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
@@ -106,52 +106,52 @@ class SimVectorEnv(TensorVectorEnv):
     ) -> tuple[Obs, ResetInfo]:
         """Put every car at a start; `options["start"]`: "training" (default), "canonical" or "evaluation".
 
-        `options["look"]` of the latter two: "neutral" (default), or "drawn", which is the same in every run.
+        `options["appearance"]` of the latter two: "plain" (default), or "varied", the same in every run.
         """
         self.seed = self.seed if seed is None else seed
-        chosen = {"start": "training", "look": "neutral", **(options or {})}
+        chosen = {"start": "training", "appearance": "plain", **(options or {})}
         fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}
-        looks = {"neutral": self._neutral, "drawn": self._drawn}
-        for option, known in (("start", fillers), ("look", looks)):
+        appearances = {"plain": self._plain, "varied": self._varied}
+        for option, known in (("start", fillers), ("appearance", appearances)):
             if chosen[option] not in known:
                 raise UserError(f"the {option} must be {' or '.join(known)}, got {chosen[option]!r}")
-        fillers[chosen["start"]](looks[chosen["look"]]())
+        fillers[chosen["start"]](appearances[chosen["appearance"]]())
         return self._seen.obs, {"potential": self._seen.potential}
 
-    def _neutral(self) -> Tensor:
-        return self.appearance.neutral(self.num_envs, self.device)
+    def _plain(self) -> Tensor:
+        return self.appearance.plain(self.num_envs, self.device)
 
-    def _drawn(self) -> Tensor:
-        return self.appearance.draw(self.num_envs, make_generator(LOOK_SEED, "looks", self.device))
+    def _varied(self) -> Tensor:
+        return self.appearance.draw(self.num_envs, make_generator(VARIATION_SEED, "looks", self.device))
 
     def _training(self, _: Tensor) -> None:
-        """A fresh pool of starts, each with a look of its own, and every car at one of them."""
+        """A fresh pool of starts, each with a variation of its own, and every car at one of them."""
         self.generator = make_generator(self.seed, "starts", self.device)
         sim = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
-        # A stream of its own: starts do not depend on how they look.
-        look = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
-        self._pool = self._begin(sim, self.starts.is_canonical(sim), look)
+        # A stream of its own: starts do not depend on the pictures.
+        variation = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
+        self._pool = self._begin(sim, self.starts.is_canonical(sim), variation)
         self._restarts = True
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
-    def _canonical(self, look: Tensor) -> None:
-        self._place(self.starts.canonical(self.num_envs), look)
+    def _canonical(self, variation: Tensor) -> None:
+        self._place(self.starts.canonical(self.num_envs), variation)
 
-    def _evaluation(self, look: Tensor) -> None:
+    def _evaluation(self, variation: Tensor) -> None:
         """Car 0 at the canonical start, the others at seeded ones that are the same in every run."""
         if self.num_envs == 1:
-            return self._canonical(look)
+            return self._canonical(variation)
         seeded = self.starts.evaluation(self.num_envs - 1)
-        self._place(concat_rows([self.starts.canonical(1), seeded]), look)
+        self._place(concat_rows([self.starts.canonical(1), seeded]), variation)
 
-    def _place(self, sim: SimState, look: Tensor) -> None:
+    def _place(self, sim: SimState, variation: Tensor) -> None:
         self._restarts = False
         from_start = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._drive, self._seen = self._begin(sim, from_start, look)
+        self._drive, self._seen = self._begin(sim, from_start, variation)
 
-    def _begin(self, sim: SimState, from_start: Tensor, look: Tensor) -> tuple[Drive, Seen]:
+    def _begin(self, sim: SimState, from_start: Tensor, variation: Tensor) -> tuple[Drive, Seen]:
         rows = torch.arange(len(from_start), device=self.device).split(START_BATCH)
-        parts = [self.race.begin(take_rows(sim, part), from_start[part], look[part]) for part in rows]
+        parts = [self.race.begin(take_rows(sim, part), from_start[part], variation[part]) for part in rows]
         return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
 
     def _draw(self) -> Tensor:

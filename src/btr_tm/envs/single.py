@@ -33,7 +33,7 @@ class SingleEnv(gymnasium.Env):
     Observation: {"image": uint8 (H, W, 1) grey, "floats": float32 (F,), physical units as in core/floats.py}.
     Action: row of race.actions.TABLE. Crossing the line terminates; standing still or 5 minutes truncate.
     A share `anywhere_share` of the races starts rolling somewhere along the track, the others at the line;
-    `reset(options={"start": "canonical"})` starts at the line in any case, in neutral looks.
+    `reset(options={"start": "canonical"})` starts at the line in any case, with plain pictures.
     More `options` (features, reward, ...) go to `plain_simulator`.
     """
 
@@ -70,8 +70,8 @@ class SingleEnv(gymnasium.Env):
         starts, appearance = self._cars.starts, self._cars.appearance
         sim = starts.training(1, share, generator)
         drawn = appearance.draw(1, generator).to(self._cars.device)
-        look = torch.zeros_like(drawn) if canonical else drawn
-        self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), look)
+        variation = torch.zeros_like(drawn) if canonical else drawn
+        self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), variation)
         return _arrays(seen.obs), RaceInfo(time_ms=0, progress_m=0.0, finished=False)
 
     @torch.no_grad()

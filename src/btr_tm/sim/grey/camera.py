@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from btr_tm.sim import scene
+from btr_tm.sim.appearance import NO_VARIATION, Variation
 from btr_tm.sim.grey.columns import NOWHERE, Chain, Columns, Fence, Stations
 from btr_tm.sim.grey.own_car import OwnCar
 from btr_tm.sim.grey.rasterizer import EagerRasterizer, Rasterizer
 from btr_tm.sim.grey.strips import EXTENT, FOG, PLACES, Strips, fogged, patch
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.scene import Framing, Look, Viewpoint
+from btr_tm.sim.scene import Framing, Viewpoint
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE, NO_GATE, SPACING_M, Track
 
 SKY, LAND = 105.0, 135.0  # grey levels overhead and just beyond the fence
@@ -56,10 +57,10 @@ class Camera:
         self.top = top_of_ground(track, self.framing)
         self.column = torch.arange(width, device=device, dtype=torch.int32)
 
-    def __call__(self, pose: Pose, look: Look = scene.NEUTRAL) -> Tensor:
+    def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
         columns = self.columns
-        view, eye_s = self._stand(pose, look)
+        view, eye_s = self._stand(pose, variation)
         horizon = (self.framing.horizon + self.framing.focal_y * view.slope)[:, None, None]
         stations = columns.stations(view, eye_s)
         chain = Chain(*self.rasterizer.materialized(*columns.cut(stations, horizon)))
@@ -69,21 +70,23 @@ class Camera:
         back = self._beyond(top, panel, horizon)
         lower = self.row[:, self.top :]
         sample, chain = self.rasterizer.first_visible(chain, fence, columns.number, lower)
-        ground = self._ground(chain, stations, sample, lower, look)
+        ground = self._ground(chain, stations, sample, lower, variation)
         ground = torch.where(sample < chain.row.shape[1], ground, back[:, self.top :])
         grey = torch.cat([back[:, : self.top], ground], 1)
         grey = self._blend(grey, *span)
         grey = self.car.paint(grey, pose, view, horizon)
-        return look.tint(grey).to(torch.uint8).unsqueeze(1)
+        return variation.tint(grey).to(torch.uint8).unsqueeze(1)
 
-    def _stand(self, pose: Pose, look: Look) -> tuple[Viewpoint, Tensor]:
+    def _stand(self, pose: Pose, variation: Variation) -> tuple[Viewpoint, Tensor]:
         """The views, and the arc lengths (E,) of their eyes."""
-        view = scene.viewpoint(pose, self.strips.slope(pose.s_m), look)
+        view = scene.viewpoint(pose, self.strips.slope(pose.s_m), variation)
         eye_s = self.strips.eye_s(pose, view.eye)
         x, y, z, *level, eye_s = self.rasterizer.materialized(*view.eye.unbind(1), *view[1:], eye_s)
         return Viewpoint(torch.stack([x, y, z], 1), *level), eye_s
 
-    def _ground(self, chain: Chain, stations: Stations, sample: Tensor, middle: Tensor, look: Look) -> Tensor:
+    def _ground(
+        self, chain: Chain, stations: Stations, sample: Tensor, middle: Tensor, variation: Variation
+    ) -> Tensor:
         """Grey (E, h, W) of the ground where `sample` is seen (anything where none is), in rows `middle`."""
         cars, count, width = chain.row.shape
         keep, keep_rows = self.rasterizer.materialized, self.rasterizer.materialized_rows
@@ -109,7 +112,7 @@ class Camera:
         texel = at_pixel(lines[2]) + at_pixel(lines[3]) * middle
         texel = texel.div_(nearness).clamp_(0, PLACES - 1).int()
         grey = texture.index_select(0, (texel + strip * PLACES).flatten()).view(sample.shape).float()
-        return look.textured(grey, nearness, lambda: patch(texture_row[strip], texel))
+        return variation.textured(grey, nearness, lambda: patch(texture_row[strip], texel))
 
     def _strips_before(self, cars: int, samples: int) -> Tensor:
         """Number (E, 1, 1) of a car's first strip, less the number of the sample that ends it."""
