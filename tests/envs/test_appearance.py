@@ -1,4 +1,4 @@
-"""How races look: the same unless asked, then different from race to race, and neutral in evaluation."""
+"""How races look: the same unless asked, then different from race to race, and plain in evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ CARS = 4
 
 
 def simulator(appearance: Appearance | None = None, **options) -> SimVectorEnv:
-    settings = {"anywhere_share": 0.0, "start_pool": 8, "cut_offs": CutOffs(race_ms=400)} | options
+    settings = {
+        "anywhere_share": 0.0,
+        "start_pool": 8,
+        "cut_offs": CutOffs(race_ms=400, no_progress_ms=2_000),
+    } | options
     rules = {"features": Features(line_points=8), "reward": linesight(), "appearance": appearance}
     return plain_simulator(load_track("oval"), CARS, (24, 32), **rules, **settings)
 
@@ -40,16 +44,16 @@ def straight_on(env: SimVectorEnv, decisions: int) -> list[Tensor]:
     return shown
 
 
-def neutral_picture(env: SimVectorEnv) -> Tensor:
+def plain_picture(env: SimVectorEnv) -> Tensor:
     return env.race.camera(env.race.world.pose(env.drive.sim))
 
 
-def test_neutral_races_show_what_the_camera_sees_and_carry_nothing() -> None:
+def test_plain_races_show_what_the_camera_sees_and_carry_nothing() -> None:
     env = simulator()
     obs, _ = env.reset()
     assert env.drive.variation.shape == (CARS, 0)
     for _ in range(10):
-        assert torch.equal(obs.image, neutral_picture(env))
+        assert torch.equal(obs.image, plain_picture(env))
         obs = env.step(torch.zeros(CARS, dtype=torch.int64))[0]
 
 
@@ -89,7 +93,7 @@ def test_a_look_lasts_a_race_and_the_next_race_has_another(varied: SimVectorEnv)
 
 
 @pytest.mark.parametrize("start", ["canonical", "evaluation"])
-def test_evaluation_is_neutral_unless_asked(varied: SimVectorEnv, start: str) -> None:
+def test_evaluation_is_plain_unless_asked(varied: SimVectorEnv, start: str) -> None:
     plain = simulator()
     expected = [*plain.reset(options={"start": start})[0], *straight_on(plain, 10)]
     got = [*varied.reset(options={"start": start})[0], *straight_on(varied, 10)]

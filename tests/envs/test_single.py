@@ -48,7 +48,9 @@ def test_rendering_gives_a_colour_picture_of_the_present_state() -> None:
 
 
 def test_accelerating_gains_ground_and_standing_still_truncates() -> None:
-    env = gymnasium.make("btr_tm/Oval-v0", image_size=(8, 8), cut_offs=CutOffs(no_progress_ms=300))
+    env = gymnasium.make(
+        "btr_tm/Oval-v0", image_size=(8, 8), cut_offs=CutOffs(race_ms=300_000, no_progress_ms=300)
+    )
     env.reset(seed=0)
     for _ in range(20):
         obs, reward, terminated, truncated, info = env.step(0)

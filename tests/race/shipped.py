@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from btr_tm.race.features import CameraFeatures
+from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.bonus import Bonus, CloseToLine, Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
 
@@ -32,3 +33,7 @@ def bonus(kind: type[AnyBonus], points: Sequence[Sequence[float]] = OFF, speed: 
 
 def camera_features(previous_actions: int = 5, damper_std: float = 0.06) -> CameraFeatures:
     return CameraFeatures(previous_actions, damper_std)
+
+
+def cut_offs(race_ms: int = 300_000, no_progress_ms: int = 2_000) -> CutOffs:
+    return CutOffs(race_ms, no_progress_ms)

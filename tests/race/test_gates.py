@@ -194,3 +194,11 @@ def test_a_checkpoint_exactly_at_the_radius_puts_no_gate():
 
 def test_without_gates_the_answer_is_a_flag():
     assert NoGates()(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 3)).dtype == torch.bool
+
+
+def test_a_checkpoint_gates_no_zone_within_200_of_its_gate_but_the_last():
+    points = torch.tensor([[100.0, 0.0, 0.0]]).repeat(700, 1)
+    points[[100, 500]], points[300] = torch.tensor([1.0, 0.0, 0.0]), torch.zeros(3)
+    gates = CheckpointGates(points, torch.zeros(1, 3))
+    # As published: 200 before it counts as near, 200 after it does not.
+    assert torch.nonzero(gates.square.isfinite()).flatten().tolist() == [300, 500]

@@ -7,10 +7,10 @@ import torch
 from torch.utils._pytree import tree_map
 
 from btr_tm.race.features import Features
-from btr_tm.race.progress import CutOffs, advance, finish, start
+from btr_tm.race.progress import advance, finish, start
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
-from tests.race.shipped import camera_features, linesight
+from tests.race.shipped import camera_features, cut_offs, linesight
 
 
 def decide(line, features, reward, before, history, car, action, time_ms, finished):
@@ -20,7 +20,7 @@ def decide(line, features, reward, before, history, car, action, time_ms, finish
     floats = features(car, progress, line, history)
     after = Moment(car, progress, time_ms, features.nearest_points(floats, car, progress, line))
     worth = reward(before, after, action, finished)
-    return after, history, floats, worth, reward.potential(after), CutOffs()(progress, time_ms)
+    return after, history, floats, worth, reward.potential(after), cut_offs()(progress, time_ms)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from btr_tm.race.progress import (
     walk,
 )
 from btr_tm.race.reference_line import ReferenceLine
+from tests.race.shipped import cut_offs
 
 HOCKOLICIOUS = Path(__file__).parents[2].parent / "shared" / "data" / "hockolicious_0.5m.npy"
 
@@ -227,14 +228,14 @@ def progress_at(last_advance_ms: list[int]) -> Progress:
 
 
 def test_races_are_cut_strictly_after_the_limits():
-    cut = CutOffs()
+    cut = cut_offs()
     time_ms = torch.tensor([2000, 2001, 300_000, 300_001])
     assert cut(progress_at([0, 0, 299_000, 300_000]), time_ms).tolist() == [False, True, False, True]
 
 
 def test_cut_offs_that_never_let_a_car_drive_are_refused():
     with pytest.raises(UserError, match="no_progress_ms must be more than 0 milliseconds, got 0"):
-        CutOffs(no_progress_ms=0)
+        cut_offs(no_progress_ms=0)
 
 
 def test_cut_offs_of_a_millisecond_are_allowed():

@@ -101,8 +101,8 @@ def metres_at(line: ReferenceLine, zone: Tensor, position: Tensor) -> Tensor:
 class CutOffs:
     """When a race that has not finished is given up: a truncation, never a termination."""
 
-    race_ms: int = 300_000
-    no_progress_ms: int = 2_000
+    race_ms: int
+    no_progress_ms: int
 
     def __post_init__(self) -> None:
         for name in ("race_ms", "no_progress_ms"):
