@@ -165,7 +165,7 @@ def test_both_observations_carry_the_clock_and_the_store_is_left_alone() -> None
 def test_a_mini_race_of_one_decision_is_allowed_where_no_late_moment_is_oversampled() -> None:
     horizon = mini_race(duration_ms=50, oversample_long=10, oversample_max=5)
     assert not horizon.draw(100, torch.Generator().manual_seed(0)).any()
-    with pytest.raises(UserError, match="oversample_long"):
+    with pytest.raises(UserError, match="lower horizon.oversample_long$"):
         mini_race(duration_ms=50, oversample_long=11, oversample_max=5)
 
 
