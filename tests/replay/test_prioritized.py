@@ -124,3 +124,13 @@ def test_alpha_zero_is_uniform_with_weights_of_one() -> None:
     batch = four(alpha=0.0).sample(4000)
     assert torch.bincount(batch.index).tolist() == [1000] * 4
     assert torch.equal(batch.weight, torch.ones(4000))
+
+
+def test_errors_that_are_not_finite_count_as_none() -> None:
+    fast = replay(cars=1, capacity=20, sampler=prioritized(alpha=0.5, epsilon=0.04))
+    for t in one_race(4):
+        fast.add(t)
+    errors = torch.tensor([float("nan"), float("inf"), float("-inf"), 0.32])
+    fast.update_priorities(torch.arange(4), errors)
+    leaves = fast._sampler.state["leaves"][:4]
+    assert leaves.tolist() == pytest.approx([0.2, 0.2, 0.2, 0.6])
