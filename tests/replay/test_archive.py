@@ -192,3 +192,11 @@ def test_a_full_disk_leaves_the_earlier_save_intact(tmp_path: Path, monkeypatch:
     restored = replay()
     restored.load(tmp_path, buffer.save(tmp_path))
     assert_same_future(buffer, restored)
+
+
+def test_a_replay_of_another_format_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    buffer = replay()
+    buffer.add(next(drive(1, 3, torch.Generator())))
+    manifest = buffer.save(tmp_path) | {"format": 99}
+    with pytest.raises(UserError, match="has format 99 instead of 3"):
+        buffer.load(tmp_path, manifest)
