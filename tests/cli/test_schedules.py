@@ -132,5 +132,5 @@ def test_the_importance_exponent_is_a_number_or_annealed_to_one() -> None:
         return make(values["replay"]["sampler"]["beta"])
 
     assert exponent()(0) == exponent()(10**9) == 0.2
-    annealed = exponent("importance=annealed", "convention.is_exponent=0.4", "profile=smoke")
+    annealed = exponent("importance=annealed", "convention.priority_beta=0.4", "profile=smoke")
     assert [annealed(frames) for frames in (0, 1024, 2048, 9999)] == pytest.approx([0.4, 0.7, 1.0, 1.0])

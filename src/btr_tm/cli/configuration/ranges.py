@@ -11,7 +11,7 @@ from btr_tm.cli.configuration.schema import Node
 
 MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
 POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
-NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "is_exponent")
+NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "priority_beta")
 SCHEDULES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
 # Infinite means "no limit" here; everywhere else it is a slip.
 MAY_BE_INFINITE = ("clip_value", "reward_clip", "stop_frames")

@@ -64,7 +64,7 @@ class Convention:
     munchausen_log_pi_from: Literal["online", "target"]
     gamma_speed: float
     priority_alpha: float
-    is_exponent: float
+    priority_beta: float
     munchausen_nstep: Literal["first", "all"]
     max_over: Literal["mean", "quantile"]
     exploration_draw: Literal["per_action", "per_block"]
