@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 
-from btr_tm.cli.assembly.assemble import helpers_of
+from btr_tm.cli.assembly.assemble import processes_of
 from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.assembly.remote import BuildLearner
 from btr_tm.cli.configuration.composition import compose_job
@@ -111,7 +111,7 @@ def compare(words: list[str], tmp_path: Path, device: str = "cpu") -> None:
     expected = train(single, alone.clock, env, given)
 
     parts, env = parts_of(*words, "parallel=ddp", "seed=1", device=device)
-    helpers, watch = helpers_of(parts, env), Stopwatch()
+    helpers, watch = processes_of(parts, env), Stopwatch()
     helpers.charge_to(watch)
     helpers.build = Telling(helpers.build, tmp_path)
     try:
@@ -147,7 +147,7 @@ def test_a_helper_that_fails_ends_the_run_in_one_sentence(blow: str, said: str) 
         pytest.skip("needs POSIX signals")
     parts, env = parts_of("encoder=none", "parallel=ddp", "parallel.stall_s=10")
     given = batches(env, parts.profile["batch_size"])
-    helpers = helpers_of(parts, env)
+    helpers = processes_of(parts, env)
     try:
         learner = helpers.lead(parts.learner(parts.policy(env), helpers.group))
         learner.update(given[0])
@@ -185,7 +185,7 @@ def test_a_killed_run_leaves_no_helper(tmp_path: Path) -> None:
 
 def test_one_process_is_the_default_and_changes_nothing() -> None:
     parts, env = parts_of("encoder=none")
-    helpers = helpers_of(parts, env)
+    helpers = processes_of(parts, env)
     learner = parts.learner(parts.policy(env), helpers.group)
     assert isinstance(helpers, OneProcess)
     assert helpers.lead(learner) is learner
@@ -210,7 +210,7 @@ def test_numbers_that_cannot_work_are_refused_in_one_sentence(processes, device,
 
 
 def test_a_helper_that_cannot_be_built_says_why() -> None:
-    helpers = Helpers(_fails, torch.device("cpu"), batch_size=4)
+    helpers = Helpers(_fails, torch.device("cpu"), batch_size=4, processes=2, start_s=300.0, stall_s=300.0)
     with pytest.raises(UserError, match="process 1 is missing.*no such game"):
         helpers.group(torch.nn.Linear(1, 1))  # type: ignore[arg-type]
     assert helpers._helpers == []

@@ -131,6 +131,7 @@ def test_an_inline_subclass_shares_the_noise_of_acting() -> None:
         ("env", conformance.ENVS),
         ("replay", conformance.REPLAYS),
         ("collector", conformance.COLLECTORS),
+        ("parallel", conformance.PROCESSES),
         ("logger", conformance.SINKS),
     ],
 )

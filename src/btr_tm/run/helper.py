@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import connection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -28,15 +28,15 @@ MakeGroup = Callable[[IQN], ProcessGroup]
 BuildLearner = Callable[[torch.device, MakeGroup], IqnLearner]  # picklable
 
 
-class Told(NamedTuple):
-    """What a helper is told at its start."""
+class HelperSetup(NamedTuple):
+    """What a helper is given at its start."""
 
     rank: int
     processes: int
     build: BuildLearner
     device: str
     threads: int
-    port: int  # where all meet
+    port: int  # of the store where all processes meet
     stall_s: float
 
 
@@ -45,7 +45,7 @@ class Ready(NamedTuple):
 
 
 class State(NamedTuple):
-    """Become this learner."""
+    """Load this state of the learner."""
 
     saved: bytes
 
@@ -58,43 +58,43 @@ class Task(NamedTuple):
     like: Batch  # without rows
 
 
-def help_learning(told: Told, line: connection.Connection) -> None:
+def help_learning(setup: HelperSetup, pipe: connection.Connection) -> None:
     """Entry point of a helper."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the head decides
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
-    torch.set_num_threads(told.threads)
+    torch.set_num_threads(setup.threads)
     try:
-        _Helper(told, line).run()
+        _Helper(setup, pipe).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the head is gone
     except Exception:
-        say(line, Failed(traceback.format_exc(limit=-3)[-LONGEST_REASON:]))
+        send(pipe, Failed(traceback.format_exc(limit=-3)[-LONGEST_REASON:]))
         raise
 
 
 class _Helper:
-    def __init__(self, told: Told, line: connection.Connection) -> None:
-        self.told, self.line = told, line
-        self.learner = told.build(torch.device(told.device), self._group)
+    def __init__(self, setup: HelperSetup, pipe: connection.Connection) -> None:
+        self.setup, self.pipe = setup, pipe
+        self.learner = setup.build(torch.device(setup.device), self._group)
 
     def _group(self, online: IQN) -> ProcessGroup:
-        say(self.line, Ready())
-        told = self.told
-        meet(store_at(told.port, told.processes), told.rank, told.processes, told.device, told.stall_s)
+        send(self.pipe, Ready())
+        setup = self.setup
+        meet(store_at(setup.port, setup.processes), setup.rank, setup.processes, setup.device, setup.stall_s)
         return DistributedGroup(online)
 
     def run(self) -> None:
         while True:
-            message = hear(self.line)
+            message = receive(self.pipe)
             if isinstance(message, State):
                 self.learner.load_state_dict(torch.load(io.BytesIO(message.saved), weights_only=True))
-            else:
+            if isinstance(message, Task):
                 self._update(message)
 
     def _update(self, task: Task) -> None:
-        """What this returns and other rows say nothing; the head has the errors of all rows."""
-        device, own = self.told.device, rows_of(self.told.rank, self.told.processes, task.size)
+        """Other rows are zero and the result is not used: the head gathers the errors of all rows."""
+        device, own = self.setup.device, rows_of(self.setup.rank, self.setup.processes, task.size)
         buffers = pack_buffers(self.learner.online)
         batch = tree_map(lambda leaf: leaf.new_zeros(task.size, *leaf.shape[1:], device=device), task.like)
         for leaf in (buffers, *(leaf[own] for leaf in flatten(batch))):
@@ -106,7 +106,7 @@ class _Helper:
 
 
 def hand_out(batch: Batch, online: nn.Module, rank: int, processes: int) -> None:
-    """What `_update` waits for, from the head to one helper."""
+    """Send one helper what its `_update` waits for."""
     own = rows_of(rank, processes, len(batch.weight))
     for leaf in (pack_buffers(online), *(leaf[own] for leaf in flatten(batch))):
         if leaf.numel():
@@ -114,20 +114,20 @@ def hand_out(batch: Batch, online: nn.Module, rank: int, processes: int) -> None
 
 
 def pack_buffers(net: nn.Module) -> Tensor:
-    """All buffers as one vector: acting may have redrawn the noise that a learner learns with."""
+    """All buffers as one vector: acting may have redrawn the noise that the learner uses."""
     device = next(net.parameters()).device
     return torch.cat([torch.zeros(0, device=device), *(part.float().flatten() for part in net.buffers())])
 
 
 def unpack_buffers(net: nn.Module, packed: Tensor) -> None:
-    """In place."""
+    """Overwrite the buffers of `net` with what `pack_buffers` made."""
     buffers = list(net.buffers())
     for part, piece in zip(buffers, packed.split([part.numel() for part in buffers]), strict=True):
         part.copy_(piece.view_as(part))
 
 
 def store_at(port: int, processes: int, head: bool = False) -> dist.TCPStore:
-    """Where the processes of one run find each other; the head makes it, at a free port if `port` is 0."""
+    """Where the processes of one run find each other; the head makes it, and port 0 means a free one."""
     return dist.TCPStore(HOST, port, processes, head, wait_for_workers=False)
 
 
@@ -137,14 +137,15 @@ def meet(store: dist.TCPStore, rank: int, processes: int, device: str, stall_s: 
     if cuda:
         torch.cuda.set_device(device)
     backend = "nccl" if cuda else "gloo"
-    patience = timedelta(seconds=stall_s)
-    dist.init_process_group(backend, store=store, rank=rank, world_size=processes, timeout=patience)
+    timeout = timedelta(seconds=stall_s)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=processes, timeout=timeout)
 
 
-def say(line: connection.Connection, message: Any) -> None:
+def send(pipe: connection.Connection, message: NamedTuple) -> None:
     """Plain pickle: a connection's own `send` would put tensors into shared memory."""
-    line.send_bytes(pickle.dumps(message))
+    pipe.send_bytes(pickle.dumps(message))
 
 
-def hear(line: connection.Connection) -> Any:
-    return pickle.loads(line.recv_bytes())
+def receive(pipe: connection.Connection) -> Ready | State | Task | Failed:
+    """What `send` sent."""
+    return pickle.loads(pipe.recv_bytes())

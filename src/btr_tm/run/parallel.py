@@ -1,11 +1,13 @@
-"""Learning with several processes of one machine; the head alone drives, remembers, tests and saves."""
+"""Learning with several processes of one machine; the head alone drives, stores, evaluates and saves."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from multiprocessing import connection
+from multiprocessing.context import SpawnProcess
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -23,26 +25,25 @@ from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.nets.iqn import IQN
 from btr_tm.run.helper import (
     BuildLearner,
-    Ready,
+    HelperSetup,
     State,
     Task,
-    Told,
     hand_out,
-    hear,
     help_learning,
     meet,
-    say,
+    receive,
+    send,
     store_at,
 )
 from btr_tm.run.remote.child_process import spawn_context
 from btr_tm.run.remote.worker import Failed
 
 HELPER_BYTES = 600 * 2**20  # of a process with torch, two networks and the moments of an optimizer
-LAST_WORDS_S = 2.0  # in which a helper that fails says why
+REASON_S = 2.0  # in which a helper that fails says why
 
 
 class OneProcess:
-    """The head learns by itself."""
+    """The head learns alone."""
 
     group = SingleProcess
 
@@ -50,10 +51,17 @@ class OneProcess:
         return learner
 
     def charge_to(self, watch: Stopwatch) -> None:
-        """Its own time is on the watch anyway."""
+        """There are no other processes."""
 
     def close(self) -> None:
-        """Nobody to send home."""
+        """Nothing to end."""
+
+
+class Helper(NamedTuple):
+    """A process of rank 1 or higher, as the head sees it."""
+
+    process: SpawnProcess
+    pipe: connection.Connection
 
 
 class Helpers:
@@ -69,18 +77,18 @@ class Helpers:
         build: BuildLearner,
         device: torch.device,
         batch_size: int,
-        processes: int = 2,
-        start_s: float = 300.0,
-        stall_s: float = 300.0,
+        processes: int,
+        start_s: float,
+        stall_s: float,
     ) -> None:
         refuse_impossible(processes, device, batch_size)
         self.build, self.device, self.processes = build, device, processes
         self.start_s, self.stall_s = start_s, stall_s
-        self._helpers: list[tuple[Any, Any]] = []  # process and line of ranks 1, 2, ...
-        self._watch, self._charged = Stopwatch(), 0.0
+        self._helpers: list[Helper] = []  # of ranks 1, 2, ...
+        self._watch, self._charged = Stopwatch(), 0.0  # CPU seconds of helpers, charged so far
 
     def group(self, online: IQN) -> DistributedGroup:
-        """Start the helpers, and meet them once they are ready."""
+        """Start the helpers; once they are ready, all form the default group of torch."""
         store = store_at(0, self.processes, head=True)
         threads = max(1, torch.get_num_threads() // self.processes)
         if self.device.type == "cpu":
@@ -88,8 +96,8 @@ class Helpers:
         try:
             for rank in range(1, self.processes):
                 self._helpers.append(self._start(rank, threads, store.port))
-            for rank, (_, line) in enumerate(self._helpers, start=1):
-                self._await_ready(rank, line)
+            for rank, (_, pipe) in enumerate(self._helpers, start=1):
+                self._await_ready(rank, pipe)
             with self.watched():
                 meet(store, 0, self.processes, self._place(0), self.stall_s)
                 return DistributedGroup(online)
@@ -101,55 +109,55 @@ class Helpers:
         return ParallelLearner(learner, self)
 
     def charge_to(self, watch: Stopwatch) -> None:
-        """The CPU seconds of helpers are the run's."""
+        """Charge the CPU seconds of the helpers to the watch of the run."""
         self._watch = watch
 
     def _place(self, rank: int) -> str:
         return f"cuda:{rank}" if self.device.type == "cuda" else self.device.type
 
-    def _start(self, rank: int, threads: int, port: int) -> tuple[Any, Any]:
-        told = Told(rank, self.processes, self.build, self._place(rank), threads, port, self.stall_s)
+    def _start(self, rank: int, threads: int, port: int) -> Helper:
+        setup = HelperSetup(rank, self.processes, self.build, self._place(rank), threads, port, self.stall_s)
         context = spawn_context()
-        line, theirs = context.Pipe()
+        pipe, theirs = context.Pipe()
         name = f"btr_tm learner {rank}"
-        process = context.Process(target=help_learning, args=(told, theirs), name=name, daemon=True)
+        process = context.Process(target=help_learning, args=(setup, theirs), name=name, daemon=True)
         process.start()
         theirs.close()
-        return process, line
+        return Helper(process, pipe)
 
-    def _await_ready(self, rank: int, line: Any) -> None:
+    def _await_ready(self, rank: int, pipe: connection.Connection) -> None:
         try:
-            if not line.poll(self.start_s):
+            if not pipe.poll(self.start_s):
                 raise self._missing(rank, f"not ready within {self.start_s:.0f} s")
-            answer = hear(line)
+            answer = receive(pipe)
         except (EOFError, ConnectionResetError) as error:
             raise self._missing(rank, "died") from error
-        if not isinstance(answer, Ready):
+        if isinstance(answer, Failed):
             raise self._missing(rank, answer.reason)
 
     def update(self, learner: IqnLearner, batch: Batch, state: bytes) -> Update:
-        """One update of all; they become `state` before, unless it is empty."""
+        """One update of all processes, after the helpers have loaded `state`, unless that is empty."""
         task = Task(learner.clock.frames, len(batch.weight), tree_map(_without_rows, batch))
         with self.watched():
-            for rank, (_, line) in enumerate(self._helpers, start=1):
+            for rank, (_, pipe) in enumerate(self._helpers, start=1):
                 if state:
-                    say(line, State(state))
-                say(line, task)
+                    send(pipe, State(state))
+                send(pipe, task)
                 hand_out(batch, learner.online, rank, self.processes)
             done = learner.update(batch)
-            spent = sum(_cpu_s(process.pid) for process, _ in self._helpers)
+            spent = sum(_cpu_s(process) for process, _ in self._helpers)
         self._watch.charge(spent - self._charged)
         self._charged = spent
         return done
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Where something fails because a helper did, that is what the error says."""
+        """If something fails because a helper did, raise a UserError that says so."""
         try:
             yield
         except (RuntimeError, OSError) as error:
-            for rank, (process, line) in enumerate(self._helpers, start=1):
-                reason = _last_words(process, line)
+            for rank, (process, pipe) in enumerate(self._helpers, start=1):
+                reason = _failure(process, pipe)
                 if reason:
                     raise self._missing(rank, reason) from error
             if "timed out" in str(error).lower():
@@ -166,11 +174,11 @@ class Helpers:
 
     def close(self) -> None:
         """End every helper and leave the group; safe to call twice."""
-        for process, line in self._helpers:
+        for process, pipe in self._helpers:
             process.kill()
             process.join()
             process.close()
-            line.close()
+            pipe.close()
         self._helpers = []
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -215,12 +223,12 @@ class ParallelLearner:
         self.learner.close()
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(process: SpawnProcess) -> float:
     try:
-        times = psutil.Process(pid).cpu_times()
+        times = psutil.Process(process.pid).cpu_times()
     except psutil.Error as error:
-        raise OSError(f"process {pid} is gone") from error
-    return times.user + times.system
+        raise OSError(f"process {process.pid} is gone") from error
+    return float(times.user + times.system)
 
 
 def _saved(learner: IqnLearner) -> bytes:
@@ -233,16 +241,16 @@ def _without_rows(leaf: torch.Tensor) -> torch.Tensor:
     return torch.empty(0, *leaf.shape[1:], dtype=leaf.dtype)
 
 
-def _last_words(process: Any, line: Any) -> str:
-    """Why a helper is gone; nothing if it is there."""
+def _failure(process: SpawnProcess, pipe: connection.Connection) -> str:
+    """Why a helper has ended; nothing if it runs."""
     try:
-        if line.poll(0 if process.is_alive() else LAST_WORDS_S):
-            message = hear(line)
+        if pipe.poll(0 if process.is_alive() else REASON_S):
+            message = receive(pipe)
             if isinstance(message, Failed):
                 return message.reason
     except (EOFError, OSError):
         return "died"
-    process.join(LAST_WORDS_S)
+    process.join(REASON_S)
     return "" if process.is_alive() else "died"
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from btr_tm.core.protocols import Policy, Stateful
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.parallel import ProcessGroup
+from btr_tm.core.protocols import Learner, Policy, Stateful
 from btr_tm.core.types import Chunk
 from btr_tm.metrics.stopwatch import Stopwatch
+from btr_tm.nets.iqn import IQN
 
 
 class Collector(Stateful, Protocol):
@@ -24,6 +27,27 @@ class Collector(Stateful, Protocol):
 
     def close(self) -> None:
         """Release environments and processes; safe to call twice."""
+        ...
+
+
+class LearningProcesses(Protocol):
+    """The processes that learn together; the one that was started, the head, also drives, saves and logs."""
+
+    @property
+    def group(self) -> Callable[[IQN], ProcessGroup]:
+        """Makes what an online network and its copies in the other processes learn through."""
+        ...
+
+    def lead(self, learner: IqnLearner) -> Learner:
+        """`learner`, whose updates are now those of all processes."""
+        ...
+
+    def charge_to(self, watch: Stopwatch) -> None:
+        """Charge the CPU seconds of the other processes to `watch`."""
+        ...
+
+    def close(self) -> None:
+        """End the other processes; safe to call twice."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -19,7 +19,7 @@ from btr_tm.metrics.meter import Sink
 from btr_tm.nets.precision import resolved
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
-from btr_tm.run.protocols import Collector
+from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.run import Report, Run
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
@@ -41,12 +41,12 @@ def build(job: Composition) -> Run:
     policy, replay = parts.policy(env), parts.replay(env)
     evaluator, plan = parts.evaluator(), parts.plan()
     with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
-        crew = helpers_of(parts, env)
-        undo.callback(crew.close)
-        learner = crew.lead(parts.learner(policy, crew.group, parts.probe(replay)))
+        processes = processes_of(parts, env)
+        undo.callback(processes.close)
+        learner = processes.lead(parts.learner(policy, processes.group, parts.probe(replay)))
         collector = collector_of(parts, env, policy.net)
         undo.callback(collector.close)
-        crew.charge_to(collector.watch)
+        processes.charge_to(collector.watch)
         recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
         manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
         look = "watch" if parts.env_class.can_redrive else "evaluate"
@@ -78,8 +78,8 @@ def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collect
     return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
 
 
-def helpers_of(parts: Parts, env: EnvironmentSpec) -> Any:
-    """Who learns besides this process."""
+def processes_of(parts: Parts, env: EnvironmentSpec) -> LearningProcesses:
+    """Those that learn together; no other is started before the learner is built."""
     spec = Spec(env.image_shape, env.layout, env.actions, env.block)
     known = {"build": BuildLearner(parts.values, spec), "device": parts.device}
     return make_with_known(parts.values["parallel"], **known, batch_size=parts.profile["batch_size"])

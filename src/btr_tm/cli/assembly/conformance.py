@@ -5,7 +5,8 @@ A test holds this list against the classes that conf/ names.
 
 from __future__ import annotations
 
-from btr_tm.core.protocols import DrivingEnv, RedrivableEnv, ReplayBuffer
+from btr_tm.agent.learner import IqnLearner
+from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuffer
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv
 from btr_tm.envs.sim import SimVectorEnv
@@ -15,11 +16,14 @@ from btr_tm.metrics.sinks.wandb import WandbSink
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
 from btr_tm.run.collector import InlineCollector
-from btr_tm.run.protocols import Collector
+from btr_tm.run.parallel import Helpers, OneProcess, ParallelLearner
+from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.remote.ray import RayCollector
 
 ENVS: tuple[type[DrivingEnv], ...] = (AtariVectorEnv, GymnasiumVectorEnv, SimVectorEnv)
+PROCESSES: tuple[type[LearningProcesses], ...] = (OneProcess, Helpers)
+LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
 REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
 COLLECTORS: tuple[type[Collector], ...] = (InlineCollector, ProcessCollector, RayCollector)

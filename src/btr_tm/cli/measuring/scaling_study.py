@@ -158,11 +158,11 @@ def _collectors(sizes: Sizes) -> list[Point]:
 def _learners(sizes: Sizes) -> list[Point]:
     """The same update by one process with one thread, with two threads, and by two processes."""
     from btr_tm.benchmarks.scaling_study import learner_points
-    from btr_tm.cli.assembly.assemble import helpers_of
+    from btr_tm.cli.assembly.assemble import processes_of
 
     words = ("parallel=ddp", "parallel.processes=2")
     parts, spec, batch = _learner(sizes.batches[-2], sizes.images[-1], *words)
-    helpers = helpers_of(parts, spec)
+    helpers = processes_of(parts, spec)
     try:
         together = helpers.lead(parts.learner(parts.policy(spec), helpers.group))
         alone = parts.learner(parts.policy(spec))
