@@ -14,7 +14,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.metrics.sinks import tensorboard, wandb
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, Standing, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
-from btr_tm.metrics.wording import clock_text, summary_lines
+from btr_tm.metrics.summary_text import clock_text, summary_lines
 
 ROW = {"frames": 500, "updates": 10, "wall_s": 5.0, "cpu_s": 4.0, "speed/frames_per_s": 100.0}
 ROW |= {"speed/updates_per_s": 2.0, "eval/best_canonical_time_s": 24.5, "eval/finish_rate": 0.5}
@@ -296,10 +296,15 @@ class FakeWandb(types.ModuleType):
         self.finished += 1
 
 
+def wandb_sink(folder, config, **options):
+    usual = {"project": "p", "name": "n", "group": "g", "tags": [], "mode": "offline"}
+    return wandb.WandbSink("abc", folder, config, **(usual | options))
+
+
 def test_wandb_rows_lie_on_the_frames_axis_under_a_stable_id(monkeypatch, tmp_path):
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    sink = wandb.WandbSink("abc", tmp_path, {"seed": 0}, mode="offline")
+    sink = wandb_sink(tmp_path, {"seed": 0})
     sink.write(ROW)
     sink.close()
     assert fake.kwargs["id"] == "abc" and fake.axes == [("frames", None), ("*", "frames")]
@@ -310,7 +315,7 @@ def test_wandb_gets_what_the_configuration_says(monkeypatch, tmp_path):
     fake, said = FakeWandb(), []
     monkeypatch.setitem(sys.modules, "wandb", fake)
     names = {"project": "p", "name": "n", "group": "g", "job_type": "j", "tags": ["t"]}
-    sink = wandb.WandbSink("abc", tmp_path, {"seed": 0}, **names, mode="online", say=said.append)
+    sink = wandb_sink(tmp_path, {"seed": 0}, **names, mode="online", say=said.append)
     sink.write(ROW)
     expected = {"id": "abc", "dir": str(tmp_path), "config": {"seed": 0}, "mode": "online"} | names
     assert fake.kwargs == expected | {"resume": "allow", "settings": {"silent": True}}
@@ -321,7 +326,7 @@ def test_wandb_auto_asks_once_and_says_why(monkeypatch, tmp_path):
     fake, said = FakeWandb(), []
     monkeypatch.setitem(sys.modules, "wandb", fake)
     monkeypatch.setattr(wandb, "choose_mode", lambda settings: ("offline", f"{settings} say so"))
-    sink = wandb.WandbSink("abc", tmp_path, {}, mode="auto", say=said.append)
+    sink = wandb_sink(tmp_path, {}, mode="auto", say=said.append)
     sink.write(ROW)
     sink.write(ROW)
     sink.close()
@@ -333,7 +338,7 @@ def test_wandb_auto_asks_once_and_says_why(monkeypatch, tmp_path):
 def test_wandb_run_that_logs_nothing_leaves_nothing(monkeypatch, tmp_path):
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    wandb.WandbSink("abc", tmp_path, {}).close()
+    wandb_sink(tmp_path, {}).close()
     assert not hasattr(fake, "kwargs") and list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.report import compare as report
 from btr_tm.report.arms import read_arm, read_arms
 from btr_tm.report.compare_plots import draw, mean_band
-from btr_tm.report.wording import markdown
+from btr_tm.report.table_text import markdown
 
 EVERY = 1000  # frames between two evaluations
 CLIMB = (0.0, 0.5, 1.0)  # progress and finish rate, evaluation by evaluation
@@ -125,7 +125,7 @@ def test_the_band_holds_the_mean_and_gaps_stay_gaps() -> None:
         ([0.5], [0.9], "0.56; cannot be decided with 1 seed."),
         ([0.5], [0.8, 0.9], "cannot be decided with 1 and 2 seeds."),
         ([0.9, 0.91, 0.92, 0.9], [0.5, 0.51, 0.5, 0.52], "b has the larger area."),
-        ([0.5, 0.5, 0.5], [0.9, 0.9, 0.91], "part equal arms by chance in 1 of 10 cases."),
+        ([0.5, 0.5, 0.5], [0.9, 0.9, 0.91], "with so few seeds chance alone does that in 1 of 10 cases."),
         ([0.5, math.nan], [0.9, 0.9], "not defined, because some areas are missing or not positive."),
         ([0.5, 0.0], [0.9, 0.9], "not defined, because some areas are missing or not positive."),
     ],
@@ -155,7 +155,7 @@ def test_the_command_writes_and_prints(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "off" / "s1" / "summary.json").unlink()
     main([first, f"no noise={second}", "--x", "wall_s", "--out", str(tmp_path / "out")])
     shown, text = capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
-    assert "Area of no noise / area of base" in shown and "still running or stopped" in shown
+    assert "Area of no noise / area of base" in shown and "Still running or stopped" in shown
     assert all(line in text for line in shown.splitlines()[:4]) and "![curves](comparison.png)" in text
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
@@ -179,13 +179,13 @@ def no_frames(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda folder: (folder / "record.jsonl").unlink(), "record.jsonl, but it does not exist"),
-        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json, but it does not exist"),
-        (lambda folder: (folder / "record.jsonl").write_text(""), "expected at least one row"),
-        (lambda folder: (folder / "manifest.json").write_text("{}"), "got broken files"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "got broken files"),
-        (broken_line, "got broken files"),
-        (no_frames, "frames, wall_s and cpu_s in every row"),
+        (lambda folder: (folder / "record.jsonl").unlink(), "record.jsonl is missing"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
+        (lambda folder: (folder / "record.jsonl").write_text(""), "is empty; wait for the run"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "are broken"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "are broken"),
+        (broken_line, "are broken"),
+        (no_frames, "row 1 of .* must hold frames, wall_s and cpu_s"),
     ],
 )
 def test_a_damaged_run_is_named(damage, sentence: str, tmp_path: Path) -> None:
@@ -199,28 +199,28 @@ def test_a_damaged_run_is_named(damage, sentence: str, tmp_path: Path) -> None:
 def test_an_arm_is_one_configuration_and_no_seed_twice(tmp_path: Path) -> None:
     write_run(tmp_path / "mixed" / "s0", 0)
     write_run(tmp_path / "mixed" / "s1", 1, gamma=0.9)
-    with pytest.raises(UserError, match=r"another in s1 than in s0 \(gamma: 0.99 -> 0.9\)"):
+    with pytest.raises(UserError, match=r"s1 in .* has another configuration than s0 \(gamma: 0.99 -> 0.9\)"):
         read_arm(str(tmp_path / "mixed"))
     write_run(tmp_path / "twice" / "s0", 0)
     write_run(tmp_path / "twice" / "s1", 0)
-    with pytest.raises(UserError, match="expected different seeds"):
+    with pytest.raises(UserError, match="must have different seeds, got .0, 0."):
         read_arm(str(tmp_path / "twice"))
 
 
 def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     early, late = write_arm(tmp_path / "early"), write_arm(tmp_path / "late", start=5)
-    with pytest.raises(UserError, match="a stretch of frames that every run covers"):
+    with pytest.raises(UserError, match="the runs have no frames in common: one begins at"):
         compared(early, late)
-    with pytest.raises(UserError, match="of different names, got 'early' twice"):
+    with pytest.raises(UserError, match="two arms are called 'early'"):
         compared(early, early)
-    with pytest.raises(UserError, match="two measurements"):
+    with pytest.raises(UserError, match="1 times, but a curve needs two points"):
         compared(write_arm(tmp_path / "one", [(0.5,)], times=(None,)))
-    with pytest.raises(UserError, match="got 'eval/speed'; for example eval/"):
+    with pytest.raises(UserError, match="there is no metric 'eval/speed'; choose for example eval/"):
         report.compare(read_arms([early]), ["eval/speed"], "frames")
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="there is no folder nowhere"):
         read_arm("a=nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="got neither"):
+    with pytest.raises(UserError, match="holds neither seeds"):
         read_arm(str(tmp_path / "empty"))
-    with pytest.raises(SystemExit, match="btr_tm: expected --out to be a folder"):
+    with pytest.raises(SystemExit, match="btr_tm: --out must be a folder"):
         main([early, "--out", f"{early}/s0/record.jsonl"])

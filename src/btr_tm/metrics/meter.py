@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import StateDict
 from btr_tm.metrics.catalog import metric
 from btr_tm.metrics.section import Section
 from btr_tm.metrics.stopwatch import Stopwatch
@@ -37,10 +38,13 @@ class Pace:
     batch_size: float = math.nan  # transitions per update
 
 
+UNKNOWN_PACE = Pace()
+
+
 class Meter:
     """Sections of metrics between two flushes, and the sinks that get a row at each flush.
 
-    `gauges` are read at each flush and answer with what they know just then, by catalogue name.
+    `gauges` are read at each flush: figures of that moment, by catalogue name.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class Meter:
         sinks: Sequence[Sink],
         watch: Stopwatch | None = None,
         gauges: Sequence[Gauge] = (),
-        pace: Pace = Pace(),  # noqa: B008 (frozen)
+        pace: Pace = UNKNOWN_PACE,
     ) -> None:
         self.sinks, self.gauges, self.pace = list(sinks), list(gauges), pace
         self.watch = watch or Stopwatch()
@@ -81,8 +85,8 @@ class Meter:
         if bad:
             named = ", ".join(f"{count} times in {name}" for name, count in bad.items())
             raise UserError(
-                f"expected finite learning metrics, got NaN or infinity {named}; training stopped before the "
-                "last good checkpoint was replaced: lower the learning rate or the gradient clipping"
+                f"learning has gone wrong: NaN or infinity {named}; training stopped before the last good "
+                "checkpoint was replaced; lower the learning rate or clip gradients more"
             )
 
     def flush(self, clock: Clock) -> Row:
@@ -133,12 +137,12 @@ class Meter:
         """Whether a flush would write anything new."""
         return bool(self._sections) or clock.frames != self._frames
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         sections = {name: section.state_dict() for name, section in self._sections.items()}
         done = {"frames": self._frames, "updates": self._updates, "best_s": self._best_s}
         return {"sections": sections} | done
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self._frames, self._updates = int(state["frames"]), int(state["updates"])
         self._best_s = float(state["best_s"])
         self._sections = {}

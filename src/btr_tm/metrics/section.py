@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from btr_tm.core.types import StateDict
 from btr_tm.metrics.catalog import made_from, metric
 from btr_tm.metrics.metric import QUANTILES
 
@@ -17,7 +17,7 @@ KEPT = 4096  # newest samples that quantiles are taken over
 
 
 class Section:
-    """Running statistics of K metrics that always arrive together; non-finite samples are counted apart."""
+    """Running statistics of K metrics that always arrive together; NaN and infinity only count as bad."""
 
     def __init__(self, names: Sequence[str], device: torch.device) -> None:
         for name in names:
@@ -46,7 +46,7 @@ class Section:
             samples.append(values[i])
 
     def reduced(self) -> dict[str, Tensor]:
-        """Scalars by the catalogue's reductions; non-finite where no sample came."""
+        """Scalars by the catalogue's reductions; not finite where no sample came."""
         pick = {"mean": self.sum / self.count, "sum": self.sum, "min": self.min, "max": self.max}
         pick["last"] = self.last
         row = {made.name: pick[made.reduction][i] for i, made in self.outputs if made.reduction in pick}
@@ -55,11 +55,11 @@ class Section:
                 row[made.name] = _quantile(torch.cat([*self.kept[i]]), QUANTILES[made.reduction])
         return row
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         kept = {i: torch.cat([*samples]) for i, samples in self.kept.items()}
         return {"names": list(self.names), "kept": kept} | {key: getattr(self, key) for key in REDUCTIONS}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device | None = None) -> None:
+    def load_state_dict(self, state: StateDict, device: torch.device | None = None) -> None:
         device = device or self.sum.device
         for key in REDUCTIONS:
             setattr(self, key, state[key].to(device))

@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.manifest import differences
@@ -24,7 +25,7 @@ class Seed(NamedTuple):
 
     folder: Path
     rows: list[Row]
-    manifest: dict[str, Any]
+    manifest: JsonObject
     ended: bool  # its summary is there
 
     def series(self, name: str, axis: str) -> tuple[Array, Array]:
@@ -51,7 +52,7 @@ def read_arms(arguments: Sequence[str]) -> list[Arm]:
     labels = [arm.label for arm in arms]
     for label in labels:
         if labels.count(label) > 1:
-            raise UserError(f"expected arms of different names, got {label!r} twice; write LABEL=FOLDER")
+            raise UserError(f"two arms are called {label!r}; give them names with LABEL=FOLDER")
     return arms
 
 
@@ -61,9 +62,7 @@ def read_arm(argument: str) -> Arm:
     labelled = bool(equals) and not Path(argument).exists()
     folder = Path(rest if labelled else argument)
     if not folder.is_dir():
-        raise UserError(
-            f"expected a folder of seeds or a run, got {folder}, which does not exist; check the path"
-        )
+        raise UserError(f"there is no folder {folder}; name a folder of seeds or a run")
     seeds = tuple(read_seed(each) for each in seed_folders(folder))
     refuse_mixtures(folder, seeds)
     return Arm(label if labelled else name_of(folder), seeds)
@@ -75,9 +74,7 @@ def seed_folders(folder: Path) -> list[Path]:
         return [folder]
     found = [each for each in folder.iterdir() if re.fullmatch(r"s\d+", each.name) and each.is_dir()]
     if not found:
-        raise UserError(
-            f"expected seeds s0, s1, ... or a record.jsonl in {folder}, got neither; name an arm or a run"
-        )
+        raise UserError(f"{folder} holds neither seeds s0, s1, ... nor a record.jsonl; name an arm or a run")
     return sorted(found, key=lambda each: int(each.name[1:]))
 
 
@@ -94,13 +91,9 @@ def read_seed(folder: Path) -> Seed:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         manifest["config"], manifest["seed"]
     except FileNotFoundError as error:
-        raise UserError(
-            f"expected the file {error.filename}, but it does not exist; leave {folder} out"
-        ) from None
+        raise UserError(f"{error.filename} is missing; leave {folder} out") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"expected a whole run in {folder}, got broken files ({error}); train it again"
-        ) from None
+        raise UserError(f"the files of {folder} are broken ({error}); train it again") from None
     check_rows(folder / "record.jsonl", rows)
     return Seed(folder, rows, manifest, (folder / "summary.json").exists())
 
@@ -108,16 +101,15 @@ def read_seed(folder: Path) -> Seed:
 def check_rows(path: Path, rows: Sequence[Row]) -> None:
     """Every row has its three abscissae, and frames only grow."""
     if not rows:
-        raise UserError(f"expected at least one row in {path}, got none; wait for the run, or leave it out")
+        raise UserError(f"{path} is empty; wait for the run, or leave it out")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not {"frames", "wall_s", "cpu_s"} <= row.keys():
-            raise UserError(
-                f"expected frames, wall_s and cpu_s in every row of {path}, got none in row {number}"
-            )
+            raise UserError(f"row {number} of {path} must hold frames, wall_s and cpu_s")
     frames = [row["frames"] for row in rows]
     if frames != sorted(frames):
         raise UserError(
-            f"expected growing frames in {path}, got an earlier row after a later; train it again"
+            f"the frames in {path} must grow from row to row, but one is smaller than the one before; "
+            "train it again"
         )
 
 
@@ -128,21 +120,23 @@ def refuse_mixtures(folder: Path, seeds: Sequence[Seed]) -> None:
         changed = differences(without_seed(first), without_seed(other))
         if changed:
             raise UserError(
-                f"expected one configuration in {folder}, got another in {other.folder.name} than in "
-                f"{first.folder.name} ({'; '.join(changed)}); put them into two arms"
+                f"{other.folder.name} in {folder} has another configuration than {first.folder.name} "
+                f"({'; '.join(changed)}); put them into two arms"
             )
     numbers = [seed.manifest["seed"] for seed in seeds]
     if len(set(numbers)) < len(numbers):
-        raise UserError(f"expected different seeds in {folder}, got {numbers}; leave the copies out")
+        raise UserError(
+            f"the runs in {folder} must have different seeds, got {numbers}; leave the copies out"
+        )
 
 
-def without_seed(seed: Seed) -> dict[str, Any]:
+def without_seed(seed: Seed) -> JsonObject:
     return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
 
 
 def author_time_s(arm: Arm) -> float:
-    """The author time of its track as shipped today, one yardstick for all arms whenever they were driven;
-    for another track the one its races were measured against; NaN where unknown."""
+    """The author time of its track as shipped today, so that arms of any age are measured alike; for another
+    track the one that its races were measured with; NaN where unknown."""
     shipped_s = shipped_author_time_s(arm.seeds[0].manifest["config"].get("track"))
     if not math.isnan(shipped_s):
         return shipped_s
@@ -152,7 +146,8 @@ def author_time_s(arm: Arm) -> float:
     return math.nan
 
 
-def shipped_author_time_s(track: Any) -> float:
+def shipped_author_time_s(track: object) -> float:
+    """NaN for any other track."""
     from btr_tm.sim.track.load import load_track, shipped_tracks
 
     name = track.get("name_or_path") if isinstance(track, dict) else None

@@ -1,4 +1,4 @@
-"""Arms against each other: final figures, areas under curves with intervals, verdicts, as Markdown.
+"""Compares arms: final figures, areas under curves with intervals, verdicts, as Markdown.
 
 R seeds of an arm, X points of a curve.
 """
@@ -17,7 +17,7 @@ from btr_tm.metrics.catalog import CATALOG, find
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.stats import Interval, area_under, common_window, mean_interval, stratified_bootstrap
 from btr_tm.report.arms import Arm, Seed, author_time_s
-from btr_tm.report.wording import amount, amounts, interval_text, markdown, shares
+from btr_tm.report.table_text import amount, amounts, interval_text, markdown, shares
 
 Array = np.ndarray
 UNITS = {"frames": "frames", "cpu_s": "CPU seconds", "wall_s": "seconds"}
@@ -25,7 +25,7 @@ GOOD_RATE = 0.8  # share of finished races at which an arm counts as able to dri
 
 
 class Figures(NamedTuple):
-    """What an arm came to; one entry per seed, NaN where it never happened."""
+    """Results of an arm; one entry per seed, NaN for what never happened."""
 
     finish_rate: Array
     best_time_s: Array
@@ -51,7 +51,7 @@ def compare(arms: Sequence[Arm], metrics: Sequence[str], axis: str) -> Compariso
     for name in metrics:
         if find(name) is None:
             known = ", ".join(key for key in CATALOG if key.startswith("eval/"))
-            raise UserError(f"expected a metric of the catalogue, got {name!r}; for example {known}")
+            raise UserError(f"there is no metric {name!r}; choose for example {known}")
     window = shared_window([seed for arm in arms for seed in arm.seeds], metrics[0], axis)
     return Comparison(arms, [measure(arm, metrics[0], axis, window) for arm in arms], metrics, axis, window)
 
@@ -62,13 +62,13 @@ def shared_window(seeds: Sequence[Seed], name: str, axis: str) -> tuple[float, f
     for folder, xs in curves.items():
         if len(xs) < 2:
             raise UserError(
-                f"expected two measurements of {name} or more in {folder}, got {len(xs)}; train longer"
+                f"{folder} measured {name} {len(xs)} times, but a curve needs two points; train longer"
             )
     low, high = max(xs[0] for xs in curves.values()), min(xs[-1] for xs in curves.values())
     if low >= high:
         raise UserError(
-            f"expected a stretch of {UNITS[axis]} that every run covers, got one that begins at "
-            f"{low:.0f} after another ended at {high:.0f}; choose another --x or train longer"
+            f"the runs have no {UNITS[axis]} in common: one begins at {low:.0f}, after another ended at "
+            f"{high:.0f}; choose another --x or train longer"
         )
     return common_window(list(curves.values()))
 
@@ -130,7 +130,7 @@ def verdicts(comparison: Comparison) -> list[str]:
 
 
 def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
-    """What the areas say, and whether that can be said with so few seeds."""
+    """Which area is larger, and whether so few seeds can decide that."""
     pair = f"Area of {label} / area of {other}"
     if not (np.concatenate([area, other_area]) > 0).all():
         return f"{pair}: not defined, because some areas are missing or not positive."
@@ -147,9 +147,9 @@ def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
 
 
 def reservation(n: int, m: int) -> str:
-    """Equal arms are parted completely by chance in 2 of (n + m over n) orders: said where that is likely."""
+    """How often chance separates equal arms, in 2 of (n + m over n) orders; said where that is likely."""
     orders = math.comb(n + m, n) / 2
-    return f", but so few seeds part equal arms by chance in 1 of {orders:.0f} cases" if orders < 20 else ""
+    return f", but with so few seeds chance alone does that in 1 of {orders:.0f} cases" if orders < 20 else ""
 
 
 def table(comparison: Comparison) -> str:
@@ -190,7 +190,7 @@ def best_text(times: Array, seeds: int) -> str:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What a reader must know before believing the table."""
+    """Limits of the table that a reader must know."""
     seeds = list(chain.from_iterable(arm.seeds for arm in comparison.arms))
     low, high = (amount(end, comparison.axis) for end in comparison.window)
     found = [
@@ -200,11 +200,13 @@ def notes(comparison: Comparison) -> list[str]:
     ]
     going = [str(seed.folder) for seed in seeds if not seed.ended]
     if going:
-        found.append(f"Without a summary, so still running or stopped: {', '.join(going)}.")
+        found.append(f"Still running or stopped, since they have no summary: {', '.join(going)}.")
     ends = [seed.rows[-1]["frames"] for seed in seeds]
     if max(ends) > min(ends):
         ends_text = f"{amount(min(ends), 'frames')} to {amount(max(ends), 'frames')}"
-        found.append(f"Runs end at {ends_text} frames: rates, times and CPU seconds are not at one budget.")
+        found.append(
+            f"Runs end at {ends_text} frames: their rates, times and CPU seconds are of different budgets."
+        )
     commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
     if len(commits) > 1:
         found.append(f"Runs were made by {len(commits)} commits: {', '.join(commits)}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from btr_tm.metrics import catalog
 from btr_tm.report.arms import Arm
 from btr_tm.report.compare import Comparison
-from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, frames_text, save, style
+from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, frames_text, note_author, save, style
 
 Array = np.ndarray
 COLOURS = (BLUE, ORANGE, GREEN, "#7a4fa3", "#b5354c", "#3a9fb0", "#8a6d3b", "#d15fa0")
@@ -105,7 +104,4 @@ def draw_author(axes: Axes, times: Array, authors: Sequence[float]) -> None:
     axes.set_ylim(low - margin, high + margin)
     for author_s in authors:
         axes.axhline(author_s, color=INK, lw=1.3, ls=":")
-        place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        axes.annotate(
-            f"author {author_s:.2f} s", (0, author_s), xytext=(6, 3), color=INK, fontsize=9, **place
-        )
+        note_author(axes, author_s, INK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from btr_tm.metrics.meter import Row
+from btr_tm.sim.track.ribbon import Track
 
 Array = np.ndarray
 INK, GRID, ROAD, VERGE = "#22272e", "#e3e6ea", "#d3d7dc", "#eef0f2"
@@ -66,9 +66,7 @@ def _set_time_range(axes: Axes, rows: Sequence[Row], author_time_s: float) -> No
     axes.set_ylim(low - margin, high + 2 * margin)
     if author_time_s < np.inf:
         axes.axhline(author_time_s, color=GREEN, lw=1.2, ls=(0, (5, 3)))
-        place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        text = f"author {author_time_s:.2f} s"
-        axes.annotate(text, (0.0, author_time_s), xytext=(6, 3), color=GREEN, fontsize=9, **place)
+        note_author(axes, author_time_s, GREEN)
 
 
 def _draw_returns(axes: Axes, rows: Sequence[Row]) -> None:
@@ -91,11 +89,11 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def race_line(
-    track: Any, positions: Array, speeds_kmh: Array, times_s: Array, path: str | Path, title: str
+    track: Track, positions: Array, speeds_kmh: Array, times_s: Array, path: str | Path, title: str
 ) -> Path:
     """The road from above with the driven line (T, 3) coloured by speed (T,), and speed over time below.
 
-    `track` is a sim Track. Seen from above, never mirrored: x to the right and z down, or that turned.
+    Seen from above, never mirrored: x to the right and z down, or that turned.
     """
     edges = _edges(track)
     line = positions[:, [0, 2]] * [1, -1]
@@ -117,7 +115,7 @@ def race_line(
     return save(figure, path)
 
 
-def _edges(track: Any) -> tuple[Array, Array]:
+def _edges(track: Track) -> tuple[Array, Array]:
     """Left and right edge of the road in page coordinates (S, 2)."""
     ribbon = track.ribbon
     centre, right = ribbon.centre.cpu().numpy(), ribbon.right.cpu().numpy()
@@ -138,7 +136,7 @@ def _page(points: Array, longest: float = 9.0, least: float = 2.5) -> tuple[floa
     return max(float(width), 6.0), max(float(height), least)
 
 
-def _draw_road(axes: Axes, track: Any, edges: tuple[Array, Array]) -> None:
+def _draw_road(axes: Axes, track: Track, edges: tuple[Array, Array]) -> None:
     left, right = edges
     road = track.ribbon.road.cpu().numpy() > 0.5
     for first, last in _stretches(road):
@@ -177,6 +175,19 @@ def frames_text(frames: float, _position: int | None = None) -> str:
     if abs(frames) >= 1e6:
         return f"{frames / 1e6:g}M"
     return f"{frames / 1e3:g}k" if abs(frames) >= 1e3 else f"{frames:g}"
+
+
+def note_author(axes: Axes, author_time_s: float, colour: str) -> None:
+    """Write the author time at the left end of its line."""
+    axes.annotate(
+        f"author {author_time_s:.2f} s",
+        (0.0, author_time_s),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        xytext=(6, 3),
+        color=colour,
+        fontsize=9,
+    )
 
 
 def style(axes: Axes, label: str) -> None:

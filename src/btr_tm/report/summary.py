@@ -1,15 +1,23 @@
-"""What a run leaves behind: pictures, and the best race as inputs and film."""
+"""The results of a run: pictures, and the best race as inputs and film."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from btr_tm.core.block import by_slot
+from btr_tm.core.types import JsonObject
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.race import Race
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.ribbon import Track
+
+if TYPE_CHECKING:
+    from btr_tm.report.redrive import Redriven
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class CurveReport:
 
     title: str
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
         from btr_tm.report.plots import learning_curve
 
         rows = read_record(folder / "record.jsonl")
@@ -29,32 +37,32 @@ class CurveReport:
 class RaceReport:
     """Learning curve, and of the best race from the canonical start: race line, `.inputs` and film.
 
-    `track` is a sim Track. The race is driven again, eagerly; should its time differ from the one seen in
-    training (compiled code may round otherwise), that is said, and the time driven again is recorded.
+    The race is driven again, eagerly; should its time differ from the one seen in training (compiled code may
+    round otherwise), that is said, and the time driven again is recorded.
     A decision lasts `decision_ticks` ticks.
     """
 
     title: str
-    track: Any
-    decision_ticks: int = 5
-    action_delay_ticks: int = 0
+    track: Track
+    decision_ticks: int
+    action_delay_ticks: int
     film_size: tuple[int, int] = (360, 640)  # height, width
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
         """Write the files; their names and paths, and the figures of the race."""
         from btr_tm.report import plots
 
         author_ms = self.track.author_time_ms
         rows = read_record(folder / "record.jsonl")
         author_s = author_ms / 1000 if author_ms else None
-        files: dict[str, Any] = {
+        files: JsonObject = {
             "curve": str(plots.learning_curve(rows, folder / "curve.png", self.title, author_s))
         }
         if len(best.actions) == 0:
             return files
         return self._race(best, folder / "best", say) | files
 
-    def _race(self, best: Race, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    def _race(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
         from btr_tm.report import plots
         from btr_tm.report.redrive import inputs_of, per_tick, redrive
 
@@ -73,17 +81,17 @@ class RaceReport:
             f"{self.track.name}: {outcome(race)}",
         )
         film = self._film(race, best.q, folder / "race.mp4")
-        figures: dict[str, Any] = {"best_race_s": race.time_ms / 1000 if race.finished else None}
+        figures: JsonObject = {"best_race_s": race.time_ms / 1000 if race.finished else None}
         if race.finished and self.track.author_time_ms:
             figures["best_race_to_author"] = race.time_ms / self.track.author_time_ms
         return figures | {"race_line": str(line), "inputs": str(inputs)} | film
 
-    def _film(self, race: Any, q: Any, path: Path) -> dict[str, str]:
-        """One picture per decision, with what the driver thought of its (first) action."""
+    def _film(self, race: Redriven, q: Tensor, path: Path) -> dict[str, str]:
+        """One picture per decision, with the action values of its first slot."""
         from btr_tm.report.video import race_video
 
         shown = slice(0, len(q) * self.decision_ticks, self.decision_ticks)
-        poses = race.pose._make(leaf[shown] for leaf in race.pose)
+        poses = Pose(*(leaf[shown] for leaf in race.pose))
         times_ms = (race.times_s[shown] * 1000).round()
         values = by_slot(q)[: len(times_ms), 0]
         size, title = self.film_size, f"{self.track.name}  {outcome(race)}"
@@ -91,7 +99,7 @@ class RaceReport:
         return {"film": str(made)}
 
 
-def outcome(race: Any) -> str:
+def outcome(race: Redriven) -> str:
     """How a race ended, in words."""
     seconds = f"{race.time_ms / 1000:.2f} s"
     return f"finished in {seconds}" if race.finished else f"not finished after {seconds}"

@@ -70,9 +70,7 @@ class Film:
 
     def __init__(self, path: str | Path, fps: float, size: tuple[int, int]):
         if size[0] % 2 or size[1] % 2:
-            raise UserError(
-                f"expected an even video height and width, got {size[0]} x {size[1]}; change one by 1"
-            )
+            raise UserError(f"the height and width of a video must be even, got {size[0]} x {size[1]}")
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = GifWriter if self.path.suffix == ".gif" else Mp4Writer

@@ -20,7 +20,7 @@ from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
-from btr_tm.metrics.wording import clock_text, summary_lines
+from btr_tm.metrics.summary_text import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint, write_atomic
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan

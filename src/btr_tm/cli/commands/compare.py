@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         f"(default: {', '.join(METRICS)})",
     )
     parser.add_argument(
-        "--x", choices=AXES, default="frames", help="what the arms are equal in (default: frames)"
+        "--x", choices=AXES, default="frames", help="the axis on which arms are compared (default: frames)"
     )
     parser.add_argument("--out", metavar="FOLDER", default=".", help="where to write (default: .)")
     return parser

@@ -66,14 +66,14 @@ def report(draft: Draft, root: Path, name: str, groups: Sequence[str]) -> list[s
     """Lines for the terminal: what was written, every key that is not in it and why, what to type next."""
     written = [(root / group / f"{name}.yaml").as_posix() for group in groups]
     lines = [f"wrote {', '.join(written)}", heading(draft)]
-    width = max((len(LABEL[left.kind]) for left in draft.unmapped), default=0)
-    lines += [f"  {LABEL[left.kind]:{width}}  {left}" for left in sorted(draft.unmapped, key=_by_kind)]
+    width = max((len(LABEL[key.kind]) for key in draft.unmapped), default=0)
+    lines += [f"  {LABEL[key.kind]:{width}}  {key}" for key in sorted(draft.unmapped, key=_by_kind)]
     shipped = root.resolve() == conf_dir().resolve()
     return [*lines, f"python -m btr_tm {'' if shipped else f'--config-dir {root} '}+experiment={name}"]
 
 
-def _by_kind(left: Unmapped) -> int:
-    return list(LABEL).index(left.kind)
+def _by_kind(key: Unmapped) -> int:
+    return list(LABEL).index(key.kind)
 
 
 def _check(name: str, folder: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.meter import Row
-from btr_tm.metrics.wording import clock_text
+from btr_tm.metrics.summary_text import clock_text
 
 
 class Standing:

@@ -6,14 +6,32 @@ import netrc
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 from urllib.parse import urlsplit
 
+from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
 
+if TYPE_CHECKING:
+    from wandb import Settings
+    from wandb.sdk.wandb_run import Run
+
 PATIENCE_S = 4.0
+
+
+class Arguments(TypedDict):
+    """Of wandb.init."""
+
+    id: str
+    dir: str
+    config: JsonObject
+    project: str
+    name: str
+    group: str
+    job_type: str
+    tags: list[str]
 
 
 class WandbSink:
@@ -26,19 +44,21 @@ class WandbSink:
         self,
         run_id: str,
         folder: str | Path,
-        config: Mapping[str, Any],
-        project: str = "btr_tm",
-        name: str | None = None,
-        group: str | None = None,
+        config: JsonObject,
+        project: str,
+        name: str,
+        group: str,
+        tags: Sequence[str],
+        mode: Literal["auto", "online", "offline"],
         job_type: str = "train",
-        tags: Sequence[str] = (),
-        mode: Literal["auto", "online", "offline"] = "auto",
         say: Callable[[str], None] = print,
     ) -> None:
         self._mode, self._say = mode, say
-        self._run: Any = None
-        self._arguments: dict[str, Any] = {"id": run_id, "dir": str(folder), "config": dict(config)}
-        self._arguments |= {
+        self._run: Run | None = None
+        self._arguments: Arguments = {
+            "id": run_id,
+            "dir": str(folder),
+            "config": dict(config),
             "project": project,
             "name": name,
             "group": group,
@@ -53,7 +73,7 @@ class WandbSink:
         if best is not None:
             self._run.summary["best_time_s"] = best
 
-    def _begin(self) -> Any:
+    def _begin(self) -> Run:
         import wandb
 
         mode = self._mode
@@ -74,7 +94,7 @@ class WandbSink:
             self._run = None
 
 
-def choose_mode(settings: Any) -> tuple[Literal["online", "offline"], str]:
+def choose_mode(settings: Settings) -> tuple[Literal["online", "offline"], str]:
     """Online or offline, and why."""
     if os.environ.get("WANDB_MODE") in ("online", "offline"):
         return os.environ["WANDB_MODE"], "WANDB_MODE says so"  # type: ignore[return-value]
@@ -85,7 +105,7 @@ def choose_mode(settings: Any) -> tuple[Literal["online", "offline"], str]:
     return "online", "a key is configured and the host answers"
 
 
-def key_configured(settings: Any) -> bool:
+def key_configured(settings: Settings) -> bool:
     """Whether wandb would find a key without asking."""
     if os.environ.get("WANDB_API_KEY") or getattr(settings, "api_key", None):
         return True

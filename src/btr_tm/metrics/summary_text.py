@@ -1,10 +1,8 @@
-"""Figures as people read them."""
+"""Times and the summary of a run, as text for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from btr_tm.core.types import JsonObject
 from btr_tm.metrics.catalog import find
 
 
@@ -18,17 +16,19 @@ def clock_text(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """A finished run for reading: figures with their units first, then files, then what to type next."""
+def summary_lines(summary: JsonObject) -> list[str]:
+    """A line for each entry: figures with their units, files, and the next command."""
     lines = []
     for name, value in summary.items():
         lines.append(f"  {name.removeprefix('eval/'):<22} {_text(name, value)}")
     return lines
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: float | str | None) -> str:
     if value is None:
         return "--"
+    if isinstance(value, str):
+        return value
     if name in ("wall_s", "cpu_s"):
         return clock_text(value)
     known = find(name)
@@ -37,4 +37,4 @@ def _text(name: str, value: Any) -> str:
         return f"{value:.0%}"
     if isinstance(value, float):
         return f"{value:.3f} {unit if unit == 's' else ''}".rstrip()
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}"

@@ -1,4 +1,4 @@
-"""Figures of a comparison in words: amounts, shares, intervals, Markdown tables."""
+"""Cells of a comparison as text: amounts, shares, intervals, Markdown tables."""
 
 from __future__ import annotations
 
