@@ -117,7 +117,7 @@ def driven_by_rules(env: SimVectorEnv, action: Tensor) -> Obs:
 def driven_again(env: GymnasiumVectorEnv, action: Tensor) -> Obs:
     """What raw environments show that are driven from their seeds to the same state, and one step on."""
     state = env.state_dict()
-    games = [Game(gymnasium.make(game.env.spec), env.eyes) for game in env.games]
+    games = [Game(gymnasium.make(game.env.spec), env.images) for game in env.games]
     for car, (game, saved) in enumerate(zip(games, state["games"], strict=True)):
         game.replay(episode_seed(state["seed"], car, saved["episode"]), 0, saved["actions"])
         game.step(int(action[car]))

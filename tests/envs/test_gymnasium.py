@@ -1,4 +1,4 @@
-"""Environments that are not ours as a backend: eyes, what counts as finished, and what is refused."""
+"""Environments that are not ours as a backend: images, what counts as finished, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
-from btr_tm.envs.game import Eyes
+from btr_tm.envs.game import Images
 
 from .backends import car_racing, corridor, corridor_seen, need_box2d, task
 
@@ -42,8 +42,8 @@ def test_grey_is_luma() -> None:
         observation_space = gymnasium.spaces.Box(0, 255, (2, 2, 3), np.uint8)
 
     picture = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
-    assert Eyes((2, 2), 1)(Picture(), picture).tolist() == [[76, 150], [29, 255]]
-    assert Eyes((1, 1), 1)(Picture(), picture).tolist() == [[128]]  # mean of the four, 127.5
+    assert Images((2, 2), 1)(Picture(), picture).tolist() == [[76, 150], [29, 255]]
+    assert Images((1, 1), 1)(Picture(), picture).tolist() == [[128]]  # mean of the four, 127.5
 
 
 def test_without_a_threshold_an_episode_counts_as_finished_when_it_ends_by_itself() -> None:

@@ -17,7 +17,7 @@ class Conv(NamedTuple):
     outputs: int
     height: int
     width: int
-    input_gradient: bool = True  # somebody wants to know it
+    input_gradient: bool = True  # whether it is needed
 
     @property
     def macs(self) -> int:
@@ -99,7 +99,7 @@ def forward_flops(layers: list[Layer]) -> int:
 def update_flops(layers: list[Layer], more_forwards: int = 0) -> int:
     """Per sample, of an update with two forward passes (prediction, target) and one backward pass.
 
-    A backward pass is two products per layer, or one where nobody wants the gradient of the inputs.
+    A backward pass is two products per layer, or one where the gradient of the inputs is not needed.
     `more_forwards`: BTR's paper takes log pi from a third forward pass, of the target network, and BTR's code
     from one of the online network.
     """

@@ -1,4 +1,4 @@
-"""Gymnasium's CarRacing-v3, the usual stand-in for driving from pixels, where it is installed."""
+"""Gymnasium's CarRacing-v3, the usual task of driving from pixels, where it is installed."""
 
 from __future__ import annotations
 

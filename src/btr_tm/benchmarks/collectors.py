@@ -1,4 +1,4 @@
-"""Collector processes beside the same processes with nobody to drive for, and what a busy learner gets."""
+"""Collector processes beside the same processes without a learner, and how busy they keep a learner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUSY_TARGET = Target(90)  # % of the time, while collectors are faster than the 
 
 
 class Alone:
-    """Workers that drive without handing anything over: a command of so many seconds, an answer in frames."""
+    """Workers without a learner: told to drive for some seconds, they answer with frames per second."""
 
     def __init__(self, build: BuildWorker, workers: int) -> None:
         context = get_context("spawn")

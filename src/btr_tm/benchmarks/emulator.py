@@ -25,7 +25,7 @@ def emulator_rows(effort: Effort, make_env: Callable[[int], DrivingEnv]) -> list
     what = f"env=atari, {GAME}, {GAMES} games"
     try:
         env = make_env(GAMES)
-    except UserError:  # what it says of its remedy stands in the documentation
+    except UserError:  # how to install it stands in the documentation
         return [Row(what, "decisions/s", math.nan, note="ale-py is not installed")]
     subjects = [_ours(env, effort.decisions), _alone(effort.decisions)]
     times = interleave(subjects, effort.rounds)

@@ -1,4 +1,4 @@
-"""What this machine could not go below: its measured best rates, and the measured times of a step's products.
+"""Lower bounds of this machine: its measured best rates, and the measured times of a step's products.
 
 The floor of an update is the time of its convolutions and matrix products alone, each in the fastest of the
 formats tried, one after the other: no activation, norm, pool, loss, optimizer, copy or pause between them.
@@ -25,7 +25,7 @@ Run = Callable[[], object]
 
 
 class Job(NamedTuple):
-    """Something to be done `times` times in a step, in any one of several ways."""
+    """Work to be done `times` times in a step, in any one of several formats."""
 
     times: int
     ways: list[Run]

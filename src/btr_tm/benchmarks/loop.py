@@ -1,4 +1,4 @@
-"""Where the wall time of training goes: the real loop, with nothing to save and nobody watching."""
+"""Where the wall time of training goes: the real loop, without checkpoints and evaluations."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class NoCheckpoints:
 
 
 class WaitingStopwatch(Stopwatch):
-    """Charges each activity what the device did for it; waiting for that slows the whole down."""
+    """Counts for each activity what the device did for it; waiting for the device slows the whole down."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whether a long run needs more and more memory: the resident size of its process over frames."""
+"""Whether the memory of a long run grows: the resident size of its process over frames."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ LESS_IS_BETTER = ("ms", "s", "bytes")
 class Row:
     """`ours`, `theirs` and `floor` are in `unit`; nan stands for what could not be taken, `note` says why.
 
-    `floor` is what this machine could not better: a time or size below it, a speed above it.
+    `floor` is a bound of this machine: no time or size can be below it, no speed above it.
     """
 
     what: str
@@ -51,7 +51,7 @@ class Row:
 
     @property
     def of_floor(self) -> float:
-        """1 where nothing is left to gain."""
+        """1 where nothing can be gained."""
         return self.floor / self.ours if self.unit in LESS_IS_BETTER else self.ours / self.floor
 
     def cells(self) -> list[str]:

@@ -102,7 +102,7 @@ def collector_points(
     start: Callable[[int], tuple[ProcessCollector, ReplayBuffer, Policy]],
     seconds: float,
 ) -> list[Point]:
-    """Frames/s that each number of processes brings into a replay whose learner rests."""
+    """Frames/s that each number of processes brings into a replay without a learner."""
     points = []
     for count in counts:
         collector, replay, policy = start(count)

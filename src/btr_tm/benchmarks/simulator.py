@@ -82,7 +82,7 @@ def simulator_rows(effort: Effort, car_racing: Sequence[Subject], cars: int = CA
 
 
 def _beside(mode: str, eager: str, times: dict[str, Times]) -> Beside:
-    """Eager figures stand beside the usual stand-in, compiled ones beside eager ones."""
+    """Eager figures stand beside CarRacing, compiled ones beside eager ones."""
     other, name = (CAR_RACING, CAR_RACING) if mode == "eager" else (eager, "eager")
     return Beside(name, times[other].rate) if other in times else Beside(f"{name}: none")
 

@@ -1,4 +1,4 @@
-"""Measures subjects in turns, so that a busy moment of the machine falls on all of them."""
+"""Measures subjects in turns, so that a busy moment of the machine slows all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends: every game as a gymnasium VectorEnv of tensors. Importing this registers one-car tracks."""
+"""Environments: every game as a gymnasium VectorEnv of tensors. Importing this registers one-car tracks."""
 
 import gymnasium
 

@@ -1,4 +1,4 @@
-"""Atari 2600 games as a backend, as BTR plays them: the benchmark of its paper."""
+"""Atari 2600 games as an environment, as BTR plays them: the benchmark of its paper."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class AtariVectorEnv(TensorVectorEnv):
         return self._observe(), {"potential": torch.zeros(self.num_envs, device=self.device)}
 
     def _gather(self) -> None:
-        """Have all games: where none rests in one rack. Making them takes 0.1 s a game."""
+        """Make all games, in one rack if none of them will pause. That takes 0.1 s a game."""
         rack = min(self.num_envs, self.num_envs if self._restarts else RACK)
         if rack != self._rack:
             self._games, self._rack = Emulators(self._game, self.num_envs, *self._sizes, rack), rack
@@ -113,7 +113,7 @@ class AtariVectorEnv(TensorVectorEnv):
         return after, reward, terminated, truncated, info
 
     def _play(self, action: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Points (E,) that the decision won; an episode that is over stands still."""
+        """Points (E,) of the decision; an episode that is over does not move."""
         moving = ~self._over
         self._actions[self._everyone[moving], self._played[moving]] = action[moving]
         self._played += moving
@@ -123,17 +123,17 @@ class AtariVectorEnv(TensorVectorEnv):
         self._decisions += moving
         self._terminated |= moving & ended
         self._over |= self._terminated | (self._decisions >= self._longest)
-        self._see(frame, ~moving)
+        self._push(frame, ~moving)
         return points
 
-    def _see(self, frame: NDArray[np.uint8], still: NDArray[np.bool_]) -> None:
-        """A new stack, as others hold the one before: `frame` (E, H, W) comes last, but for cars `still`."""
+    def _push(self, frame: NDArray[np.uint8], still: NDArray[np.bool_]) -> None:
+        """Put `frame` (E, H, W) last in a new stack, but for cars `still`; callers keep the old stack."""
         stack = np.concatenate([self._stack[:, 1:], frame[:, None]], axis=1)
         stack[still] = self._stack[still]
         self._stack = stack
 
     def _restart(self) -> None:
-        """Begin the next episode where one is over, with a fresh seed where that is due."""
+        """Begin the next episode where one is over, with a new seed where that is due."""
         if not self._restarts or not self._over.any():
             return
         due = self._over & (self._played >= self._reseed_every)
@@ -193,7 +193,7 @@ class AtariVectorEnv(TensorVectorEnv):
                 self._seed_number[due] = state["seed_number"].numpy()[due]
                 self._begin(due, self._seeds())
             if left:
-                at = (played - left).clip(min=0)  # those who are not due yet may play anything
+                at = (played - left).clip(min=0)  # games that are not due yet may play anything
                 self._play(actions[self._everyone, at])
                 self._restart()
 
@@ -203,7 +203,7 @@ def _int31(*parts: int) -> int:
 
 
 def _check_choices(image_size: tuple[int, int], sticky: float, no_ops: int) -> None:
-    """Raise UserError for what no game can be made with."""
+    """Raise UserError for values that no game can have."""
     if min(image_size) < 1:
         raise UserError("env=atari shows nothing but pictures, which encoder=none cannot see; choose another")
     if not 0 <= sticky < 1:

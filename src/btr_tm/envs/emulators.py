@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ActionSet = Literal["minimal", "full"]
 ENDLESS = 2**31 - 1  # frames; ale-py shows a wrong last frame where it cuts an episode short itself
-RACK = 4  # games that rest together, where any rest
+RACK = 4  # games that pause together, where any pause
 
 
 class Played(NamedTuple):
@@ -35,8 +35,8 @@ class Emulators:
     An action is held for `frame_skip` frames, in each of which the emulator goes on with the one before with
     probability `sticky` (Machado et al. 2018). A game begins with 0 to `no_ops` frames without action.
     Lost lives are not reported, and no button is pressed at the beginning. At most `threads` play at a time.
-    The games of a rack rest together. One rack of all plays fastest: its threads need not wait for each other
-    until all have played, while after each `threads` small racks they do.
+    The games of a rack pause together. One rack of all games is fastest, because its threads wait for each
+    other only once, while they wait after each `threads` small racks.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Emulators:
         )
         self._racks = [(part, build(part.stop - part.start)) for part in slices]
         for _, rack in self._racks:
-            rack.reset()  # only then may some of its games begin alone
+            rack.reset()  # after it, some of the games may begin alone
         self.actions = int(self._racks[0][1].single_action_space.n)
         self._frame = np.zeros((cars, *image_size), dtype=np.uint8)
 

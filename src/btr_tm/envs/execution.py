@@ -50,7 +50,7 @@ HOW: dict[Compile, Wrapper] = {"eager": as_it_is, "traced": traced, "compiled": 
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:
-    """What was `wanted`, or what comes nearest; one line says so where no C++ compiler is found."""
+    """`wanted`, or the nearest that works here; a warning says so where no C++ compiler is found."""
     if wanted == "traced":
         return "traced" if device.type == "cpu" else "eager"
     found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
@@ -61,5 +61,5 @@ def within_reach(wanted: Compile, device: torch.device) -> Compile:
 
 
 def for_moves(compile: Compile, device: torch.device) -> Compile:
-    """How to run what only moves rows of many tensors: on a CPU compiling it takes long and gains nothing."""
+    """How to run a function that only moves rows: compiling it for a CPU takes long and gains nothing."""
     return "traced" if compile == "compiled" and device.type == "cpu" else compile

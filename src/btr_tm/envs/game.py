@@ -29,7 +29,7 @@ def is_picture(space: gymnasium.Space) -> bool:
 
 
 @dataclass(frozen=True)
-class Blind:
+class NoImages:
     """No image."""
 
     shape = (1, 0, 0)
@@ -41,7 +41,7 @@ class Blind:
 
 
 @dataclass(frozen=True)
-class Eyes:
+class Images:
     """Grey, resized frames, the newest `frame_stack` of them as channels, oldest first.
 
     Made of the observation where that is a picture, else of what the environment renders.
@@ -63,10 +63,10 @@ class Eyes:
         return functional.interpolate(grey[None, None], self.size, mode="area")[0, 0].round().to(torch.uint8)
 
 
-def make(id: str, eyes: Blind | Eyes, options: JsonObject) -> gymnasium.Env:
-    """`gymnasium.make`, held to discrete actions and one array as observation; else UserError."""
+def make(id: str, images: NoImages | Images, options: JsonObject) -> gymnasium.Env:
+    """`gymnasium.make`; UserError unless actions are discrete and the observation is one array."""
     try:
-        env = gymnasium.make(id, render_mode=eyes.render_mode, **options)
+        env = gymnasium.make(id, render_mode=images.render_mode, **options)
     except gymnasium.error.Error as error:
         raise UserError(f"gymnasium cannot make {id}: {error}") from error
     space, action = env.observation_space, env.action_space
@@ -77,7 +77,7 @@ def make(id: str, eyes: Blind | Eyes, options: JsonObject) -> gymnasium.Env:
         )
     if not isinstance(space, Box):
         raise UserError(f"{id} must be observed as one array, but shows {space}; choose another environment")
-    if is_picture(space) and isinstance(eyes, Blind):
+    if is_picture(space) and isinstance(images, NoImages):
         raise UserError(f"{id} shows nothing but pictures; choose an encoder and set env.image=pixels")
     return env
 
@@ -85,9 +85,9 @@ def make(id: str, eyes: Blind | Eyes, options: JsonObject) -> gymnasium.Env:
 class Game:
     """An environment with its present observation, and the actions that led there from its seed."""
 
-    def __init__(self, env: gymnasium.Env, eyes: Blind | Eyes) -> None:
-        self.env, self._eyes = env, eyes
-        self._frames: deque[Tensor] = deque(maxlen=eyes.shape[0])
+    def __init__(self, env: gymnasium.Env, images: NoImages | Images) -> None:
+        self.env, self._images = env, images
+        self._frames: deque[Tensor] = deque(maxlen=images.shape[0])
         self.episode = -1  # episodes begun before the present one
         self.actions: list[int] = []
         self.total = 0.0  # undiscounted return
@@ -99,29 +99,29 @@ class Game:
         self.actions, self.total = [], 0.0
         self.over = self._terminated = False
         observation, _ = self.env.reset(seed=seed)
-        self._frames.extend([self._eyes(self.env, observation)] * self._eyes.shape[0])
-        self._look(observation)
+        self._frames.extend([self._images(self.env, observation)] * self._images.shape[0])
+        self._show(observation)
 
     def step(self, action: int) -> tuple[float, bool, bool]:
         """Reward, terminated, truncated; an episode that is over stands still."""
         if self.over:
             return 0.0, self._terminated, not self._terminated
         observation, reward, terminated, truncated, _ = self.env.step(action)
-        self._frames.append(self._eyes(self.env, observation))
-        self._look(observation)
+        self._frames.append(self._images(self.env, observation))
+        self._show(observation)
         self.actions.append(action)
         self.total += float(reward)
         self.over, self._terminated = bool(terminated or truncated), bool(terminated)
         return float(reward), self._terminated, bool(truncated)
 
     def replay(self, seed: int, episode: int, actions: list[int]) -> None:
-        """Get to the state those actions led to; exact where the environment is deterministic."""
+        """Restore the state that those actions led to; exact where the environment is deterministic."""
         self.episode = episode - 1
         self.start(seed)
         for action in actions:
             self.step(action)
 
-    def _look(self, observation: np.ndarray) -> None:
+    def _show(self, observation: np.ndarray) -> None:
         seen = () if is_picture(self.env.observation_space) else np.asarray(observation, np.float32).ravel()
         self.floats = torch.tensor(seen, dtype=torch.float32)
         self.image = torch.stack(list(self._frames))

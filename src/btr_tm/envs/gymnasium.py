@@ -1,4 +1,4 @@
-"""Any gymnasium environment with discrete actions as a backend: tasks that are not ours, to learn from."""
+"""Gymnasium environments with discrete actions, for tasks other than racing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.types import JsonObject, Obs, Races, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
-from btr_tm.envs.game import Blind, Eyes, Game, make
+from btr_tm.envs.game import Game, Images, NoImages, make
 
 EVALUATION_SEED = 2**32 - 1  # shared by all runs; training seeds are smaller
 DEFAULT_FPS = 50
@@ -40,8 +40,10 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         seed: int,
     ) -> None:
         sees = image == "pixels" and image_size[0] > 0
-        self.eyes: Eyes | Blind = Eyes((image_size[0], image_size[1]), frame_stack) if sees else Blind()
-        self.games = [Game(make(id, self.eyes, options), self.eyes) for _ in range(cars)]
+        self.images: Images | NoImages = (
+            Images((image_size[0], image_size[1]), frame_stack) if sees else NoImages()
+        )
+        self.games = [Game(make(id, self.images, options), self.images) for _ in range(cars)]
         self.device, self.seed = torch.device(device), seed
         env = self.games[0].env
         fps = env.metadata.get("render_fps") or DEFAULT_FPS
@@ -49,7 +51,7 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         self._threshold = env.spec.reward_threshold if env.spec else None
         self._restarts = True
         self.games[0].start(0)
-        self.image_shape, self.actions = self.eyes.shape, int(env.action_space.n)  # type: ignore[attr-defined]
+        self.image_shape, self.actions = self.images.shape, int(env.action_space.n)  # type: ignore[attr-defined]
         self.layout = FloatLayout.generic(len(self.games[0].floats))
         self.set_spaces(cars)
 
@@ -112,7 +114,7 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         return {"seed": self.seed, "games": games}
 
     def load_state_dict(self, state: StateDict) -> None:
-        """Drive every episode of a training reset again up to where it was; this takes as long as it took."""
+        """Drive every episode of a training reset again to where it was; this takes as long as before."""
         self.seed, self._restarts = state["seed"], True
         for car, (game, saved) in enumerate(zip(self.games, state["games"], strict=True)):
             game.replay(episode_seed(self.seed, car, saved["episode"]), saved["episode"], saved["actions"])
@@ -124,5 +126,5 @@ class GymnasiumVectorEnv(TensorVectorEnv):
 
 
 def episode_seed(*parts: int) -> int:
-    """A seed that looks unrelated for every combination of parts."""
+    """A seed for each combination of parts; seeds of neighbours are unrelated."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""A function of tensors, recorded once and replayed without Python: small operations cost half as much."""
+"""Records a function of tensors once and replays it without Python, at half the cost of small operations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Traced(Generic[Tree]):
             return unflatten(like, list(replay(*leaves)))
 
     def _record(self, trees: tuple[Leaves, ...], leaves: list[Tensor]) -> tuple[Recorded, Tree]:
-        """What replays it, and a result to show its structure."""
+        """The recording, and a result whose structure later results have."""
         results: list[Tree] = []
 
         def flat(*values: Tensor) -> tuple[Tensor, ...]:

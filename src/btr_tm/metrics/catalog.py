@@ -78,7 +78,7 @@ _ALL = (
         "RL/avg_Q_trained_{track}",
     ),
     Metric("eval/best_canonical_time_s", "s", "last", "best canonical race time of all evaluations so far"),
-    # the canonical race of an evaluation, looked at closely
+    # the canonical race of an evaluation in detail
     Metric(
         "canonical/finished",
         "share",
@@ -205,15 +205,15 @@ _ALL = (
         "Performance/learner_percentage_waiting_for_workers Performance/worker_time_in_rollout_percentage",
     ),
     Metric("collector/died", "workers", "last", "workers replaced because they died, so far"),
-    Metric("collector/hung", "workers", "last", "workers replaced because they showed no life, so far"),
+    Metric("collector/hung", "workers", "last", "workers replaced because they did not answer, so far"),
     Metric("collector/damaged", "workers", "last", "workers replaced for a damaged chunk, so far"),
     Metric("collector/stale", "chunks", "last", "chunks dropped for the age of their weights, so far"),
     Metric("collector/staleness", "versions", "mean", "weights versions published since a chunk's own"),
-    Metric("collector/publish_ms", "ms", "mean", "time to put out a version of the weights"),
+    Metric("collector/publish_ms", "ms", "mean", "time to publish a version of the weights"),
     Metric("time/simulator_share", "share", "last", "wall time in the environment (launch time on CUDA)"),
     Metric("time/acting_share", "share", "last", "wall time choosing actions (launch time on CUDA)"),
-    Metric("time/waiting_share", "share", "last", "wall time in which nothing was there to learn from"),
-    Metric("time/replay_share", "share", "last", "wall time in the replay memory (launch time on CUDA)"),
+    Metric("time/waiting_share", "share", "last", "wall time waiting for chunks of collectors"),
+    Metric("time/replay_share", "share", "last", "wall time in the replay (launch time on CUDA)"),
     Metric(
         "time/learning_share",
         "share",

@@ -19,12 +19,12 @@ from btr_tm.metrics.stopwatch import Stopwatch
 
 Row = dict[str, float]
 Gauge = Callable[[], Mapping[str, Tensor | float]]
-DRIVING = ("acting", "simulator", "waiting")  # activities for which learning stands still
+DRIVING = ("acting", "simulator", "waiting")  # activities during which nothing is learnt
 BEST_OF = ("race/best_time_s", "eval/best_time_s", "eval/best_canonical_time_s")
 
 
 class Sink(Protocol):
-    """Somewhere rows go."""
+    """A place that rows are written to."""
 
     def write(self, row: Row) -> None: ...
     def close(self) -> None: ...
@@ -32,7 +32,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Pace:
-    """What a frame and an update amount to; NaN where nobody knows."""
+    """How much a frame and an update are; NaN where that is not known."""
 
     frame_s: float = math.nan  # race time of one decision
     batch_size: float = math.nan  # transitions per update

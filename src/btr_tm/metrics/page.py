@@ -13,31 +13,31 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 INTRODUCTION = """\
 # Metrics
 
-Made from the catalogue in `src/btr_tm/metrics` by `make docs`; a test holds the two together. A metric that
-is not in the catalogue cannot be logged.
+Made from the catalogue in `src/btr_tm/metrics` by `make docs`; a test compares the two. A metric that is not
+in the catalogue cannot be logged.
 
 A row is written every `profile.log_every` frames: one line of `record.jsonl`, and one point per metric in
-W&B and TensorBoard. *From samples* says what becomes of the samples that came since the row before; `now`
-is a figure of the moment. What has no value at a row is absent from it. `x.{tensor}` stands for a metric
-per tensor, layer or action.
+W&B and TensorBoard. *From samples* says how the samples since the row before are reduced to one value; `now`
+is the value at the time of the row. A metric without a value is absent from the row. `x.{tensor}` stands for
+a metric per tensor, layer or action.
 
 The last column is the name under which the published TrackMania runs (Linesight and its descendants) log
 the same figure. `logger=tensorboard` writes every metric under both names, `{track}` replaced by the
-track's name, the step being the number of frames. Runs here log one row for many races, so a published name
-that has a point per race there has their mean, or the latest evaluation, here.
+track's name; the step is the number of frames. Published runs log some names once per race; here a row
+covers many races, so such a name has their mean, or the latest evaluation.
 """
 
 HEADINGS = {
     "": "Axes, in every row",
-    "race": "Training races: with exploration, weights of the moment",
+    "race": "Training races: with exploration, and the weights of that time",
     "eval": "Evaluation: no exploration, once from the canonical start and from seeded starts",
-    "canonical": "The canonical race of the latest evaluation, as the published runs look at it",
+    "canonical": "The canonical race of the latest evaluation, in the figures of the published runs",
     "learner": "Updates",
     "test": "Batches that are set aside for tests",
     "settings": "Settings and schedules at the row's frame",
-    "replay": "Replay memory; priorities only with `replay=prioritized`",
+    "replay": "Replay; priorities only with `replay=prioritized`",
     "policy": "The greedy policy on the probe",
-    "plasticity": "What the network can still learn with, on the probe",
+    "plasticity": "Plasticity: dormant units and ranks, on the probe",
     "weights": "Weights, at a probe",
     "spectral": "Spectral norm, at a probe: exact singular values",
     "noisy": "Parameter noise, at a probe",
@@ -54,28 +54,28 @@ PROBE = """\
 `profile.probe_states` stored states are drawn once, when learning begins, and kept for the whole run,
 checkpoints included. Every `profile.probe_every` frames (0: never) one update is measured on them: the
 network before it and after it, copied, without noise, at a common grid of 32 fractions. With common
-fractions and no noise nothing but the update can change an action, so that the null of `policy/churn` (two
-looks without an update between them) is 0. BTR's code redraws the fractions for either look, which adds
-changes of its own: `policy/churn_redrawn` and its null. The probe has its own random generator; a run
-learns the same with it and without it, bit for bit.
+fractions and no noise only the update can change an action, so that `policy/churn` is 0 if nothing is
+updated between the two measurements. BTR's code draws new fractions for each measurement, which adds
+changes of its own: `policy/churn_redrawn`, and its value without an update. The probe has its own random
+generator; a run learns the same with it and without it, bit for bit.
 
 Dormant units are counted as by Sokar et al. (2023, arXiv:2302.12902): the mean absolute activation of a
 unit (of a channel in feature maps) over that of its layer. Layers are all activations outside and inside
 residual blocks; `{part}` is the part of the network: `encoder`, `float_head`, `fusion` (the embedding of
-fractions) or `head`. A leaky ReLU is never 0, so its units are dormant at 0 only if they are dead
-altogether. Ranks are those of what the last layers read, mean over fractions: srank as by Kumar et al.
+fractions) or `head`. A leaky ReLU is almost never 0, so its units are dormant at 0 only if they are dead.
+Ranks are those of the input of the last layers, mean over fractions: srank as by Kumar et al.
 (2021, arXiv:2010.14498), effective rank as by Roy and Vetterli (2007). BTR's code counts dormant units from
 signed means before the activation and skips noisy layers; its figures are not comparable.
 """
 
 NOTES = """\
-## Where a published name says a little less, or more
+## Where a published name means a little less, or more
 
 - `Training/loss` is the mean over the batch or its sum, as `convention.loss_reduction` says; the published
   runs log sums.
 - `Race/*_race_time_*` counts an unfinished race as 300 s, whatever `profile.race_ms` is.
 - `Race/eval_race_time_robust_*`: a race counts if it is below 1.02 times the rolling mean. In the published
-  runs that mean begins at 300 s and takes about 60 finishes to come down, until which every finish counts
+  runs that mean begins at 300 s and needs about 60 finishes to come down; until then every finish counts
   (`convention.rolling_start=unfinished`). By default it begins with the first finish.
 - `eval_ratio_*`: author and gold times are those of the track file; gold, silver and bronze are made of the
   author time as the game's editor proposes them.
@@ -83,8 +83,8 @@ NOTES = """\
   before clipping.
 - `Gradients/by_layer/*`: of the one update that was probed, not a distribution over updates.
 - `IQN/quantile_std_action_*`: mean over the probe states, not the first state of one race. With blocks of
-  actions the actions of all slots are counted through.
-- `Network/*/L2`: a root mean square, as there.
+  actions the actions of all slots are numbered one after the other.
+- `Network/*/L2`: a root mean square, as in the published runs.
 - `cumul_number_single_memories_used` counts transitions; the published counter runs four times as fast
   while a large replay fills. `cumul_number_target_network_updates` counts in updates.
 - `Performance/learner_percentage_waiting_for_workers`: with one process the learner waits while cars are
@@ -97,12 +97,11 @@ NOTES = """\
 |---|---|
 | `Performance/instrumentation__*` | they time the steps of an exchange with the game |
 | `Performance/tmi_protection_cutoff` | there is no game that could hang |
-| `Performance/learner_percentage_testing` | included in `time/learning_share` |
 | `Race/*_blind_*`, `RL/*_blind_*` | a run drives the track it learns on: every race is `trained` |
 | `Gradients/by_layer/*/` the other statistics | one probed update has no distribution |
 | `cumul_number_single_memories_used_next_target_network_update` | targets follow after a number of updates |
 | `RL/epsilon`, `RL/*epsilon_boltzmann` where noise explores alone | there they have no effect |
-| text `times_summary` | the console and `summary.json` say it |
+| text `times_summary` | the console and `summary.json` show it |
 """
 
 

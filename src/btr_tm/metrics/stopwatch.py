@@ -30,7 +30,7 @@ class Stopwatch:
         self._charged = 0.0
 
     def charge(self, cpu_seconds: float) -> None:
-        """CPU seconds that another process spent for this run."""
+        """Add CPU seconds that another process spent for this run."""
         self._charged += cpu_seconds
 
     @contextmanager

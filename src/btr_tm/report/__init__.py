@@ -1,1 +1,1 @@
-"""What a run leaves to look at: plots, summaries, videos."""
+"""Results of runs: plots, summaries, videos, comparisons."""

@@ -1,4 +1,4 @@
-"""Arms to compare: the records of runs that differ in nothing but their seed, read and checked."""
+"""Reads and checks arms to compare: the records of runs that differ only in their seed."""
 
 from __future__ import annotations
 

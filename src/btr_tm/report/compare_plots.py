@@ -98,7 +98,7 @@ def mean_band(heights: Array, repetitions: int = 2000, seed: int = 0) -> Array:
 
 
 def draw_author(axes: Axes, times: Array, authors: Sequence[float]) -> None:
-    """Dotted author times; the slowest twentieth is left out, lest lucky first finishes flatten the rest."""
+    """Dotted author times; without the slowest twentieth, so that first finishes do not flatten the rest."""
     low, high = min([*times, *authors]), float(np.quantile(times, 0.95))
     margin = 0.1 * max(high - low, 0.5)
     axes.set_ylim(low - margin, high + margin)

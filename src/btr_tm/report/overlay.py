@@ -1,4 +1,4 @@
-"""What is written over the pictures of a race: keys, speed, time, action values, a map of the way driven."""
+"""Draws on the pictures of a race: keys, speed, time, action values, a map with the line driven."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Stamp:
 
 
 class Overlay:
-    """Draws over pictures of one race; remembers the way driven so far."""
+    """Draws over pictures of one race, with the line driven so far on a map."""
 
     def __init__(self, track: Track, size: tuple[int, int], title: str = ""):
         height, width = size
@@ -78,7 +78,7 @@ class Overlay:
         return np.asarray(image)
 
     def _way(self, image: Image.Image, position: Tensor) -> None:
-        """The map, with one more step of the way on it, and the car."""
+        """The map, with one more piece of the line on it, and the car."""
         column, row = self.map.pixels(position[None])[0].tolist()
         if self.here:
             draw, width = ImageDraw.Draw(self.inset.image), max(1, round(1.5 * self.unit))

@@ -29,7 +29,7 @@ def series(rows: Sequence[Row], name: str) -> tuple[Array, Array]:
 def learning_curve(
     rows: Sequence[Row], path: str | Path, title: str, author_time_s: float | None = None
 ) -> Path:
-    """Race times and finish rates over frames (returns instead of times where nothing was ever finished)."""
+    """Race times and finish rates over frames (returns instead of times if no race was finished)."""
     figure = Figure(figsize=(8.0, 6.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     timed = any("eval/canonical_time_s" in row or "eval/mean_time_s" in row for row in rows)

@@ -1,4 +1,4 @@
-"""Driving a recorded race again, eagerly on the CPU: what it shows and times is what counts."""
+"""Drives a recorded race again, eagerly on the CPU; pictures and official times come from this."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Redriven(NamedTuple):
 def per_tick(actions: Tensor, decision_ticks: int, delay_ticks: int = 0) -> Tensor:
     """Decisions (D,) or (D, K) as the row that reaches the car in each tick.
 
-    Nothing is pressed for the delay. A decision lasts `decision_ticks`, a multiple of K.
+    No key is pressed during the delay. A decision lasts `decision_ticks`, a multiple of K.
     """
     waiting = torch.full((delay_ticks,), NO_KEYS, dtype=torch.int64)
     return torch.cat([waiting, held(actions.cpu(), 0, decision_ticks)])

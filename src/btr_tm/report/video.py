@@ -28,7 +28,7 @@ class Mp4Writer:
     """Pictures (H, W, 3) uint8 of one size to H.264; sizes must be even."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
-        import av  # takes a while: only for who makes films
+        import av  # takes a while: only where films are made
 
         self.container = av.open(str(path), mode="w")
         rate = Fraction(fps).limit_denominator(1000)

@@ -21,8 +21,8 @@ FIRST_POINT, POINTS_PER_M = 20, 2.0  # of published reference lines: the race be
 class RollingMean:
     """0.9 times itself plus 0.1 times every finished race.
 
-    `start="unfinished"` begins with the 300 s of an unfinished race (the published runs), which takes about
-    60 evaluations to forget, and until then every finish is below it; "first" begins with the first finish.
+    `start="unfinished"` begins with the 300 s of an unfinished race, as the published runs do: for about 60
+    finishes the mean stays far above every race time. "first" begins with the first finish.
     """
 
     start: Literal["unfinished", "first"] = "first"
@@ -82,7 +82,7 @@ class CanonicalMetrics:
 
 
 def decision_metrics(race: Race) -> dict[str, float]:
-    """Of its action values, and how often the action changed."""
+    """Figures of its action values, and how often the action changed."""
     if not race.q.numel():
         return {}
     return {

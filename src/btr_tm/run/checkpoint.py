@@ -22,7 +22,7 @@ KEEP = 2
 
 
 def write_atomic(path: Path, payload: bytes) -> None:
-    """Write `payload` so that `path` holds either its old or its new content, whatever happens meanwhile."""
+    """Write `payload` so that `path` holds its old or its new content, even if the process is killed."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "wb") as file:
@@ -70,8 +70,8 @@ def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:
 class Checkpoint:
     """Saves and restores `parts` and the replay under `folder`.
 
-    `say` receives one line whenever the user should know something; saving never raises for a full disk or
-    an old file that cannot be removed.
+    `say` shows a line to the user; a full disk, or an old file that cannot be removed, is said and not
+    raised.
     """
 
     def __init__(

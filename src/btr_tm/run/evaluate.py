@@ -17,7 +17,7 @@ from btr_tm.core.types import Obs, Races, StateDict
 from btr_tm.run.canonical_metrics import CanonicalMetrics
 from btr_tm.run.race import NO_RACE, Race
 
-CHECK_EVERY = 8  # decisions between two looks at whether every race is over, each a device sync point
+CHECK_EVERY = 8  # decisions; whether every race is over is known only after waiting for the device
 
 
 class Result(NamedTuple):
@@ -31,14 +31,14 @@ class Result(NamedTuple):
 
 
 def never() -> bool:
-    """Goes on to the end."""
+    """Never stops."""
     return False
 
 
 class Evaluator:
-    """Drives `1 + starts` races and remembers the best canonical one.
+    """Drives `1 + starts` races and keeps the best canonical one.
 
-    `make_env(cars)` builds the evaluation environment, car 0 starting canonically, done cars staying done;
+    `make_env(cars)` builds the environment; car 0 starts canonically, and a race that is over stays over;
     `track_m` is the distance to the finish; `author_time_s` is NaN where unknown.
     """
 
@@ -58,7 +58,7 @@ class Evaluator:
         self.best = NO_RACE
         self.latest: dict[str, float] = {}  # figures of the last evaluation, at `latest_frames`
         self.latest_frames = -1
-        self.closely: dict[str, float] = {}  # figures of its canonical race, until they are logged
+        self.canonical_figures: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
     def race(self, policy: Actor) -> Result:
         """Drive every race to its end."""
@@ -91,11 +91,11 @@ class Evaluator:
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
         columns = [torch.stack(column).cpu()[:n] for column in (actions, values, metres)]
-        with torch.inference_mode(False):  # tensors that anyone may use
+        with torch.inference_mode(False):  # inference tensors could not be used elsewhere
             return self._result(Races(*(leaf.clone() for leaf in ends)), *(c.clone() for c in columns))
 
     def _narrowed(self, obs: Obs, rows: Tensor, done: Tensor) -> tuple[Obs, Tensor]:
-        """Half as many races, once the others are over; the canonical one stays. Few sizes ever occur."""
+        """Drop half of the races once that many are over, never the canonical one; so few sizes occur."""
         half = (len(rows) + 1) // 2
         going = ~done[rows]
         going[0] = True
@@ -114,7 +114,7 @@ class Evaluator:
     def run(self, policy: Actor, stop: Callable[[], bool] = never) -> dict[str, float]:
         """Metrics of one evaluation for the section `eval`; NaN where a figure does not exist.
 
-        None at all, and nothing is remembered, if `stop()` comes before its end.
+        None at all, and nothing is kept, if `stop()` comes before its end.
         """
         result = self._race(policy, stop)
         if result is None:
@@ -122,12 +122,12 @@ class Evaluator:
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
         self.latest_frames, self.latest = self.clock.frames, self.summarise(result)
-        self.closely = self.canonical.measure(result.canonical, self.best)
+        self.canonical_figures = self.canonical.measure(result.canonical, self.best)
         return self.latest
 
     def take(self) -> dict[str, float]:
-        """The canonical race of an evaluation since this was last asked: a gauge of the meter."""
-        taken, self.closely = self.closely, {}
+        """Figures of the canonical race, once for each evaluation: a gauge of the meter."""
+        taken, self.canonical_figures = self.canonical_figures, {}
         return {f"canonical/{name}": value for name, value in taken.items()}
 
     def summarise(self, result: Result) -> dict[str, float]:
@@ -149,11 +149,15 @@ class Evaluator:
         }
 
     def state_dict(self) -> StateDict:
-        latest = {"latest": self.latest, "latest_frames": self.latest_frames, "closely": self.closely}
+        latest = {
+            "latest": self.latest,
+            "latest_frames": self.latest_frames,
+            "canonical_figures": self.canonical_figures,
+        }
         return {"best": self.best._asdict(), "rolling_s": self.canonical.rolling.value_s} | latest
 
     def load_state_dict(self, state: StateDict) -> None:
-        self.best, self.closely = Race(**state["best"]), dict(state["closely"])
+        self.best, self.canonical_figures = Race(**state["best"]), dict(state["canonical_figures"])
         self.canonical.rolling.value_s = float(state["rolling_s"])
         self.latest, self.latest_frames = dict(state["latest"]), int(state["latest_frames"])
 

@@ -1,4 +1,4 @@
-"""What a run was made of (`manifest.json`), and the guard against continuing it as another."""
+"""What a run was made of (`manifest.json`); refuses to continue it with another configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.types import JsonObject
 from btr_tm.run.checkpoint import write_atomic
 
-# May differ between two sessions of one run: budget, cadences, and what does not touch the mathematics.
+# May differ between two sessions of one run: budget, cadences, and what does not change the results.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
 MAY_CHANGE_BELOW = ("logger", "hydra", "parallel") + tuple(
     f"collector.{name}" for name in ("address", "resources", "stall_s", "start_s")

@@ -26,7 +26,7 @@ class PolicyFile(NamedTuple):
 
 
 def save(path: str | Path, policy: PolicyFile) -> None:
-    """Write `policy`; tensors that share memory are written apart."""
+    """Write `policy`; tensors that share memory are written separately."""
     header = {"format": FORMAT, "config": json.dumps(policy.config), "frames": str(policy.frames)}
     weights = {name: tensor.detach().cpu().clone() for name, tensor in policy.weights.items()}
     Path(path).parent.mkdir(parents=True, exist_ok=True)

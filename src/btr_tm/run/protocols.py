@@ -1,4 +1,4 @@
-"""What the loop asks of the parts that more than one class of this package or of a user can be."""
+"""Protocols of the parts of a run that have more than one implementation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from btr_tm.nets.iqn import IQN
 
 
 class Collector(Stateful, Protocol):
-    """Drives cars and hands over what they experienced."""
+    """Drives cars and returns their transitions and races."""
 
     watch: Stopwatch  # the run's; a collector charges its own activities to it
 
@@ -60,7 +60,7 @@ class Evaluation(Protocol):
 
 
 class Checkpointing(Protocol):
-    """Keeps the run, so that it can be continued."""
+    """Saves the run, so that it can be continued."""
 
     def save(self) -> bool:
         """False if it could not be written."""

@@ -17,8 +17,8 @@ class Race(NamedTuple):
     time_ms: int
     progress_m: float
     frames: int  # training frames of the policy that drove it
-    q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), what it thought of its actions
-    metres: Tensor = torch.zeros(0)  # (T,) furthest metre after each decision
+    q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), action values
+    metres: Tensor = torch.zeros(0)  # (T,) furthest metre so far, after each decision
 
     def rank(self) -> tuple[bool, float]:
         """Larger is better: finished before unfinished, then faster, or farther."""

@@ -117,7 +117,7 @@ class Run:
             self.close()
 
     def _spend(self) -> None:
-        """Add time outside the loop to the clock, so that no row takes it for slow driving."""
+        """Add time outside the loop to the clock, so that it does not look like slow driving."""
         lap = self.collector.watch.lap()
         self.clock.seconds += lap.seconds
         self.clock.cpu_seconds += lap.cpu_seconds
@@ -157,7 +157,7 @@ class Run:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C (or SIGTERM) ends the loop after its current turn; the second one kills."""
+        """The first Ctrl-C (or SIGTERM) ends the loop after its current step; the second one kills."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -227,7 +227,7 @@ class Run:
             self.say(line)
 
     def close(self) -> None:
-        """Release environments and sinks, each whatever the others do; safe to call twice."""
+        """Release environments and sinks, each even if another fails; safe to call twice."""
         with ExitStack() as stack:
             for part in (self.evaluator, self.learner, self.collector, self.meter):  # the last one first
                 stack.callback(part.close)

@@ -1,4 +1,4 @@
-"""THE LOOP: drive, remember, learn; now and then evaluate, log and save."""
+"""THE LOOP: drive, store, learn; from time to time evaluate, log and save."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(
     """Alternate driving and learning until `plan.total_frames` frames were driven or `stop()` says so."""
     watch = collector.watch
     while clock.frames < plan.total_frames and not stop():
-        chunk = collector.collect(learner.policy)  # drive; times itself
+        chunk = collector.collect(learner.policy)  # drives, and times itself
         with watch("replay"):
             store(replay, chunk)
         clock.frames += chunk.frames
@@ -51,7 +51,7 @@ def train(
                 figures = evaluator.run(learner.policy, stop)
             meter.add("eval", figures)
             if not figures:
-                plan.eval.again()  # it was asked to stop: the run that goes on starts with it
+                plan.eval.again()  # interrupted: due again when the run continues
         if plan.log(clock.frames):
             meter.flush(clock)  # the one host sync of logging
         if plan.save(clock.frames):
@@ -59,7 +59,7 @@ def train(
 
 
 def store(replay: ReplayBuffer, chunk: Chunk) -> None:
-    """Take back what a failed collector left open, then add what has come."""
+    """Remove the open races of a failed collector, then add the new transitions."""
     for cars in chunk.lost:
         replay.forget_open(cars)
     for cars in chunk.cut:

@@ -1,4 +1,4 @@
-"""What the small commands share: one sentence instead of a traceback, and common arguments."""
+"""What all commands but training share: one sentence instead of a traceback, and common arguments."""
 
 from __future__ import annotations
 

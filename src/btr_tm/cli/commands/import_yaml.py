@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def write(arguments: argparse.Namespace) -> None:
-    """Translate, try the result in a scratch folder, put it into place, say what was left over."""
+    """Translate, try the result in a scratch folder, put it into place, list what was not translated."""
     source = Path(arguments.file)
     draft = translate(read(source))
     out = Path(arguments.out or Path("conf", "experiment", f"{_as_name(source.stem)}.yaml"))

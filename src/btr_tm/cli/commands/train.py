@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _refuse_flags(unknown: Sequence[str]) -> None:
-    """Raise UserError for flags that nobody knows; what argparse could not place may also be an override."""
+    """Raise UserError for unknown flags; what argparse does not know may also be an override."""
     flag = next((text for text in unknown if text.startswith("-")), None)
     if flag is not None:
         raise UserError(
@@ -122,7 +122,7 @@ def run_job(cfg: DictConfig) -> None:
 
 
 def _run_alone(job: Composition) -> bool:
-    """The run of a job whose folder is locked; True if it was asked to make room and go on later."""
+    """The run of a job whose folder is locked; True if SIGTERM interrupted it, to be continued later."""
     from btr_tm.cli.assembly.assemble import build
 
     try:
@@ -150,7 +150,7 @@ def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS
 
 
 def _status(folder: Path) -> dict[str, str]:
-    """What a job came to; one that left nothing readable did not end well."""
+    """How a job ended; unknown if it left nothing readable."""
     refused = folder / REFUSED
     try:
         if refused.exists():

@@ -1,4 +1,4 @@
-"""`python -m btr_tm.watch`: a race as a film, with what was pressed and what the network thought."""
+"""`python -m btr_tm.watch`: a race as a film, with keys and action values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def parser() -> argparse.ArgumentParser:
         "--out", metavar="FILE", default="race.mp4", help="where the film goes (default: race.mp4)"
     )
     parser.add_argument(
-        "--fps", type=int, default=20, help="pictures a second of race, 20; half as many take half the time"
+        "--fps",
+        type=int,
+        default=20,
+        help="pictures per second of race time (default: 20); half as many take half the time",
     )
     commands.add_place(parser)
     return parser

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def bench(arguments: argparse.Namespace) -> None:
-    """Measure everything, print the table, write the JSON; what is there counts if it is interrupted."""
+    """Measure everything, print the table, write the JSON; an interruption keeps what was measured so far."""
     from btr_tm.benchmarks.machine import machine
     from btr_tm.benchmarks.sections import measured
     from btr_tm.benchmarks.table import show, write_json

@@ -104,7 +104,7 @@ def cuda_sections(effort: Effort, device: torch.device) -> list[Section]:
 
 
 def _aims(effort: Effort, aims: dict[Spec, Aims]) -> dict[Spec, Aims]:
-    """None for a quick look, which is neither compiled nor of the batch they are meant for."""
+    """None for a quick run, which is neither compiled nor of the batch that they are meant for."""
     return aims if effort.compile else dict.fromkeys(aims, Aims())
 
 

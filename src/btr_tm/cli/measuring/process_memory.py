@@ -18,7 +18,7 @@ from btr_tm.core.types import JsonObject  # noqa: E402
 LIMIT_MIB = 4.0
 READINGS = 200
 CARS = 1024
-# A tiny network without eyes, many cars, few updates: 10 million frames in minutes.
+# A tiny network without images, many cars, few updates: 10 million frames in minutes.
 TINY = [
     "+experiment=quickstart", "profile=smoke", "encoder=none", "logger=none", "device=cpu",
     f"profile.cars={CARS}", "profile.frames_per_update=2048", "profile.replay_capacity=32768",
@@ -56,7 +56,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def measure(frames: int) -> JsonObject:
-    """Train for `frames` frames in a folder that is thrown away; readings of the process's size."""
+    """Train for `frames` frames in a temporary folder; readings of the process's size."""
     from btr_tm.benchmarks.machine import machine
     from btr_tm.benchmarks.process_memory import Resident
     from btr_tm.cli.assembly.assemble import build

@@ -12,7 +12,7 @@ from btr_tm.metrics.summary_text import clock_text
 
 
 class Standing:
-    """The latest figures of a run, whichever row they came in."""
+    """The latest value of each figure of a run."""
 
     def __init__(self, total_frames: int) -> None:
         self.total_frames = total_frames

@@ -13,7 +13,7 @@ from btr_tm.metrics.meter import Row
 class JsonlSink:
     """Appends rows to `path`; after a resume `rewind` drops rows of frames that will be driven again.
 
-    What a full disk refuses is said, kept, and written with the next row.
+    If the disk is full, that is said, and the row is written with the next one.
     """
 
     def __init__(self, path: str | Path, say: Callable[[str], None] = print) -> None:

@@ -67,7 +67,7 @@ class WandbSink:
         }
 
     def write(self, row: Row) -> None:
-        self._run = self._run or self._begin()  # a run that only says it is finished leaves nothing
+        self._run = self._run or self._begin()  # a finished run that is started again logs nothing
         self._run.log(dict(row))
         best = row.get("eval/best_canonical_time_s")
         if best is not None:

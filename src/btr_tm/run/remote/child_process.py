@@ -1,4 +1,4 @@
-"""Child processes of a run: started alike on every system, and gone when the run is gone."""
+"""Child processes of a run: started alike on every system, and ended when the run ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def spawn_context() -> SpawnContext:
 
 def die_with_parent() -> None:
     """The calling process ends when the one that started it does, whatever either of them is doing."""
-    if sys.platform == "linux":  # also one that is stopped, or that never lets go of the interpreter
+    if sys.platform == "linux":  # also one that is stopped, or that never releases the interpreter
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     threading.Thread(target=_watch_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""A chunk: a fixed number of decisions of one collector's cars, as arrays; each frame is there once.
+"""A chunk: a fixed number of decisions of one collector's cars, as arrays; each frame is stored once.
 
 Row r of an observation is what decision r saw, row T the successor of the last decision. Where a race ended,
 the next row already shows a new one, and the true successor lies in the `final_` arrays.

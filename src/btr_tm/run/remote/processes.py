@@ -128,7 +128,7 @@ class ProcessCollector:
             handle.fault = handle.fault or "died"
 
     def _await_chunk(self) -> ProcessHandle | None:
-        """The worker whose chunk is next; None when patience ends."""
+        """The worker whose chunk is next; None after `PATIENCE_S`."""
         until = time.monotonic() + PATIENCE_S
         while True:
             self._supervise()
@@ -241,7 +241,7 @@ def refuse_too_many(workers: int, chunk_bytes: int, name: str = "workers") -> No
 
 
 def refuse_little_shared(needed: int) -> None:
-    """Raise UserError if `needed` bytes do not fit into the shared memory: writing there would kill."""
+    """Raise UserError if `needed` bytes do not fit into the shared memory, which would end in a crash."""
     free = psutil.disk_usage(str(SHARED)).free if SHARED.is_dir() else needed
     if needed > free:
         raise UserError(

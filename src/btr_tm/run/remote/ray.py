@@ -87,7 +87,7 @@ class ActorOptions(TypedDict):
 
 
 class RayCollector:
-    """`num_workers` actors that share the cars of `env`; what is said of ProcessCollector holds here too.
+    """`num_workers` actors that share the cars of `env`; otherwise as ProcessCollector.
 
     `address` is "local" (a Ray instance of this run's own), "auto" (the one this machine belongs to) or
     host:port. Actors ask for `resources` ({"CPU": 1, ...}); those that find no room wait for a node to join,
@@ -166,7 +166,7 @@ class RayCollector:
         }
 
     def _await_chunk(self) -> RayHandle | None:
-        """The worker whose chunk is next, on whichever node the chunk lies; None when patience ends."""
+        """The worker whose chunk is next, on whichever node the chunk lies; None after `PATIENCE_S`."""
         oldest = {handle.requested[0]: handle for handle in self.handles}
         # Were chunks fetched here, those of this machine would always come before those of others.
         self.ray.wait(list(oldest), num_returns=1, timeout=PATIENCE_S, fetch_local=False)

@@ -1,4 +1,4 @@
-"""A temporary folder that goes with the process that made it, however that ends."""
+"""A temporary folder that is removed when the process that made it ends, even if that is killed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Waits for the end of its input: the maker has closed it or is gone. Others may still be writing then.
+# Waits for the end of its input, which comes when the maker closes it or ends. Others may still be writing.
 _KEEPER = """
 import shutil, signal, sys, time
 from pathlib import Path
@@ -22,7 +22,7 @@ for _ in range(100):
 
 
 class Scratch:
-    """Makes the folder and starts the small process that removes it after `close` or the maker's death.
+    """Makes the folder, and starts a small process that removes it after `close` or the end of this process.
 
     The name is short, because a socket's path has to fit into some hundred characters.
     """

@@ -1,4 +1,4 @@
-"""What runs in a collector process: drive chunk after chunk with the newest weights until told to stop."""
+"""What runs in a collector process: drive chunk after chunk with the newest weights until it is ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from btr_tm.run.remote.chunk import ChunkFormat, checksum
 from btr_tm.run.remote.weights import SharedWeights, set_weights
 
 POLL_S = 0.2  # how often a waiting worker shows that it lives
-LONGEST_REASON = 4000  # characters: fits into the pipe whole, whatever happens meanwhile
+LONGEST_REASON = 4000  # characters: fits into the pipe whole
 
 
 class WorkerParts(NamedTuple):
@@ -85,7 +85,7 @@ def work(setup: WorkerSetup, pipe: connection.Connection) -> None:
         pass  # the learner is gone
     except Exception:
         reason = traceback.format_exc(limit=-3)[-LONGEST_REASON:]
-        pipe.send(Failed(reason))  # the learner must hear of it, whatever it was
+        pipe.send(Failed(reason))  # the learner must know the reason, whatever it is
         raise
 
 
