@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
+from btr_tm.agent.parallel import SingleProcess, rows_of
 from btr_tm.core.block import of_action
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import NetPair
@@ -18,6 +19,7 @@ from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import NoSelfLoss
 from btr_tm.metrics.catalog import CATALOG
+from btr_tm.nets.iqn import IQN
 from btr_tm.targets.greedy import DoubleDqn, Max
 
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
@@ -348,3 +350,29 @@ def test_a_row_of_the_log_says_what_is_in_force() -> None:
         one.update(random_batch(6, seed))
     one.clock.frames = 3
     assert one.take() == {"settings/weight_decay": pytest.approx(0.15), "optimizer/target_syncs": 2}
+
+
+class OneOfTwo(SingleProcess):
+    """A process that learns from its half of each batch; who averages the gradients is left out."""
+
+    processes = 2
+
+    def __init__(self, online: IQN, rank: int) -> None:
+        super().__init__(online)
+        self.rank = rank
+
+    def rows(self, size: int) -> slice:
+        return rows_of(self.rank, 2, size)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_mean_gradient_of_two_processes_is_that_of_the_whole_batch(reduction) -> None:
+    groups = [SingleProcess, *(partial(OneOfTwo, rank=rank) for rank in (0, 1))]
+    gradients = []
+    for group in groups:
+        one = learner(network(**PER_SAMPLE), group=group, reduction=reduction, micro_batch=2)
+        one.noise(one.online, one.target_net, one.generator, 7)
+        one.loss.backward(random_batch(7), lambda loss: loss)
+        gradients.append(one.step.gradient)
+    whole, first, second = gradients
+    torch.testing.assert_close((first + second) / 2, whole, atol=1e-6, rtol=1e-4)

@@ -15,11 +15,11 @@ class SelfLoss(Protocol):
 
     @property
     def needs_batch(self) -> bool:
-        """`observe` wants the targets of all samples before the first factor is asked for."""
+        """Whether `observe` must see the targets of all samples before the first factor is asked for."""
         ...
 
     def observe(self, target: Tensor, taus: Tensor, kappa: float) -> None:
-        """Take note of a training batch: target quantiles (B, M) at the fractions `taus` (B, M)."""
+        """Move running means by a training batch: target quantiles (B, M) at the fractions `taus` (B, M)."""
         ...
 
     def factor(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
