@@ -93,7 +93,7 @@ class SingleEnv(gymnasium.Env):
         return _arrays(seen.obs), reward, bool(outcome.terminated), bool(outcome.truncated), info
 
     @torch.no_grad()
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """The colour view (H, W, 3) uint8, where `render_mode` asks for it."""
         if self.render_mode is None:
             return None

@@ -85,7 +85,7 @@ class Film:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ):
+    ) -> None:
         self.writer.close()
 
     def add(self, picture: np.ndarray) -> None:

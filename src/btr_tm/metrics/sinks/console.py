@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from btr_tm.core.clock import Clock
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.summary_text import clock_text
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 
 class Standing:
@@ -95,7 +99,7 @@ class LiveConsole:
         self.console = Console()
         self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2)
 
-    def _render(self):  # type: ignore[no-untyped-def]
+    def _render(self) -> Group:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table

@@ -89,7 +89,9 @@ def _body(braking: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _hull(ends: tuple, back_z: float, front_z: float, colour: tuple, sides_only: bool = False):
+def _hull(
+    ends: tuple, back_z: float, front_z: float, colour: tuple, sides_only: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Six faces between a back and a front rectangle, each (half width, low, high)."""
     rings = []
     for (half, low, high), z in zip(ends, (back_z, front_z), strict=True):
