@@ -165,7 +165,7 @@ def test_a_broken_file_is_named_and_nothing_is_changed(tmp_path: Path, kind: str
 def test_another_geometry_is_refused_by_name(tmp_path: Path) -> None:
     buffer = replay()
     buffer.add(next(drive(1, 3, torch.Generator())))
-    with pytest.raises(UserError, match="slots_per_car"):
+    with pytest.raises(UserError, match="slots_per_car 15, but this run has 28"):
         replay(capacity=80).load(tmp_path, buffer.save(tmp_path))
     with pytest.raises(UserError, match="sampler"):
         replay(sampler=PRIORITIZED).load(tmp_path, buffer.save(tmp_path))
@@ -200,3 +200,17 @@ def test_a_replay_of_another_format_is_refused_in_a_sentence(tmp_path: Path) -> 
     manifest = buffer.save(tmp_path) | {"format": 99}
     with pytest.raises(UserError, match="has format 99 instead of 3"):
         buffer.load(tmp_path, manifest)
+
+
+def test_a_restored_replay_saves_only_what_is_new_into_a_folder_of_any_depth(tmp_path: Path) -> None:
+    folder, saved, restored = tmp_path / "runs" / "of" / "today", replay(3000), replay(3000)
+    transitions = drive(60, 3, torch.Generator().manual_seed(0), 0, 0)
+    for _ in range(50):
+        saved.add(next(transitions))
+    manifest = saved.save(folder)
+    restored.load(folder, manifest)
+    for t in transitions:
+        restored.add(t)
+    later = restored.save(folder)
+    assert later["segments"][:1] == manifest["segments"]
+    assert [segment["rows"] for segment in later["segments"]] == [3 * 51, 3 * 11]
