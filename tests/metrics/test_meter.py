@@ -207,7 +207,7 @@ class TwoSecondLaps:
 
 
 def test_rows_tell_totals_of_the_run_and_rates_since_the_last_row():
-    meter, clock = Meter([], TwoSecondLaps()), Clock(seconds=10.0, cpu_seconds=5.0)
+    meter, clock = Meter([], TwoSecondLaps()), Clock(seconds=10.0004, cpu_seconds=5.0)
     clock.frames, clock.updates = 100, 10
     first = meter.flush(clock)
     clock.frames, clock.updates = 400, 16
