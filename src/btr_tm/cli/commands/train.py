@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from btr_tm import __version__
 from btr_tm.cli.configuration.composition import (
@@ -43,9 +43,13 @@ def main() -> None:
     try:
         _refuse_flags(unknown)
         jobs = check(arguments)
+        if arguments.cfg == "job" and not arguments.package:  # composed already; Hydra would do it again
+            print(OmegaConf.to_yaml(jobs[0].cfg, resolve=arguments.resolve), end="")
+            return
         register_resolvers()
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
-        _refuse_failed(jobs)
+        if not (arguments.cfg or arguments.info):
+            _refuse_failed(jobs)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
@@ -79,7 +83,7 @@ def _refuse_flags(unknown: Sequence[str]) -> None:
 
 
 def check(arguments: argparse.Namespace) -> list[Composition]:
-    """Every job that is about to start, composed; none where nothing will be trained.
+    """Every job that was asked for, composed; none where Hydra answers something else.
 
     The checks that import torch follow only where something will be trained.
     """
@@ -93,7 +97,7 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
     else:
         jobs = [compose_job(arguments.overrides, arguments.config_dir)]
     if arguments.cfg or arguments.info:
-        return []
+        return jobs
     from btr_tm.cli.assembly.parts import checked
 
     for job in jobs:
