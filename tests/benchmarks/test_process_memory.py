@@ -18,11 +18,20 @@ def test_growth_is_what_came_after_the_warm_up() -> None:
     assert growth(frames, [float(i) for i in range(10)]) == 7.0
 
 
+def grown(folder: Path) -> float:
+    """MiB by which a run of 200,000 frames grew after its warm-up."""
+    words = ["-m", "btr_tm.cli.measuring.process_memory", "--frames", "200000", "--folder", str(folder)]
+    subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=False)
+    found = json.loads((folder / "memory.json").read_text(encoding="utf-8"))
+    assert len(found["frames"]) > 50
+    return found["growth_mib"]
+
+
 @pytest.mark.slow
 def test_a_run_that_drives_learns_tests_and_saves_keeps_its_size(tmp_path: Path) -> None:
-    """In a process of its own: what other tests have freed would hide or feign growth."""
-    words = ["-m", "btr_tm.cli.measuring.process_memory", "--frames", "200000", "--folder", str(tmp_path)]
-    subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=False)
-    found = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))
-    assert len(found["frames"]) > 50
-    assert found["growth_mib"] < 8.0, "50 bytes per frame, while the allocator still settles"
+    """In a process of its own: what other tests have freed would hide or feign growth.
+
+    A leak of 50 bytes per frame shows in every run; beside busy processes the allocator alone sometimes
+    grows as much, so a second run may answer.
+    """
+    assert grown(tmp_path) < 8.0 or grown(tmp_path) < 8.0
