@@ -95,8 +95,12 @@ def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Callable[.
     if kind is None:
         raise UserError(f"{path} cannot name a class, got _target_ '{target}'; take it out")
     shipped_ones = allowed(kind)
-    if target in shipped_ones or _is_torch_optimizer(kind, target):
+    if target in shipped_ones:
         return load(target)
+    if kind == "optimizer" and re.fullmatch(r"torch\.optim\.\w+", target):
+        found = load(target)
+        refuse_misfit(found, kind, path, target)
+        return found
     if not any(target.startswith(f"{module}.") for module in plugins):
         raise UserError(
             f"{path} cannot be '{target}'; it can be {', '.join(sorted(shipped_ones))}, "
@@ -157,10 +161,6 @@ def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:
             yield from _leaves(value, f"{path}.{key}" if path else str(key))
     else:
         yield path, node
-
-
-def _is_torch_optimizer(kind: str, target: str) -> bool:
-    return kind == "optimizer" and re.fullmatch(r"torch\.optim\.\w+", target) is not None
 
 
 def load(target: str) -> Callable[..., object]:
