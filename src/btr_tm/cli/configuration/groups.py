@@ -59,20 +59,13 @@ def conf_dir() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
-def choices(*folders: str | Path) -> dict[str, dict[str, str]]:
-    """By group: the name of each choice and the first line of its file's comment, shipped ones and those of
-    `folders`; groups in the order of DECIDES, the user's own last.
-    """
-    found: dict[str, dict[str, str]] = {}
+def choices(*folders: str | Path) -> dict[str, list[str]]:
+    """Names by group, shipped and in `folders`; groups in the order of DECIDES, the user's own last."""
+    found: dict[str, set[str]] = {}
     for root in (conf_dir(), *map(Path, folders)):
-        for path in sorted(root.rglob("*.yaml")):
+        for path in root.rglob("*.yaml"):
             group = path.parent.relative_to(root).as_posix()
             if group != "." and group.split("/")[0] != "hydra":
-                found.setdefault(group, {})[path.stem] = _comment(path)
-    return {group: dict(sorted(found[group].items())) for group in (*DECIDES, *found) if group in found}
-
-
-def _comment(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
-    return next((line for line in comments if not line.startswith("@package")), "")
+                found.setdefault(group, set()).add(path.stem)
+    own = sorted(found.keys() - DECIDES.keys())
+    return {group: sorted(found[group]) for group in (*DECIDES, *own) if group in found}
