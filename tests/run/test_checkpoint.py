@@ -140,12 +140,3 @@ def test_full_disk_while_saving_keeps_the_old_checkpoint_and_training_goes_on(
     assert "No space left" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.tmp"))
     assert build(tmp_path).checkpoint.load_newest()
-
-
-def test_interrupted_write_leaves_the_old_content(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    module.write_atomic(path, b"old")
-    monkeypatch.setattr(module.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("crash")))
-    with pytest.raises(OSError, match="crash"):
-        module.write_atomic(path, b"new")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

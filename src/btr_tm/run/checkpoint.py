@@ -13,26 +13,13 @@ import torch
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import DamagedFile, UserError
+from btr_tm.core.files import write_atomic
 from btr_tm.core.protocols import ReplayBuffer, Stateful
 from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.core.types import StateDict
 
 FORMAT = "btr_tm checkpoint 1"
 KEEP = 2
-
-
-def write_atomic(path: Path, payload: bytes) -> None:
-    """Write `payload` so that `path` holds its old or its new content, even if the process is killed."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read(path: Path) -> StateDict | None:

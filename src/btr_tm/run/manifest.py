@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import write_atomic
 from btr_tm.core.types import JsonObject
-from btr_tm.run.checkpoint import write_atomic
 
 # May differ between two sessions of one run: budget, cadences, and what does not change the results.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")

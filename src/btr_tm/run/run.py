@@ -15,13 +15,14 @@ from typing import Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import write_atomic
 from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.summary_text import clock_text, summary_lines
-from btr_tm.run.checkpoint import Checkpoint, write_atomic
+from btr_tm.run.checkpoint import Checkpoint
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
 from btr_tm.run.protocols import Collector
