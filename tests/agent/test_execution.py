@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from btr_tm.agent.execution import CudaGraph, Eager
+from btr_tm.core.protocols import Update
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
@@ -53,6 +56,93 @@ def trained(net: IQN, execution: Any, updates: int = 6) -> tuple[torch.Tensor, l
 def test_a_learning_rate_in_a_tensor_gives_the_same_numbers(parts) -> None:
     one, other = (trained(network(**parts), execution) for execution in (eager, rate_in_a_tensor))
     torch.testing.assert_close(one, other)
+
+
+class Stream:
+    """Of a GPU that is not there."""
+
+    def __init__(self, gpu: Gpu, name: str) -> None:
+        self.gpu, self.name = gpu, name
+
+    def wait_stream(self, other: Stream) -> None:
+        self.gpu.events.append(f"{self.name} waits for {other.name}")
+
+
+class Graph:
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu, self.kernels = gpu, []
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def replay(self) -> None:
+        self.gpu.events.append(f"replay on {self.gpu.current_stream().name}")
+        for kernel in self.kernels:
+            kernel()
+
+
+class Gpu:
+    """As much of torch.cuda as CudaGraph needs, and a list of what happened."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.streams, self.graphs = [Stream(self, "main")], []  # the last one is the current one
+
+    def Stream(self, device: torch.device) -> Stream:
+        return Stream(self, f"a stream of {device}")
+
+    def CUDAGraph(self) -> Graph:
+        return Graph(self)
+
+    def current_stream(self) -> Stream:
+        return self.streams[-1]
+
+    @contextmanager
+    def stream(self, stream: Stream) -> Iterator[None]:
+        self.streams.append(stream)
+        yield
+        self.streams.pop()
+
+    @contextmanager
+    def graph(self, graph: Graph, stream: Stream) -> Iterator[None]:
+        self.graphs.append(graph)
+        with self.stream(stream):
+            yield
+        self.graphs.pop()
+
+    def launch(self, kernel: Callable[[], Any]) -> None:
+        where = self.current_stream().name
+        if self.graphs:
+            self.events.append(f"capture on {where} with {self.graphs[-1].generator}")
+            self.graphs[-1].kernels.append(kernel)
+        else:
+            self.events.append(f"run on {where}")
+            kernel()
+
+
+def test_a_graph_is_captured_after_three_updates_and_replayed_from_then_on(monkeypatch) -> None:
+    gpu, generator = Gpu(), torch.Generator()
+    for name in ("Stream", "CUDAGraph", "current_stream", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, getattr(gpu, name))
+
+    def step(batch: Batch, rate: torch.Tensor) -> Update:
+        result = torch.zeros(4)
+        gpu.launch(lambda: result.copy_(batch.reward * rate + batch.next_obs.floats[:, 0]))
+        return Update({}, result)
+
+    eagerly = ["a stream of cpu waits for main", "run on a stream of cpu", "main waits for a stream of cpu"]
+    captured = [f"capture on a stream of cpu with {generator}", "replay on main"]
+    execution = CudaGraph(generator)
+    for updates in (6, 5):
+        for number in range(updates):
+            batch, rate = random_batch(4, seed=number), 0.5 + number
+            expected = batch.reward * rate + batch.next_obs.floats[:, 0]
+            torch.testing.assert_close(execution(step, batch, rate).priority, expected)
+            again = random_batch(4, seed=number)
+            torch.testing.assert_close(tuple(batch), tuple(again), rtol=0, atol=0)  # the graph has its own
+        assert gpu.events == 3 * eagerly + captured + (updates - 4) * ["replay on main"]
+        gpu.events.clear()
+        execution.forget()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

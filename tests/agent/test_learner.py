@@ -22,6 +22,7 @@ from btr_tm.metrics.catalog import CATALOG
 from btr_tm.nets.iqn import IQN
 from btr_tm.targets.greedy import DoubleDqn, Max
 
+from ..exploration.helpers import noise_and
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
 from ..targets.helpers import munchausen
 from .helpers import ADAM, LINESIGHT_SELF_LOSS, hard, learner, soft
@@ -349,7 +350,12 @@ def test_a_row_of_the_log_says_what_is_in_force() -> None:
     for seed in range(5):
         one.update(random_batch(6, seed))
     one.clock.frames = 3
-    assert one.take() == {"settings/weight_decay": pytest.approx(0.15), "optimizer/target_syncs": 2}
+    one.policy.exploration = noise_and(lambda frames: 0.2 * frames)
+    assert one.take() == {
+        "settings/weight_decay": pytest.approx(0.15),
+        "settings/epsilon": pytest.approx(0.6),
+        "optimizer/target_syncs": 2,
+    }
 
 
 class OneOfTwo(SingleProcess):

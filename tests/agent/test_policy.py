@@ -13,7 +13,7 @@ from btr_tm.exploration.noise import NoisyGreedy
 from btr_tm.losses.quantile import draw_taus
 
 from ..exploration.helpers import exploring, noise_and
-from ..nets.helpers import ALL_ON, PER_SAMPLE, network, observations
+from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations
 
 
 def policy(exploration, seed: int = 0, **parts) -> IqnPolicy:
@@ -29,7 +29,8 @@ def test_driving_without_exploration_is_deterministic_and_silent() -> None:
     second = driver.act(obs, explore=False)
     assert torch.equal(first.q, second.q) and torch.equal(first.action, second.action)
     assert torch.equal(driver.generator.get_state(), state)  # nothing drawn
-    assert torch.equal(first.action, first.q.argmax(1)) and first.greedy.all()
+    assert torch.equal(first.action, first.q.argmax(1))
+    assert torch.equal(first.greedy, torch.ones(6, dtype=torch.bool))
 
 
 def test_exploring_with_noise_draws_new_noise_before_every_decision() -> None:
@@ -49,6 +50,14 @@ def test_epsilon_exploration_drives_a_noisy_network_without_its_noise() -> None:
     assert (driver.net.head.advantage[0].noise_in == 0).all()
     assert decision.action.unique().numel() > 4
     assert torch.equal(decision.greedy, decision.action == decision.q.argmax(1))
+
+
+def test_exploration_follows_the_clock() -> None:
+    driver = policy(exploring(lambda frames: float(frames > 10)), **ALL_OFF)
+    greedy = []
+    for driver.clock.frames in (10, 11):
+        greedy.append(driver.act(observations(64), explore=True).greedy.all().item())
+    assert greedy == [True, False]
 
 
 def test_noise_and_epsilon_work_together() -> None:

@@ -112,6 +112,24 @@ def test_redrawn_fractions_change_actions_without_any_update() -> None:
     )
 
 
+def test_values_in_the_states_equal_a_slow_loop_over_them() -> None:
+    agent = probed(ALL_ON)
+    agent.clock.frames = 10
+    agent.update(random_batch(5))
+    found, net = agent.observer.take(), copy.deepcopy(agent.online)
+    net.disable_noise()
+    best, spreads = [], []
+    for i in range(6):
+        state = Obs(*(leaf[i : i + 1] for leaf in agent.observer.obs))
+        grid = torch.linspace(0.5 / FRACTIONS, 1 - 0.5 / FRACTIONS, FRACTIONS)
+        best.append(float(net(state, grid[None]).mean(1).max().detach()))
+        quantiles = net(state, torch.linspace(0.05, 0.95, FRACTIONS)[None])[0].detach()
+        spreads.append([float(quantiles[:, action].std()) for action in range(12)])
+    assert float(found["policy/q_max"]) == pytest.approx(sum(best) / 6, rel=1e-5)
+    for action, spread in enumerate(zip(*spreads, strict=True)):
+        assert float(found[f"policy/quantile_std.{action}"]) == pytest.approx(sum(spread) / 6, rel=1e-4)
+
+
 def test_every_reading_is_in_the_catalogue_and_finite() -> None:
     agent = probed(ALL_ON)
     agent.clock.frames = 10
@@ -177,9 +195,11 @@ def test_measured_every_so_many_frames_and_never_with_zero() -> None:
         agent.update(random_batch(5))
         measured += [frames] * bool(agent.observer.take())
     assert measured == [12, 21]
-    never = probed(ALL_OFF, every=0)
-    never.update(random_batch(5))
-    assert never.observer.obs is None
+    often, never = probed(ALL_OFF, every=1), probed(ALL_OFF, every=0)
+    for agent in (often, never):
+        agent.clock.frames = 1
+        agent.update(random_batch(5))
+    assert often.observer.take() and never.observer.obs is None
 
 
 @torch.no_grad()
@@ -206,9 +226,24 @@ def test_activity_is_that_of_a_slow_pass_layer_by_layer() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
 
 
+def test_units_are_channels_of_feature_maps_and_the_last_axis_otherwise() -> None:
+    activity, values = Activity(torch.nn.ReLU(), fractions=1), torch.rand(2, 3, 4, 5)
+    with activity.watching():
+        activity.net(values)
+    torch.testing.assert_close(activity.mean()[""], values.mean((0, 2, 3)))
+    activity = Activity(activity.net, fractions=1)
+    with activity.watching():
+        activity.net(values[0])
+    torch.testing.assert_close(activity.mean()[""], values[0].mean((0, 1)))
+
+
 def test_dormancy_counts_units_by_part_of_the_network() -> None:
     found = dormancy(
-        {"head.a": torch.tensor([2.0, 0.0, 0.05, 2.0]), "head.b": torch.ones(4), "encoder.c": torch.ones(2)}
+        {
+            "head.a.0": torch.tensor([2.0, 0.0, 0.05, 2.0]),
+            "head.b.0": torch.ones(4),
+            "encoder.c": torch.ones(2),
+        }
     )
     assert found["plasticity/dormant_0_1.head"] == 0.25 and found["plasticity/dormant_0_025.head"] == 0.125
     assert found["plasticity/dormant_0.encoder"] == 0.0
@@ -237,6 +272,14 @@ def test_spectral_norm_brings_every_kernel_to_one_and_raw_sigma_grows_with_the_k
     for found in (before, after):
         assert found["spectral/sigma_normalised_max"] == pytest.approx(1.0, abs=0.02)
         assert found["spectral/sigma_normalised_min"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_sigma_of_zero_is_not_negative() -> None:
+    net = network(**ALL_ON)
+    with torch.no_grad():
+        net.head.value[0].weight_sigma.zero_()[0, 0] = -1.0
+    count = net.head.value[0].weight_sigma.numel()
+    assert weight_metrics(net)["noisy/sigma_negative.head.value.0"] == pytest.approx(1 / count)
 
 
 def test_noise_and_weight_norms_of_a_fresh_network() -> None:

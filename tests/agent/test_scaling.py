@@ -51,6 +51,13 @@ def test_the_scale_follows_torchs_own_scaler() -> None:
         assert scaling.scale.item() == theirs.get_scale()
 
 
+def test_numbers_are_torchs_unless_others_are_given() -> None:
+    torchs, ours = torch.amp.GradScaler("cpu"), DynamicScaling(CPU)
+    assert ours.scale == torchs.get_scale() and ours.growth == torchs.get_growth_factor()
+    assert ours.backoff == torchs.get_backoff_factor()
+    assert ours.growth_interval == torchs.get_growth_interval()
+
+
 def test_the_scale_never_becomes_infinite() -> None:
     scaling = small(CPU, initial=1.5 * 2.0**127, growth_interval=1)
     scaling.update(torch.tensor(True))
@@ -113,6 +120,11 @@ def test_saved_and_loaded_scale_goes_on_the_same(tmp_path) -> None:
             each.update(random_batch(6, seed))
     assert torch.equal(one.step.parameters, other.step.parameters)
     assert one.step.scaling.state_dict() == other.step.scaling.state_dict()
+
+
+def test_the_scale_lives_where_the_gradient_does() -> None:
+    scaling = for_precision(torch.device("meta"), "fp16")
+    assert {value.device.type for value in scaling.state_dict().values()} == {"meta"}
 
 
 def test_only_half_precision_is_scaled() -> None:

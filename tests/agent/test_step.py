@@ -12,6 +12,8 @@ from torch import nn
 
 from .helpers import step_of
 
+FUSED_OR_NOT = pytest.mark.parametrize("fused", [True, False], ids=["fused", "restored"])
+
 
 def small_net(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
@@ -54,9 +56,10 @@ def test_steps_equal_torchs_clip_optimizer_and_decay(optimizer) -> None:
         torch.testing.assert_close(mine, theirs)
 
 
-def test_clipping_gives_the_worked_numbers() -> None:
+@FUSED_OR_NOT
+def test_clipping_gives_the_worked_numbers(fused) -> None:
     net = nn.Linear(3, 1, bias=False)
-    step = step_of(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0, fused=fused), clip_norm=10.0)
     before = net.weight.detach().clone()
     step.gradient.copy_(torch.tensor([6.0, 8.0, 24.0]))
     assert step(1.0).item() == pytest.approx(26.0)
@@ -97,14 +100,25 @@ def test_frozen_parameters_stay_outside() -> None:
     assert torch.equal(net[0].weight, frozen)
 
 
-def test_clipping_by_norm_then_by_value_gives_the_worked_numbers() -> None:
+@FUSED_OR_NOT
+def test_the_bound_of_a_tiny_gradient_is_that_of_torch(fused) -> None:
+    net = nn.Linear(2, 1, bias=False)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0, fused=fused), clip_norm=1e-6)
+    nn.init.zeros_(net.weight)
+    step.gradient.copy_(torch.tensor([3e-6, -4e-6]))
+    step(1.0)
+    torch.testing.assert_close(net.weight.detach()[0], torch.tensor([-5e-7, 4e-6 / 6]), atol=0.0, rtol=1e-5)
+
+
+@FUSED_OR_NOT
+def test_clipping_by_norm_then_by_value_gives_the_worked_numbers(fused) -> None:
     net = nn.Linear(3, 1, bias=False)
-    step = step_of(net, partial(torch.optim.SGD, lr=1.0), clip_norm=10.0, clip_value=3.0)
+    step = step_of(net, partial(torch.optim.SGD, lr=1.0, fused=fused), clip_norm=10.0, clip_value=2.5)
     before = net.weight.detach().clone()
-    step.gradient.copy_(torch.tensor([-6.0, 8.0, 24.0]))
+    step.gradient.copy_(torch.tensor([6.0, 8.0, -24.0]))
     assert step(1.0).item() == pytest.approx(26.0)
-    moved = (before - net.weight).detach()[0]  # by value first would leave (-3, 3, 3)
-    torch.testing.assert_close(moved, torch.tensor([-2.30769, 3.0, 3.0]), atol=1e-5, rtol=0.0)
+    moved = (before - net.weight).detach()[0]  # by value first would leave (2.5, 2.5, -2.5)
+    torch.testing.assert_close(moved, torch.tensor([2.30769, 2.5, -2.5]), atol=1e-5, rtol=0.0)
 
 
 def test_clipping_equals_torchs_two_functions_in_linesights_order() -> None:

@@ -25,7 +25,7 @@ THRESHOLDS = {"0_1": 0.1, "0_025": 0.025, "0": 0.0}
 
 def noiseless_copy(net: IQN) -> IQN:
     """A copy that acts without noise; whatever is done to it, `net` and its noise stay as they are."""
-    copied = copy.deepcopy(net).requires_grad_(False)
+    copied = copy.deepcopy(net)
     copied.disable_noise()
     return copied
 

@@ -35,4 +35,4 @@ class ShareWithActing:
     shares_noise = True
 
     def __call__(self, online: IQN, target: IQN, generator: torch.Generator, samples: int) -> None:
-        target.reset_noise(generator, samples)
+        target.reset_noise(generator)

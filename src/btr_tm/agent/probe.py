@@ -68,7 +68,7 @@ class Probe:
         self.draw, self.count, self.every, self.rows_at_once = draw, count, Every(every), rows_at_once
         self.target, self.taus, self.clock, self.generator = target, taus, clock, generator
         self.obs: Obs | None = None
-        self.action = torch.zeros(0, dtype=torch.int64)
+        self.action: Tensor  # taken in these states, drawn with them
         self._before: _Before | None = None
         self._readings: Readings = {}
 

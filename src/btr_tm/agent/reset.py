@@ -58,7 +58,7 @@ class PartialReset:
         last_share: float,
         extra_uses: int,
     ) -> None:
-        self.fresh = copy.deepcopy(net).cpu().requires_grad_(False)
+        self.fresh = copy.deepcopy(net).cpu()
         self.generator, self.every = generator, Every(every_frames)
         self.share, self.last_share, self.extra_uses = share, last_share, extra_uses
 
