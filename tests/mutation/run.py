@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from mutmut.utils.file_utils import walk_mutatable_files
 PACKAGES = ("targets", "losses", "nets", "replay", "agent", "race", "metrics")
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 KILLED = {"killed", "timeout", "segfault"}
+MEMORY = 8 * 2**30  # bytes of address space: a mutant may ask for any number of rows, and fails then
 
 
 def main(names: list[str]) -> int:
@@ -41,6 +43,7 @@ def main(names: list[str]) -> int:
         return max(codes)
     (name,) = names
     shutil.rmtree("mutants", ignore_errors=True)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     mutate_decorated_functions()
     run_fast_tests_first()
     mutmut.configuration._config = replace(
