@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from btr_tm.cli.assembly.driver import load_driver, read_driver
 from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
-from btr_tm.run.checkpoint import FORMAT
+from btr_tm.run.checkpoint_file import packed
 
 PARTS = {"learner": {"online": {"weight": torch.zeros(2)}}}
 
@@ -24,9 +25,14 @@ def write_run(folder: Path, *frames: int) -> list[Path]:
     paths = [folder / "checkpoints" / f"frames_{count:012d}.pt" for count in frames]
     paths[0].parent.mkdir(parents=True)
     for path, count in zip(paths, frames, strict=True):
-        torch.save({"format": FORMAT, "frames": count, "parts": PARTS}, path)
-    (folder / "manifest.json").write_text(json.dumps({"config": {"seed": 7}}), encoding="utf-8")
+        path.write_bytes(packed({"frames": count, "parts": PARTS, "replay": {}, "random": {}}))
+    write_manifest(folder, {"seed": 7})
     return paths
+
+
+def write_manifest(folder: Path, config: dict[str, Any]) -> None:
+    held = {"run_id": "1", "seed": 0, "config": config, "sessions": []}
+    (folder / "manifest.json").write_text(json.dumps(held), encoding="utf-8")
 
 
 def test_a_run_folder_gives_its_newest_readable_checkpoint(tmp_path: Path) -> None:
@@ -44,7 +50,7 @@ def test_files_that_hold_no_driver_are_refused_in_one_sentence(tmp_path: Path) -
     (tmp_path / "text.safetensors").write_text("hello")
     for name, sentence in (
         ("text.pt", "damaged"),
-        ("other.pt", "other.pt is not a 'btr_tm checkpoint 1' file, its format is none"),
+        ("other.pt", "other.pt is not a 'btr_tm checkpoint 2' file, its format is none"),
         ("text.safetensors", "is no policy file"),
         ("absent.pt", "does not exist"),
         (".", "holds no checkpoints"),
@@ -64,7 +70,7 @@ def test_a_checkpoint_without_its_run_folder_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_network_name_the_part(tmp_path: Path) -> None:
     write_run(tmp_path, 100)
     config = compose_job(["profile=smoke", "encoder=none"]).values
-    (tmp_path / "manifest.json").write_text(json.dumps({"config": config}), encoding="utf-8")
+    write_manifest(tmp_path, config)
     with pytest.raises(UserError, match="the part 'network' of .* does not fit this run"):
         load_driver(str(tmp_path), "cpu")
 

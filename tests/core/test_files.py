@@ -1,4 +1,4 @@
-"""Readers refuse what is damaged, too long or built to hurt, with one sentence; a write leaves whole files."""
+"""Readers refuse what is damaged, too long or built to hurt, with one sentence; writes leave whole files."""
 
 from __future__ import annotations
 

@@ -130,10 +130,10 @@ def test_a_disk_that_fills_up_between_two_files_is_left_as_it_was(
         buffer.add(t)
     write = columns_file.write
 
-    def full_for_states(path: Path, columns: Any) -> None:
+    def full_for_states(path: Path, columns: Any) -> int:
         if path.suffix == ".state":
             raise OSError(28, "No space left on device")
-        write(path, columns)
+        return write(path, columns)
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
         patch.setattr(columns_file, "write", full_for_states)
@@ -145,7 +145,7 @@ def test_a_disk_that_fills_up_between_two_files_is_left_as_it_was(
 
 
 @pytest.mark.parametrize("kind", ["rows", "state"])
-@pytest.mark.parametrize("harm", ["truncated", "missing"])
+@pytest.mark.parametrize("harm", ["truncated", "missing", "one bit"])
 def test_a_broken_file_is_named_and_nothing_is_changed(tmp_path: Path, kind: str, harm: str) -> None:
     buffer = replay()
     for t in drive(20, 3, torch.Generator().manual_seed(0)):
@@ -156,6 +156,8 @@ def test_a_broken_file_is_named_and_nothing_is_changed(tmp_path: Path, kind: str
     path.unlink()
     if harm == "truncated":
         path.write_bytes(content[:-64])
+    elif harm == "one bit":
+        path.write_bytes(content[:100] + bytes([content[100] ^ 4]) + content[101:])
     fresh = replay()
     with pytest.raises(UserError, match=path.name):
         fresh.load(tmp_path, manifest)
@@ -198,7 +200,7 @@ def test_a_replay_of_another_format_is_refused_in_a_sentence(tmp_path: Path) -> 
     buffer = replay()
     buffer.add(next(drive(1, 3, torch.Generator())))
     manifest = buffer.save(tmp_path) | {"format": 99}
-    with pytest.raises(UserError, match="has format 99 instead of 3"):
+    with pytest.raises(UserError, match="has format 99 instead of 4"):
         buffer.load(tmp_path, manifest)
 
 
@@ -214,3 +216,24 @@ def test_a_restored_replay_saves_only_what_is_new_into_a_folder_of_any_depth(tmp
     later = restored.save(folder)
     assert later["segments"][:1] == manifest["segments"]
     assert [segment["rows"] for segment in later["segments"]] == [3 * 51, 3 * 11]
+
+
+@pytest.mark.parametrize("earlier", [0, 12])
+def test_an_undone_save_leaves_no_files_and_the_next_one_holds_its_rows(tmp_path: Path, earlier: int) -> None:
+    buffer = replay(capacity=3000)
+    transitions = drive(30, 3, torch.Generator().manual_seed(0))
+    for _ in range(earlier):
+        buffer.add(next(transitions))
+    if earlier:
+        buffer.save(tmp_path)
+    files = sorted(tmp_path.iterdir())
+    for t in transitions:
+        buffer.add(t)
+    undone = buffer.save(tmp_path)
+    buffer.undo_save()
+    assert sorted(tmp_path.iterdir()) == files
+    manifest = buffer.save(tmp_path)
+    assert [s["rows"] for s in manifest["segments"]] == [s["rows"] for s in undone["segments"]]
+    restored = replay(capacity=3000)
+    restored.load(tmp_path, manifest)
+    assert_same_future(buffer, restored)

@@ -33,7 +33,7 @@ def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), sta
         row |= {"wall_s": row["frames"] * cpu / EVERY * 2, "cpu_s": row["frames"] * cpu / EVERY}
     (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}}
-    manifest = {"seed": seed, "config": config, "sessions": [{"commit": "abc"}]}
+    manifest = {"run_id": f"{seed}", "seed": seed, "config": config, "sessions": [{"commit": "abc"}]}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "summary.json").write_text("{}", encoding="utf-8")
 
@@ -182,10 +182,13 @@ def no_frames(folder: Path) -> None:
         (lambda folder: (folder / "record.jsonl").unlink(), "record.jsonl is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda folder: (folder / "record.jsonl").write_text(""), "is empty; wait for the run"),
-        (lambda folder: (folder / "manifest.json").write_text("{}"), "are broken"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "are broken"),
-        (broken_line, "are broken"),
-        (no_frames, "row 1 of .* must hold frames, wall_s and cpu_s"),
+        (
+            lambda folder: (folder / "manifest.json").write_text("{}"),
+            "run_id, seed, config, sessions is",
+        ),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "must hold a JSON object"),
+        (broken_line, "line 1 of .* is no valid JSON"),
+        (no_frames, "line 1 of .* must hold numbers, `frames` among them"),
     ],
 )
 def test_a_damaged_run_is_named(damage, sentence: str, tmp_path: Path) -> None:

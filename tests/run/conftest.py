@@ -103,8 +103,12 @@ class FakeReplay:
 
     def save(self, folder):
         name = f"segment_{len(self.rows):06d}.pt"
-        torch.save(torch.stack(self.rows), folder / name)
+        self.last = folder / name
+        torch.save(torch.stack(self.rows), self.last)
         return {"segment": name, "generator": self.generator.get_state()}
+
+    def undo_save(self) -> None:
+        self.last.unlink()
 
     def load(self, folder, manifest) -> None:
         self.rows = list(torch.load(folder / manifest["segment"], weights_only=True))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from btr_tm.core.errors import DamagedFile, UserError
-from btr_tm.run import checkpoint as module
+from btr_tm.run import checkpoint_file
 
 
 def lines_of(run):
@@ -95,7 +95,9 @@ class Evil:
 def test_file_that_would_run_code_is_refused(tmp_path, build):
     run = build(tmp_path)
     run.checkpoint.folder.mkdir()
-    torch.save({"format": module.FORMAT, "x": Evil()}, run.checkpoint.folder / "frames_000000000001.pt")
+    torch.save(
+        {"format": checkpoint_file.FORMAT, "x": Evil()}, run.checkpoint.folder / "frames_000000000001.pt"
+    )
     with pytest.raises(UserError, match="objects other than tensors"):
         run.checkpoint.load_newest()
 
@@ -123,14 +125,14 @@ def test_full_disk_while_saving_keeps_the_old_checkpoint_and_training_goes_on(
     tmp_path, build, monkeypatch, capsys
 ):
     run = build(tmp_path)
-    real = module.os.fsync
+    real = os.fsync
 
     def full(descriptor):
         if 800 <= run.clock.frames < 1600:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     kept_during = []
     save = run.checkpoint.save
     run.checkpoint.save = lambda: (save(), kept_during.append([p.name for p in run.checkpoint.files()]))[0]

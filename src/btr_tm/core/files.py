@@ -6,12 +6,14 @@ of another encoding, cut short, nested too deep, or with an array in it that the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
 import os
 import tokenize
 import warnings
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,7 @@ YAML_BYTES = MIB  # a published configuration has 10 KiB
 ARRAY_BYTES = 512 * MIB  # a published reference line has 200 KiB
 YAML_NODES = 100_000  # after aliases are filled in; a track of 3,000 blocks has 30,000
 YAML_DEPTH = 50
+PIECE_BYTES = 4 * MIB  # read at a time
 ECHO = 80  # characters of a bad value that are shown
 
 # What the parsers of JSON, YAML and .npy raise for bad input, beside their own errors (all ValueErrors).
@@ -49,18 +52,42 @@ def write_atomic(path: Path, payload: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_names(path.parent)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def short(value: object) -> str:
+def _sync_names(folder: Path) -> None:
+    """After a power cut, too, names in `folder` are those of now; Windows cannot be asked for it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # some file systems cannot; the content is there all the same
+            os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: JsonObject) -> None:
+    """As `write_atomic`, of a JSON object."""
+    write_atomic(path, json.dumps(content, indent=2, default=str).encode())
+
+
+def crc32(path: Path) -> int:
+    """The CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            found = zlib.crc32(piece, found)
+    return found
+
+
+def short(value: object, limit: int = ECHO) -> str:
     """A value as an error shows it: one line, cut where it gets long."""
     try:
         text = " ".join(str(value).split())
     except ValueError:  # Python does not print whole numbers of more than 4,300 digits
         text = "a very long number"
-    return text if len(text) <= ECHO else text[: ECHO - 3] + "..."
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def read_bytes(path: str | Path, limit: int = TEXT_BYTES) -> bytes:

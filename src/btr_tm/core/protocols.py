@@ -280,6 +280,10 @@ class ReplayBuffer(Protocol):
         """Write what is new to `folder`; returns the manifest by which `load` finds it."""
         ...
 
+    def undo_save(self) -> None:
+        """Remove the files of the last save, whose manifest could not be stored."""
+        ...
+
     def load(self, folder: str | Path, manifest: StateDict) -> None: ...
 
     def prune(self, folder: str | Path, manifests: Iterable[StateDict]) -> None:

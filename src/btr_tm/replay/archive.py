@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,11 +18,19 @@ from btr_tm.replay.ring import Ring
 from btr_tm.replay.sampler.sampler import Sampler
 from btr_tm.replay.split import Split
 
-FORMAT = 3
+FORMAT = 4
 NAME = re.compile(r"replay-(\d{6})\.(rows|state)")
 PIECE = 4096  # rows that are copied at a time
 
 Manifest = StateDict  # plain values: numbers, strings, lists and dicts
+
+
+class Saved(NamedTuple):
+    """What the files of a folder hold."""
+
+    segments: list[Manifest]
+    writes: int  # of the ring
+    cursor: Tensor  # (E,) of the ring
 
 
 class Archive:
@@ -41,9 +50,8 @@ class Archive:
 
     def _start_over(self, folder: Path | None) -> None:
         self._folder = folder
-        self._segments: list[Manifest] = []
-        self._saved_writes = 0
-        self._saved_cursor = torch.zeros_like(self._ring.cursor)
+        self._saved = self._earlier = Saved([], 0, torch.zeros_like(self._ring.cursor))
+        self._new_files: list[Path] = []  # of the last save
 
     def save(self, folder: Path) -> Manifest:
         """Write what is new and return the manifest; raises OSError, the earlier files being intact."""
@@ -51,23 +59,34 @@ class Archive:
             self._start_over(folder)
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(m[1]) for m in map(NAME.fullmatch, _names(folder)) if m), default=0)
-        segments = [segment for segment in self._segments if self._holds_live_rows(segment)]
+        segments = [segment for segment in self._saved.segments if self._holds_live_rows(segment)]
         rows, state = folder / f"replay-{number:06d}.rows", folder / f"replay-{number:06d}.state"
-        if self._ring.writes.count > self._saved_writes:
+        if self._ring.writes.count > self._saved.writes:
             segments.append(self._save_rows(rows))
         try:
-            columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
+            checksum = columns_file.write(state, {name: [tensor] for name, tensor in self._state().items()})
         except OSError:
             rows.unlink(missing_ok=True)  # else each attempt would leave more on a full disk
             raise
-        self._remember(segments)
+        self._earlier, self._new_files = self._saved, [rows, state]
+        self._saved = self._as_now(segments)
         return {
             "format": FORMAT,
             "geometry": self._geometry(),
             "writes": self._ring.writes.count,
-            "state": state.name,
+            "state": {"file": state.name, "crc32": checksum},
             "segments": segments,
         }
+
+    def undo(self) -> None:
+        """Remove the files of the last save: its manifest could not be stored, and the next will be larger.
+
+        Nothing may have been stored in the ring since that save.
+        """
+        self._saved = self._earlier
+        for path in self._new_files:
+            path.unlink(missing_ok=True)
+        self._new_files = []
 
     def load(self, folder: Path, manifest: Manifest) -> None:
         """Restore bit for bit; raises UserError that names the file or the setting that does not fit."""
@@ -81,7 +100,8 @@ class Archive:
                     "resume with the configuration that wrote it, or start a new run"
                 )
         layout = {name: Column(t.dtype, tuple(t.shape)) for name, t in self._state().items()}
-        state = columns_file.read(folder / manifest["state"], layout)
+        held = manifest["state"]
+        state = columns_file.read(folder / held["file"], layout, held["crc32"])
         segments = [self._open_rows(folder, segment) for segment in manifest["segments"]]
         for rows in segments:  # all files are there and complete; from here on nothing fails
             self._load_rows(rows)
@@ -90,8 +110,8 @@ class Archive:
         self._generator.set_state(state["generator"].clone())
         self._ring.writes.count = manifest["writes"]
         self._sampler.restored()
-        self._folder = folder
-        self._remember(list(manifest["segments"]))
+        self._start_over(folder)
+        self._saved = self._earlier = self._as_now(list(manifest["segments"]))
 
     def _holds_live_rows(self, segment: Manifest) -> bool:
         """Whether some car has not yet overwritten all that it had in the file."""
@@ -100,13 +120,14 @@ class Archive:
 
     def mark_changed(self, cars: slice, rows: list[int]) -> None:
         """The newest `rows` of each of `cars` are about to change: the next save writes them again."""
-        changes = self._ring.cursor[cars] - torch.tensor(rows, device=self._ring.device)
-        self._saved_cursor[cars] = torch.minimum(self._saved_cursor[cars], changes)
+        changes, saved = (
+            self._ring.cursor[cars] - torch.tensor(rows, device=self._ring.device),
+            self._saved.cursor,
+        )
+        saved[cars] = torch.minimum(saved[cars], changes)
 
-    def _remember(self, segments: list[Manifest]) -> None:
-        self._segments = segments
-        self._saved_writes = self._ring.writes.count
-        self._saved_cursor = self._ring.cursor.clone()
+    def _as_now(self, segments: list[Manifest]) -> Saved:
+        return Saved(segments, self._ring.writes.count, self._ring.cursor.clone())
 
     def _state(self) -> dict[str, Tensor]:
         return self._tensors() | {"generator": self._generator.get_state()}
@@ -130,13 +151,14 @@ class Archive:
         slot = self._changed()
         rows = self._ring.rows
         pieces = {"slot": [slot]} | {name: _gathered(column, slot) for name, column in rows.items()}
-        columns_file.write(path, pieces)
-        return {"file": path.name, "rows": len(slot), "cursor": self._ring.cursor.tolist()}
+        checksum = columns_file.write(path, pieces)
+        cursor = self._ring.cursor.tolist()
+        return {"file": path.name, "crc32": checksum, "rows": len(slot), "cursor": cursor}
 
     def _changed(self) -> Tensor:
         """Slots (R,) written since the last save, from the frame that was newest then to today's."""
         ring = self._ring
-        unchanged = (self._saved_cursor - self._changed_rows).clamp(min=0)
+        unchanged = (self._saved.cursor - self._changed_rows).clamp(min=0)
         first = torch.maximum(unchanged, ring.cursor + 1 - ring.slots_per_car)
         count = ring.cursor + 1 - first
         offset = torch.arange(int(count.max()), device=ring.device)[:, None]  # (rows, E)
@@ -147,7 +169,7 @@ class Archive:
         layout = {"slot": Column(torch.int64, (count,))} | {
             name: Column(column.dtype, (count, *column.shape[1:])) for name, column in self._ring.rows.items()
         }
-        return columns_file.read(folder / segment["file"], layout)
+        return columns_file.read(folder / segment["file"], layout, segment["crc32"])
 
     def _load_rows(self, saved: dict[str, Tensor]) -> None:
         for piece in torch.arange(len(saved["slot"])).split(PIECE):
@@ -159,7 +181,7 @@ class Archive:
 
 def prune(folder: Path, manifests: Iterable[Manifest]) -> None:
     """Remove the replay files in `folder` that none of the manifests needs."""
-    needed = {name for m in manifests for name in (m["state"], *(s["file"] for s in m["segments"]))}
+    needed = {part["file"] for m in manifests for part in (m["state"], *m["segments"])}
     for name in _names(folder):
         if NAME.fullmatch(name) and name not in needed:
             (folder / name).unlink()

@@ -181,6 +181,10 @@ class Replay:
         """
         return self._archive.save(Path(folder))
 
+    def undo_save(self) -> None:
+        """Remove the files of the last save, whose manifest could not be stored."""
+        self._archive.undo()
+
     def load(self, folder: str | Path, manifest: Manifest) -> None:
         """Restore what `save` wrote, bit for bit, with the random generator; UserError if it does not fit."""
         self._archive.load(Path(folder), manifest)

@@ -1,13 +1,14 @@
 """Files of raw columns, one after the other: written once, never changed, read through a memory map.
 
-There is no header: a reader must know names, types and shapes. Numbers are little-endian.
+There is no header: a reader must know names, types, shapes and the checksum. Numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.errors import DamagedFile
+from btr_tm.core.files import crc32
 
 ALIGN = 64  # bytes; each column begins at a multiple
 
@@ -31,24 +33,37 @@ class Column(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def write(path: Path, columns: Mapping[str, Iterable[Tensor]]) -> None:
-    """Write each column from its consecutive pieces, durably; a file that cannot be completed is removed."""
-    file = path.open("xb")
+def write(path: Path, columns: Mapping[str, Iterable[Tensor]]) -> int:
+    """Write each column from its consecutive pieces, durably; returns the CRC-32 of the file.
+
+    A file that cannot be completed is removed.
+    """
+    file, checksum = path.open("xb"), 0
     try:
         with file:
-            for pieces in columns.values():
-                for piece in pieces:
-                    file.write(piece.cpu().numpy().tobytes())
-                file.write(bytes(-file.tell() % ALIGN))
+            for piece in _bytes(columns):
+                file.write(piece)
+                checksum = zlib.crc32(piece, checksum)
             file.flush()
             os.fsync(file.fileno())
     except OSError:
         path.unlink()
         raise
+    return checksum
 
 
-def read(path: Path, columns: Mapping[str, Column]) -> dict[str, Tensor]:
-    """The columns as tensors over a private memory map; nothing is read before it is used."""
+def _bytes(columns: Mapping[str, Iterable[Tensor]]) -> Iterator[bytes]:
+    for pieces in columns.values():
+        size = 0
+        for piece in pieces:
+            payload = piece.cpu().numpy().tobytes()
+            size += len(payload)
+            yield payload
+        yield bytes(-size % ALIGN)
+
+
+def read(path: Path, columns: Mapping[str, Column], checksum: int) -> dict[str, Tensor]:
+    """The columns as tensors over a private memory map; raises DamagedFile if the file has changed."""
     offsets = np.cumsum([0] + [c.bytes + -c.bytes % ALIGN for c in columns.values()]).tolist()
     if not path.is_file():
         raise DamagedFile(f"the replay file {path} is missing; resume from an older checkpoint")
@@ -56,6 +71,11 @@ def read(path: Path, columns: Mapping[str, Column]) -> dict[str, Tensor]:
         raise DamagedFile(
             f"the replay file {path} has {path.stat().st_size} bytes instead of {offsets[-1]}: "
             "it is truncated or of another run; resume from an older checkpoint"
+        )
+    if crc32(path) != checksum:
+        raise DamagedFile(
+            f"the replay file {path} is not what was written (its checksum differs); "
+            "resume from an older checkpoint"
         )
     raw = torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c")) if offsets[-1] else torch.empty(0)
     return {

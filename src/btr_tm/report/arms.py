@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run.manifest import differences
 
 Array = np.ndarray
@@ -86,31 +86,21 @@ def name_of(folder: Path) -> str:
 
 def read_seed(folder: Path) -> Seed:
     """One run; a run that is still going has no summary yet."""
-    try:
-        rows = read_record(folder / "record.jsonl")
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        manifest["config"], manifest["seed"]
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing; leave {folder} out") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the files of {folder} are broken ({error}); train it again") from None
+    for name in ("record.jsonl", "manifest.json"):
+        if not (folder / name).exists():
+            raise UserError(f"{folder / name} is missing; leave {folder} out")
+    rows, manifest = read_record(folder / "record.jsonl"), manifest_of_run.read(folder / "manifest.json")
     check_rows(folder / "record.jsonl", rows)
     return Seed(folder, rows, manifest, (folder / "summary.json").exists())
 
 
 def check_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Every row has its three abscissae, and frames only grow."""
+    """Every row has its abscissae."""
     if not rows:
         raise UserError(f"{path} is empty; wait for the run, or leave it out")
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or not {"frames", "wall_s", "cpu_s"} <= row.keys():
-            raise UserError(f"row {number} of {path} must hold frames, wall_s and cpu_s")
-    frames = [row["frames"] for row in rows]
-    if frames != sorted(frames):
-        raise UserError(
-            f"the frames in {path} must grow from row to row, but one is smaller than the one before; "
-            "train it again"
-        )
+        if not {"wall_s", "cpu_s"} <= row.keys():
+            raise UserError(f"row {number} of {path} must hold wall_s and cpu_s")
 
 
 def refuse_mixtures(folder: Path, seeds: Sequence[Seed]) -> None:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
-
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import DamagedFile, UserError
-from btr_tm.core.files import write_atomic
+from btr_tm.core.files import short, write_atomic
 from btr_tm.core.protocols import ReplayBuffer, Stateful
 from btr_tm.core.seeding import global_states, restore_global_states
 from btr_tm.core.types import StateDict
+from btr_tm.run.checkpoint_file import packed, read
+from btr_tm.run.reserve import Reserve
 
-FORMAT = "btr_tm checkpoint 1"
 KEEP = 2
-
-
-def read(path: Path) -> StateDict | None:
-    """The content of a checkpoint, None if the file is damaged; a file of another kind raises UserError."""
-    if not zipfile.is_zipfile(path):
-        return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise foreign(path, "it holds objects other than tensors and numbers") from error
-    except (RuntimeError, EOFError):
-        return None
-    found = content.get("format", "none") if isinstance(content, dict) else "none"
-    if found != FORMAT:
-        raise foreign(path, f"its format is {found}")
-    return content
-
-
-def foreign(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} is not a '{FORMAT}' file, {reason}; name one that this version saved")
+FIRST_RESERVE = 2**20  # bytes, until the size of a checkpoint is known
+RESERVE = 2  # times the size of the newest checkpoint
 
 
 def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:
@@ -47,9 +25,9 @@ def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:
     try:
         part.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = f"{type(error).__name__}: {short(error, 300)}"
         raise UserError(
-            f"the part '{name}' of {path} does not fit this run ({type(error).__name__}: {reason}); "
+            f"the part '{name}' of {path} does not fit this run ({reason}); "
             "continue with the configuration that saved it, or choose another run folder"
         ) from error
 
@@ -57,8 +35,8 @@ def load_part(name: str, part: Stateful, state: StateDict, path: Path) -> None:
 class Checkpoint:
     """Saves and restores `parts` and the replay under `folder`.
 
-    `say` shows a line to the user; a full disk, or an old file that cannot be removed, is said and not
-    raised.
+    `say` shows a line to the user. A full disk during a run, or an old file that cannot be removed, is said
+    and not raised.
     """
 
     def __init__(
@@ -73,6 +51,7 @@ class Checkpoint:
         self.folder = Path(folder)
         self.parts, self.replay, self.clock = dict(parts), replay, clock
         self.say, self.healthy = say, healthy
+        self.reserve = Reserve(self.folder / "reserve")
         self._manifests: dict[Path, StateDict | None] = {}  # of the replay, by checkpoint
 
     @property
@@ -83,38 +62,98 @@ class Checkpoint:
         """Checkpoints in the folder, newest first."""
         return sorted(self.folder.glob("frames_*.pt"), reverse=True)
 
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed process left; UserError where nothing can be written."""
+        try:
+            self.replay_folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self.folder.glob("*.tmp"):
+                leftover.unlink()
+            self.reserve.hold(FIRST_RESERVE)
+        except OSError as error:
+            raise UserError(
+                f"cannot write checkpoints into {self.folder} ({error.strerror or error}); "
+                "mend that, or choose another runs_dir"
+            ) from error
+        self._tidy()
+
     def save(self) -> bool:
         """Save everything now; on a failed write say so, keep the old checkpoints and return False."""
         self.healthy()  # raises before NaNs could replace the last good checkpoint
-        path = self.folder / f"frames_{self.clock.frames:012d}.pt"
         try:
-            self.replay_folder.mkdir(parents=True, exist_ok=True)
-            manifest = self.replay.save(self.replay_folder)
-            write_atomic(path, self._payload(manifest))
+            size = self._write()
         except OSError as error:
-            self.say(f"could not save a checkpoint ({error}); training goes on, the previous one is intact")
+            self.say(f"could not save a checkpoint ({error}); training goes on, {self._kept()}")
             return False
+        self._tidy()
+        try:
+            self.reserve.hold(RESERVE * size)
+        except OSError as error:
+            self.say(f"could not keep room on the disk for the last checkpoint ({error})")
+        return True
+
+    def save_last(self) -> None:
+        """Save the end of a run or of a session, on a full disk with the room kept for it.
+
+        UserError if that does not suffice either.
+        """
+        self.healthy()
+        for make_room in (lambda: None, self.reserve.release, self._drop_older):
+            try:
+                make_room()
+                self._write()
+                self._tidy()
+                return self.reserve.release()
+            except OSError as error:
+                reason = error
+        raise UserError(
+            f"the run ended at {self.clock.frames:,} frames, but its state could not be saved ({reason}): "
+            f"{self._kept()}; make room there, and the same command continues from what is saved"
+        ) from reason
+
+    def _kept(self) -> str:
+        newest = next(iter(self.files()), None)
+        return "no checkpoint exists yet" if newest is None else f"the newest checkpoint is {newest.name}"
+
+    def _write(self) -> int:
+        """Write a checkpoint; its size in bytes. After an OSError the files are those of before."""
+        path = self.folder / f"frames_{self.clock.frames:012d}.pt"
+        self.replay_folder.mkdir(parents=True, exist_ok=True)
+        before = {each.name for each in self.replay_folder.iterdir()}
+        manifest = self.replay.save(self.replay_folder)
+        try:
+            write_atomic(path, self._payload(manifest))
+        except OSError:
+            self.replay.undo_save()
+            raise
         self._manifests[path] = manifest
+        added = [each for each in self.replay_folder.iterdir() if each.name not in before]
+        return sum(each.stat().st_size for each in (path, *added))
+
+    def _payload(self, manifest: StateDict) -> bytes:
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        held = {"frames": self.clock.frames, "parts": parts, "replay": manifest, "random": global_states()}
+        return packed(held)
+
+    def _tidy(self) -> None:
         try:
             self._prune()
         except OSError as error:  # Windows refuses while another program reads the file
             self.say(f"could not remove an old checkpoint ({error}); the next save tries again")
-        return True
 
-    def _payload(self, manifest: StateDict) -> bytes:
-        parts = {name: part.state_dict() for name, part in self.parts.items()}
-        content = {"format": FORMAT, "frames": self.clock.frames, "parts": parts}
-        content |= {"replay": manifest, "random": global_states(), "torch": str(torch.__version__)}
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        return buffer.getvalue()
-
-    def _prune(self) -> None:
-        for path in self.files()[KEEP:]:
+    def _prune(self, keep: int = KEEP) -> None:
+        for path in self.files()[keep:]:
             path.unlink(missing_ok=True)
             self._manifests.pop(path, None)
         kept = [self._manifest(path) for path in self.files()]
         self.replay.prune(self.replay_folder, [manifest for manifest in kept if manifest is not None])
+
+    def _drop_older(self) -> None:
+        """Keep nothing but the newest checkpoint that is whole."""
+        for path in self.files():
+            if self._manifest(path) is not None:
+                break
+            path.unlink()
+        self._prune(keep=1)
 
     def _manifest(self, path: Path) -> StateDict | None:
         if path not in self._manifests:

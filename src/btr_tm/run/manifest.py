@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import write_atomic
+from btr_tm.core.files import read_json, write_json
 from btr_tm.core.types import JsonObject
 
 # May differ between two sessions of one run: budget, cadences, and what does not change the results.
@@ -47,32 +47,56 @@ def claim(
 ) -> Manifest:
     """Make `folder` that of a run with `config`, or go on with the run that is already there.
 
-    Raises UserError naming every key that differs from the run in the folder.
+    Raises UserError naming every key that differs from the run in the folder, and where it cannot write.
     """
     folder = Path(folder)
+    try:
+        if on_existing == "overwrite":
+            clear(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return _claim(folder, config, overrides, seed)
+    except OSError as error:
+        raise UserError(f"cannot use the run folder {folder} ({error})") from error
+
+
+def _claim(folder: Path, config: JsonObject, overrides: Iterable[str], seed: int) -> Manifest:
     path = folder / "manifest.json"
-    if path.exists() and on_existing == "overwrite":
-        clear(folder)
     if not path.exists():
+        if any((folder / "checkpoints").glob("frames_*.pt")):
+            raise UserError(
+                f"{folder} holds checkpoints, but not the manifest.json that says what they are of; put it "
+                "back, choose another run folder, or start again there with on_existing=overwrite"
+            )
         held = describe(config, seed)
     else:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read(path)
         refuse_other_config(folder, held["config"], config)
         held["config"] = plain(config)
     resumed = path.exists()
     started = time.strftime("%Y-%m-%dT%H:%M:%S")
     session = {"started": started, "overrides": list(overrides), "commit": commit()}
     held["sessions"].append(session)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(held, indent=2, default=str).encode())
+    write_json(path, held)
     return Manifest(folder, held["run_id"], held["config"], seed, resumed)
 
 
+def read(path: Path) -> JsonObject:
+    """A manifest; UserError for anything else."""
+    held = read_json(path)
+    kinds = {"run_id": str, "seed": int, "config": dict, "sessions": list}
+    wrong = [name for name, kind in kinds.items() if not isinstance(held.get(name), kind)]
+    if wrong:
+        raise UserError(f"{path} is no manifest of a run: {', '.join(wrong)} is missing or of another kind")
+    return held
+
+
 def clear(folder: Path) -> None:
-    """Remove what a run wrote; other files in the folder stay."""
+    """Remove what a run wrote; other files in the folder stay. The manifest goes last: until then, the
+    command that overwrites finds a run to overwrite."""
     for name in ("checkpoints", "best"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("manifest.json", "record.jsonl", "summary.json", "summary.txt"):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    for name in ("record.jsonl", "summary.json", "summary.txt", "manifest.json"):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import PARSE_ERRORS, parse_json, short, write_atomic
 from btr_tm.core.types import JsonObject
 
-FORMAT = "btr_tm policy 1"
+FORMAT = "btr_tm policy 2"
 SUFFIX = ".safetensors"
 
 
@@ -27,20 +30,37 @@ class PolicyFile(NamedTuple):
 
 def save(path: str | Path, policy: PolicyFile) -> None:
     """Write `policy`; tensors that share memory are written separately."""
-    header = {"format": FORMAT, "config": json.dumps(policy.config), "frames": str(policy.frames)}
+    path, config = Path(path), json.dumps(policy.config)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in policy.weights.items()}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata=header)
+    header = {"format": FORMAT, "config": config, "frames": str(policy.frames)}
+    header["crc32"] = str(checksum(weights, config))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, serialized(weights, metadata=header))
 
 
 def load(path: str | Path) -> PolicyFile:
     """Read what `save` wrote; raises UserError for anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; name a policy file, a run folder or a checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no policy file ({error}); name one that was exported") from error
+    except (SafetensorError, OSError, *PARSE_ERRORS) as error:
+        raise UserError(f"{path} is no policy file ({short(error)}); name one that was exported") from error
     if header.get("format") != FORMAT:
         raise UserError(f"{path} was not exported by this version, whose policy files say '{FORMAT}'")
-    return PolicyFile(weights, json.loads(header["config"]), int(header["frames"]))
+    config, frames = header.get("config", ""), header.get("frames", "")
+    if header.get("crc32") != str(checksum(weights, config)) or not frames.isdecimal():
+        raise UserError(f"{path} is damaged (its checksum differs); export it again")
+    return PolicyFile(weights, parse_json(config, path), int(frames))
+
+
+def checksum(weights: dict[str, Tensor], config: str) -> int:
+    """The CRC-32 of what a policy file holds."""
+    found = zlib.crc32(config.encode())
+    for name, tensor in sorted(weights.items()):
+        found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
+        found = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes(), found)
+    return found

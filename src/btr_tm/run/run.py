@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -15,7 +14,7 @@ from typing import Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import write_atomic
+from btr_tm.core.files import read_json, write_json
 from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
@@ -102,10 +101,12 @@ class Run:
             resumed = self.checkpoint.load_newest()
             if self.finished:
                 self.say(f"this run is finished: {self.clock.frames:,} frames were driven")
-                self._show(json.loads(self._summary_path.read_text(encoding="utf-8")))
+                self._show(read_json(self._summary_path))
                 return
+            self.checkpoint.prepare()
+            self._rewind()
             if resumed:
-                self._continue()
+                self._say_resumed()
             with self._interruptible():
                 self.console.start()
                 self._loop()
@@ -152,8 +153,11 @@ class Run:
             self.say(f"  {name:<12} {value}")
         self.say(f"  {'folder':<12} {self.folder}")
 
-    def _continue(self) -> None:
-        self.record.rewind(self.clock.frames)  # rows beyond the checkpoint will be driven again
+    def _rewind(self) -> None:
+        """What was logged after the checkpoint, or without any, will be driven and logged again."""
+        self.record.rewind(self.clock.frames)
+
+    def _say_resumed(self) -> None:
         self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")
 
     @contextmanager
@@ -181,8 +185,8 @@ class Run:
     def _stop(self) -> None:
         self._spend()
         self.console.close()
-        if self.checkpoint.save():
-            self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
+        self.checkpoint.save_last()
+        self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
 
     def _evaluate_last(self) -> bool:
         """Evaluate the final weights, unless that is done; False if it was interrupted."""
@@ -196,8 +200,8 @@ class Run:
         """Last row, checkpoint, files, summary."""
         if self.meter.pending(self.clock):
             self.meter.flush(self.clock)
-        self.checkpoint.save()
         self.console.close()
+        self.checkpoint.save_last()
         try:
             self._show(self._write_results())
         except OSError as error:
@@ -213,7 +217,7 @@ class Run:
         summary = self._figures() | files
         if self.next_command:
             summary["next"] = self.next_command
-        write_atomic(self._summary_path, json.dumps(summary, indent=2).encode())
+        write_json(self._summary_path, summary)
         return summary
 
     def _figures(self) -> JsonObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from btr_tm.cli.assembly.parts import Parts, checked, device_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
-from btr_tm.run.checkpoint import load_part, read
+from btr_tm.run.checkpoint import load_part
+from btr_tm.run.checkpoint_file import read
 from btr_tm.run.policy_file import PolicyFile
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
@@ -65,7 +66,10 @@ def read_driver(source: Path) -> PolicyFile:
     path, content = newest(source) if source.is_dir() else (source, read(source))
     if content is None:
         raise UserError(f"{path} is damaged; name the checkpoint before it")
-    return PolicyFile(content["parts"]["learner"]["online"], _config_beside(path), content["frames"])
+    weights = content["parts"].get("learner", {}).get("online")
+    if weights is None:
+        raise UserError(f"{path} holds no network; name a checkpoint that a run of this program saved")
+    return PolicyFile(weights, _config_beside(path), content["frames"])
 
 
 def newest(folder: Path) -> tuple[Path, Node | None]:
@@ -83,7 +87,7 @@ def _config_beside(checkpoint: Path) -> Node:
         raise UserError(
             f"{manifest} is missing, the configuration of the run; leave checkpoints in their run folder"
         )
-    return json.loads(manifest.read_text(encoding="utf-8"))["config"]
+    return manifest_of_run.read(manifest)["config"]
 
 
 def shipped() -> Path:

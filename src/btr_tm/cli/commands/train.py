@@ -8,7 +8,6 @@ checked here before the first starts; Hydra then composes what its sweeper and l
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from btr_tm.cli.configuration.composition import (
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import read_json, write_json
 
 STATUS = "status.json"
 REFUSED = "refused.json"  # the status of a job that found its folder in use
@@ -146,8 +146,7 @@ def _run_alone(job: Composition) -> bool:
 def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"state": state, "reason": reason}, indent=2)
-        (folder / name).write_text(text, encoding="utf-8")
+        write_json(folder / name, {"state": state, "reason": reason})
     except OSError as error:
         reason = f"; {reason}" if reason else ""
         print(f"btr_tm: {state}, but {name} could not be written ({error}){reason}", file=sys.stderr)
@@ -158,11 +157,11 @@ def _status(folder: Path) -> dict[str, str]:
     refused = folder / REFUSED
     try:
         if refused.exists():
-            status = json.loads(refused.read_text(encoding="utf-8"))
+            status = read_json(refused)
             refused.unlink()
             return status
-        return json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / STATUS)
+    except (OSError, UserError):
         return {"state": "unknown", "reason": f"{folder / STATUS} is missing or cannot be read"}
 
 

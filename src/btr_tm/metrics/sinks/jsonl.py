@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from btr_tm.core.errors import UserError
+from btr_tm.core.files import parse_json, read_bytes
 from btr_tm.metrics.meter import Row
+
+RECORD_BYTES = 2**30  # a row has 5 KB, and there is one for every few thousand frames
 
 
 class JsonlSink:
@@ -27,6 +32,8 @@ class JsonlSink:
         try:
             with open(self.path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(self._waiting)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             self.say(f"could not write to {self.path} ({error}); training goes on, the row is kept for later")
             if self.path.exists():
@@ -35,18 +42,33 @@ class JsonlSink:
             self._waiting = ""
 
     def rewind(self, frames: int) -> None:
-        """Keep rows up to `frames`."""
+        """Cut off the rows after `frames`, and a row that a kill has left incomplete.
+
+        Nothing is written again, so that a kill can lose nothing.
+        """
         if self.path.exists():
-            kept = [row for row in read_record(self.path) if row["frames"] <= frames]
-            text = "".join(json.dumps(row) + "\n" for row in kept)
-            self.path.write_text(text, encoding="utf-8")
+            kept = (size for row, size in _rows(self.path) if row["frames"] <= frames)
+            os.truncate(self.path, sum(kept))
 
     def close(self) -> None:
         pass
 
 
 def read_record(path: str | Path) -> list[Row]:
-    """Rows of a record; a last line cut short by a crash is left out."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n") and line.strip()]
-    return [json.loads(line) for line in whole]
+    """Rows of a record; a last line that a kill cut short is left out. UserError names a damaged line."""
+    return [row for row, _ in _rows(Path(path))]
+
+
+def _rows(path: Path) -> Iterator[tuple[Row, int]]:
+    """Rows, and the bytes that each takes."""
+    before = -math.inf
+    for number, line in enumerate(read_bytes(path, RECORD_BYTES).splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            return
+        row = parse_json(line.decode("utf-8", "replace"), f"line {number} of {path}")
+        if not all(isinstance(value, int | float) for value in row.values()) or "frames" not in row:
+            raise UserError(f"line {number} of {path} must hold numbers, `frames` among them")
+        if row["frames"] < before:
+            raise UserError(f"line {number} of {path} has fewer frames than the line before")
+        before = row["frames"]
+        yield row, len(line)
