@@ -42,6 +42,13 @@ def keys(action: Tensor) -> Tensor:
     return torch.stack(held, dim=-1).to(torch.float32)
 
 
+def rows(held: Tensor) -> Tensor:
+    """Actions (...) int64 for keys (..., 4), the inverse of `keys`; left and right are never both held."""
+    up, down, left, right = (column.bool() for column in held.unbind(-1))
+    pedals = torch.where(up, torch.where(down, 3, 0), torch.where(down, 2, 1))
+    return 3 * pedals + torch.where(left, 1, torch.where(right, 2, 0))
+
+
 def block(offsets_ms: object) -> Block:
     """Shape of a decision whose actions begin at `offsets_ms` after it: () for [0], (K,) for 0, 10, 20, ...
 

@@ -18,14 +18,12 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import MIB, read_text, short, write_atomic
 from btr_tm.race import actions as table
+from btr_tm.race.input_script import LONGEST_TICKS, PRESSES, held_keys
 
-TICK_MS = 10
-LONGEST_TICKS = 360_000  # an hour; a longer race is taken for a typing error
-PRESSES = ("up", "down", "left", "right")  # in the order of actions.KEYS
+TEXT_BYTES = 2 * MIB  # an hour in which a key changes every 50 ms
 
-_TIME = r"(\d{1,3}:)?(\d{1,6})\.(\d{1,2})"
-_PRESS = re.compile(rf"{_TIME}-{_TIME}\s+press\s+(up|down|left|right)")
 _HEADER = re.compile(r"#\s*(track|physics|time_ms|ticks):\s*(.*)")
 
 
@@ -66,15 +64,11 @@ class InputsFile:
     @classmethod
     def read(cls, path: str | Path) -> InputsFile:
         """UserError with the line number if the file is missing or not an inputs file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read an .inputs file from {path} ({error})") from error
-        return parse(text, str(path))
+        return parse(read_text(path, TEXT_BYTES), str(path))
 
     def write(self, path: str | Path) -> None:
         """Write the file, with its header."""
-        Path(path).write_text(self.text(), encoding="utf-8", newline="\n")
+        write_atomic(Path(path), self.text().encode())
 
     def text(self) -> str:
         """The file as text."""
@@ -95,56 +89,25 @@ class InputsFile:
 def parse(text: str, source: str = "inputs") -> InputsFile:
     """Read the text of an inputs file; `source` names it in errors."""
     header: dict[str, str] = {}
-    presses = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        where, line = f"{source}, line {number}", line.strip()
-        if note := _HEADER.fullmatch(line):
-            header[note[1]] = _checked_header(note[1], note[2], where)
-        elif line and not line.startswith("#"):
-            presses.append((*_parse_press(line, where), where))
-    last = max((end for _, end, _, _ in presses), default=0)
-    ticks = max(last, int(header.get("ticks", 0)))
-    if not ticks:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if note := _HEADER.fullmatch(line.strip()):
+            header[note[1]] = _checked_header(note[1], note[2], f"{source}, line {number}")
+    held = held_keys(text, source, ticks=int(header.get("ticks", 0)))
+    if not len(held):
         raise UserError(f"there are no key presses in {source}; is it an .inputs file?")
     return InputsFile(
         header.get("track", ""),
         int(header.get("physics", 0)),
         int(header.get("time_ms", 0)),
-        _to_rows(presses, ticks),
+        table.rows(torch.from_numpy(held)),
     )
 
 
 def _checked_header(name: str, value: str, where: str) -> str:
     largest = LONGEST_TICKS if name == "ticks" else 10**12
     if name != "track" and not (re.fullmatch("[0-9]{1,13}", value) and int(value) <= largest):
-        raise UserError(f"{name} must be a number up to {largest}, got {value!r} ({where})")
+        raise UserError(f"{name} must be a number up to {largest}, got {short(repr(value))} ({where})")
     return value
-
-
-def _parse_press(line: str, where: str) -> tuple[int, int, int]:
-    """First tick, tick of release and key of one line."""
-    found = _PRESS.fullmatch(line)
-    if not found:
-        raise UserError(
-            f"a line must read '<start>-<end> press up|down|left|right' with seconds like 1.50, "
-            f"got {line[:80]!r} ({where})"
-        )
-    start, end = _ticks(*found.groups()[0:3]), _ticks(*found.groups()[3:6])
-    if not start < end <= LONGEST_TICKS:
-        raise UserError(f"a press must start before its end, within an hour, got {line!r} ({where})")
-    return start, end, PRESSES.index(found[7])
-
-
-def _to_rows(presses: list[tuple[int, int, int, str]], ticks: int) -> Tensor:
-    """Rows of the action table per tick (T,)."""
-    held = torch.zeros(ticks, len(PRESSES))
-    for start, end, key, where in presses:
-        held[start:end, key] = 1
-        both = held[start:end, 2] * held[start:end, 3]
-        if both.any():
-            at = _seconds(start + int(both.argmax()))
-            raise UserError(f"left and right are both held at {at} s ({where}); no action does that")
-    return (held[:, None] == table.TABLE).all(2).to(torch.uint8).argmax(1)
 
 
 def _runs(held: Tensor) -> list[tuple[int, int]]:
@@ -156,8 +119,3 @@ def _runs(held: Tensor) -> list[tuple[int, int]]:
 
 def _seconds(tick: int) -> str:
     return f"{tick // 100}.{tick % 100:02d}"
-
-
-def _ticks(minutes: str | None, seconds: str, fraction: str) -> int:
-    whole = 60 * int((minutes or "0:")[:-1]) + int(seconds)
-    return 100 * whole + int(fraction.ljust(2, "0"))

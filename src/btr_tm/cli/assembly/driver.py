@@ -15,7 +15,7 @@ from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
 from btr_tm.run.checkpoint_file import read
-from btr_tm.run.policy_file import PolicyFile
+from btr_tm.run.policy_file import SUFFIX, PolicyFile
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # Parts of a configuration that a manifest leaves out because they say where a run lies.
@@ -59,10 +59,13 @@ def load_driver(
 
 def read_driver(source: Path) -> PolicyFile:
     """Weights and configuration behind a path of any of the three kinds."""
-    if source.suffix == policy_file.SUFFIX:
+    if source.suffix == SUFFIX:
         return policy_file.load(source)
     if not source.exists():
         raise UserError(f"{source} does not exist; name a run folder, a checkpoint or a policy file")
+    if source.is_file() and source.suffix != ".pt":
+        watch = "; film key presses with python -m btr_tm.watch" if source.suffix.lower() == ".inputs" else ""
+        raise UserError(f"{source} is no run folder, checkpoint (.pt) or policy file ({SUFFIX}){watch}")
     path, content = newest(source) if source.is_dir() else (source, read(source))
     if content is None:
         raise UserError(f"{path} is damaged; name the checkpoint before it")
@@ -92,7 +95,7 @@ def _config_beside(checkpoint: Path) -> Node:
 
 def shipped() -> Path:
     """The trained driver that comes with the package."""
-    found = sorted(SHIPPED.glob(f"*{policy_file.SUFFIX}"))
+    found = sorted(SHIPPED.glob(f"*{SUFFIX}"))
     if not found:
         raise UserError(
             "this installation ships no trained driver; "

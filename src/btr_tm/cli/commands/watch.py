@@ -10,12 +10,15 @@ from pathlib import Path
 from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
 
+SUFFIXES = (".inputs", ".txt")  # of races as text; TMInterface's own scripts are .txt files
+
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m btr_tm.watch",
         description="Film a race: of a run folder, a checkpoint or a policy file from the canonical start, "
-        "or the one in an .inputs file. Without an argument the driver that comes with the package races.",
+        "or the one in an .inputs or .txt file of TMInterface. Without an argument the driver that comes "
+        "with the package races.",
     )
     parser.add_argument("driver", metavar="RUN_OR_CHECKPOINT_OR_INPUTS", nargs="?", help="what to watch")
     parser.add_argument(
@@ -39,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def watch(arguments: argparse.Namespace) -> None:
     """Drive, film, and say where the film is."""
     began = time.monotonic()
-    inputs = arguments.driver is not None and arguments.driver.endswith(".inputs")
+    inputs = arguments.driver is not None and Path(arguments.driver).suffix.lower() in SUFFIXES
     path = watch_inputs(arguments) if inputs else watch_driver(arguments)
     print(f"{path} ({time.monotonic() - began:.0f} s)")
 
