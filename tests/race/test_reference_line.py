@@ -98,11 +98,21 @@ def test_the_shortest_line_and_the_narrowest_and_widest_spacing_are_allowed(apar
         (lambda p: p[:, :2], r"shape \(N, 3\), .*got \(200, 2\) of float64"),
         (lambda p: p[None], r"shape \(N, 3\)"),
         (lambda p: p.astype(str), r"shape \(N, 3\)"),
-        (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "row 7 .*not finite"),
-        (lambda p: np.where(np.arange(len(p))[:, None] == 8, np.inf, p), "row 8 .*not finite"),
-        (lambda p: p * 3, "0.5 m apart, got 1.500 m after row 0"),
-        (lambda p: np.repeat(p, 2, axis=0), "0.5 m apart, got 0.000 m"),
-        (lambda p: np.delete(p, range(50, 60), axis=0), "m after row 49; resample"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 7, np.nan, p), "point 7 .*not finite"),
+        (lambda p: np.where(np.arange(len(p))[:, None] == 8, np.inf, p), "point 8 .*not finite"),
+        (lambda p: p * 1e9, "point 0 .*too far away"),
+        (lambda p: p.astype(np.longdouble) * np.longdouble("1e4000"), "point 0 .*not finite"),
+        (lambda p: p * 3, "0.5 m apart, got 1.5 m; resample it evenly"),
+        (lambda p: np.repeat(p[:60], 4, axis=0), "at least 100 points, got 240, of which 180 where the car"),
+        (lambda p: np.delete(p, range(50, 60), axis=0), "point 50 lies 5.* m from point 49, where about 0.5"),
+        (lambda p: np.concatenate((p[:150], p[149:20:-1])), "turns back at point 149"),
+        (lambda p: np.concatenate((p[:120], p[20:])), "point 120 lies 43.3 m from point 119"),
+        (lambda p: np.zeros((1_000_001, 3), dtype=np.int8), "at most 1,000,000 rows, got 1,000,001"),
+        (
+            lambda p: np.zeros((1_000_000, 3), dtype=np.int8),
+            "at least 100 points, got 1000000, of which 999999",
+        ),
+        (lambda p: np.tile(p, (2000, 1)), "at most 200,000 points, got 400,000"),
     ],
 )
 def test_points_that_are_no_line_are_refused_in_a_sentence(points_of, spoil, complaint):
@@ -110,13 +120,35 @@ def test_points_that_are_no_line_are_refused_in_a_sentence(points_of, spoil, com
         ReferenceLine.from_points(spoil(points_of(200)))
 
 
+@pytest.mark.parametrize("standing", [0, 77, 199])
+def test_places_where_the_car_stood_still_count_once(points_of, standing):
+    points, jitter = points_of(200), 1e-3 * np.random.default_rng(0).normal(size=(50, 3))
+    stood = np.insert(points, standing + 1, points[standing] + jitter, axis=0)
+    stood[standing + 1] = points[standing]
+    line, expected = ReferenceLine.from_points(stood), ReferenceLine.from_points(points)
+    assert torch.equal(line.points, expected.points)
+
+
+def test_rows_are_those_of_the_file_where_places_count_once(points_of):
+    stood = np.insert(points_of(200), 50, np.repeat(points_of(200)[50:51], 40, axis=0), axis=0)
+    with pytest.raises(UserError, match=r"point 140 lies .* m from point 139,"):
+        ReferenceLine.from_points(np.delete(stood, slice(140, 150), axis=0))
+
+
+def test_a_circle_in_which_smoothing_leaves_no_direction_is_refused(points_of):
+    angle = np.arange(200) * np.pi / 10  # 20 points of half a metre around
+    circle = 0.5 / (2 * np.sin(np.pi / 20)) * np.stack((np.cos(angle), 0 * angle, np.sin(angle)), axis=1)
+    with pytest.raises(UserError, match=r"turns too tightly near point \d+"):
+        ReferenceLine.from_points(circle)
+
+
 @pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
 def test_a_file_that_is_no_array_is_refused_in_a_sentence(tmp_path, content):
     (tmp_path / "line.npy").write_bytes(content)
-    with pytest.raises(UserError, match="reference line"):
+    with pytest.raises(UserError, match="line.npy is no valid array"):
         ReferenceLine.load(tmp_path / "line.npy")
 
 
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="cannot read a reference line"):
+    with pytest.raises(UserError, match="cannot read .*none.npy"):
         ReferenceLine.load(tmp_path / "none.npy")

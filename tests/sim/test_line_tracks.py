@@ -1,9 +1,11 @@
 """Tracks from reference lines: a circle keeps its radius, a real line is drivable, bad ones are refused."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.sim.track.line import line_track
@@ -41,6 +43,12 @@ def test_a_recorded_line_becomes_a_track():
     assert np.linalg.norm(track.line()[0] - np.load(REAL_LINE)[0]) < 1.5
 
 
+def dropping(points):
+    """With its last two metres straight down."""
+    points[-4:] = points[-5] - 0.5 * np.arange(1, 5)[:, None] * [0, 1, 0]
+    return points
+
+
 def nan(points):
     points[7, 1] = np.nan
     return points
@@ -49,10 +57,21 @@ def nan(points):
 @pytest.mark.parametrize(
     "points,sentence",
     [
-        (nan(straight_points()), "bad.npy: point 7 is not finite; .*again"),
-        (straight_points(99), "bad.npy must have at least 100 points, got 99; record"),
-        (straight_points() * 3, "bad.npy: points must be 0.5 m apart, got 1.5 m; resample"),
-        (straight_points()[:, :2], r"bad.npy must hold numbers of shape \(N, 3\), got float64 \(400, 2\)"),
+        (nan(straight_points()), "bad.npy: point 7 is not finite: .*record the line again"),
+        (straight_points(99), "bad.npy: a reference line must have at least 100 points, got 99"),
+        (
+            straight_points() * 3,
+            "bad.npy: points of a reference line must be about 0.5 m apart, got 1.5 m; res",
+        ),
+        (straight_points()[:, :2], r"bad.npy: a reference line must be numbers .* got \(400, 2\) of float64"),
+        (straight_points()[:, [0, 2, 1]], "bad.npy: the line is vertical near point 0, .*no walls or loops"),
+        (dropping(straight_points()), "bad.npy: the line is vertical near point 39[45]"),
+        (np.delete(straight_points(), range(200, 300), 0), "point 200 lies 50.5 m from point 199, where"),
+        (
+            np.concatenate((straight_points(350), straight_points())),
+            "point 350 lies 174 m from point 349, wh",
+        ),
+        (straight_points()[np.r_[0:400, 399:0:-1]], "bad.npy: the line turns back at point 399"),
     ],
 )
 def test_bad_lines_are_refused_in_one_sentence(points, sentence, tmp_path):
@@ -61,18 +80,39 @@ def test_bad_lines_are_refused_in_one_sentence(points, sentence, tmp_path):
         load_track(tmp_path / "bad.npy")
 
 
+@pytest.mark.parametrize("standing", [0, 200, 399])
+def test_a_car_that_stands_still_does_not_change_the_road(standing):
+    points = straight_points()
+    stood = line_track(np.insert(points, standing, np.repeat(points[standing : standing + 1], 30, 0), axis=0))
+    assert torch.equal(stood.ribbon.centre, line_track(points).ribbon.centre)
+
+
+def test_a_steep_line_is_a_road():
+    points = straight_points()
+    points[:, 1:] = points[:, 2:] * [np.sin(1.3), np.cos(1.3)]
+    assert torch.isfinite(line_track(points).ribbon.curvature).all()
+
+
+def test_the_longest_line_is_a_track_within_seconds():
+    angle = 0.5 * np.arange(200_000) / 1000
+    points = np.stack([1000 * np.cos(angle), 0.01 * angle, 1000 * np.sin(angle)], -1)
+    began = time.process_time()
+    assert line_track(points).length_m > 100_000
+    assert time.process_time() - began < 5
+
+
 def test_foreign_files_and_widths_are_refused(tmp_path):
     (tmp_path / "bad.npy").write_text("hello")
-    with pytest.raises(UserError, match="cannot read a reference line"):
+    with pytest.raises(UserError, match="bad.npy is no valid array"):
         load_track(tmp_path / "bad.npy")
-    with pytest.raises(UserError, match="cannot read a reference line"):
+    with pytest.raises(UserError, match="there is no track .*absent.npy"):
         load_track(tmp_path / "absent.npy")
     (tmp_path / "bad.npy").write_bytes(b"")
-    with pytest.raises(UserError, match="cannot read a reference line"):
+    with pytest.raises(UserError, match="bad.npy is no valid array"):
         load_track(tmp_path / "bad.npy")
     with open(tmp_path / "bad.npy", "wb") as file:
         np.savez(file, a=np.zeros(3))
-    with pytest.raises(UserError, match="is an .npz archive"):
+    with pytest.raises(UserError, match="bad.npy is no valid array"):
         load_track(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="half width must be from 4 to 32 m, got 100"):
         line_track(straight_points(), half_width_m=100)

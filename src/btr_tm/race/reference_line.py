@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from btr_tm.core.errors import UserError
 from btr_tm.race.gates import Gates, NoGates
+from btr_tm.race.line_points import checked, read_points, refuse_standstill
 
 BEFORE = 20  # points prepended, so that a car may stand behind the start
 AFTER = 1000  # points appended, so that a car near the finish still sees a line ahead
-LEAST_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,15 @@ class ReferenceLine:
         points: np.ndarray | Tensor,
         spacing_m: float = 0.5,
         deck_height_m: float = -float("inf"),
+        source: str = "reference line",
     ) -> ReferenceLine:
-        """From N world points (N, 3), y up, about `spacing_m` apart. UserError if they cannot be a line."""
-        raw = _checked(np.asarray(points), spacing_m)
+        """From N world points (N, 3), y up, about `spacing_m` apart; places where the car stood still count
+        once. UserError that names `source` if they cannot be a line.
+        """
+        raw = checked(np.asarray(points), spacing_m, source)
         line = _smoothed(_extended(raw))
         middles = (line[:-1] + line[1:]) / 2
+        refuse_standstill(middles, raw, source)
         steps = np.diff(middles, axis=0)
         lengths = np.linalg.norm(steps, axis=1, keepdims=True)
         metres = np.concatenate(([0.0], np.cumsum(lengths)))
@@ -62,11 +65,7 @@ class ReferenceLine:
     @classmethod
     def load(cls, path: str | Path, spacing_m: float = 0.5) -> ReferenceLine:
         """From an `.npy` file of (N, 3) numbers. UserError if it is missing, not such a file, or no line."""
-        try:
-            points = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"cannot read a reference line (.npy) from {path} ({error})") from error
-        return cls.from_points(points, spacing_m)
+        return cls.from_points(read_points(path), spacing_m, source=str(path))
 
     def gated(self, gates: Callable[[Tensor, Tensor], Gates], checkpoints: Tensor) -> ReferenceLine:
         """The same line with `gates` built for it and for the checkpoint centres (C, 3)."""
@@ -104,26 +103,6 @@ class ReferenceLine:
             segments=self.segments.to(device),
             gates=self.gates.to(device),
         )
-
-
-def _checked(points: np.ndarray, spacing_m: float) -> np.ndarray:
-    """`points` as float64, or UserError."""
-    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
-        got = f"{points.shape} of {points.dtype}"
-        raise UserError(f"a reference line must be numbers of shape (N, 3), x, y, z per row, got {got}")
-    if len(points) < LEAST_POINTS:
-        raise UserError(f"a reference line must have at least {LEAST_POINTS} points, got {len(points)}")
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if len(bad):
-        raise UserError(f"row {bad[0]} of the reference line is not finite: {points[bad[0]]}")
-    lengths = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
-    odd = np.flatnonzero((lengths < 0.4 * spacing_m) | (lengths > 2 * spacing_m))
-    if len(odd):
-        raise UserError(
-            f"points of the reference line must be about {spacing_m} m apart, "
-            f"got {lengths[odd[0]]:.3f} m after row {odd[0]}; resample it evenly"
-        )
-    return points.astype(np.float64)
 
 
 def _extended(points: np.ndarray) -> np.ndarray:

@@ -7,25 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from btr_tm.core.errors import UserError
+from btr_tm.race.line_points import SPAN, checked, read_points, refuse_standstill
 from btr_tm.sim.track.ribbon import FINISH_GATE, SPACING_M, START_GATE, Profile, Track, assemble
 
 RUN_UP_M = 20.0  # of road before the first point
 RUN_OFF_M = 150.0  # of road beyond the finish, so that the driver sees where it goes on
 SMOOTHING_M = 4.0  # standard deviation; recorded positions are rounded to about 0.1 m
 FENCE_M = 5.0  # beyond the road's edge
-MIN_POINTS = 100
+LEAST_LEVEL = 0.17  # metres on the map per metre driven, at 80 degrees
 
 
 def load_line_track(path: Path, half_width_m: float) -> Track:
     """The track along a reference line stored as .npy, float (N, 3), metres, y up, about 0.5 m apart."""
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"cannot read a reference line (.npy) from {path} ({error})") from error
-    if not isinstance(points, np.ndarray):  # an archive of arrays under another name
-        points.close()
-        raise UserError(f"{path} is an .npz archive, not one array; save the line with numpy.save")
-    return line_track(points, half_width_m, path.stem, path.name)
+    return line_track(read_points(path), half_width_m, path.stem, path.name)
 
 
 def line_track(
@@ -35,8 +29,12 @@ def line_track(
 
     The race starts at the first point and ends in the middle of the last two.
     """
-    _check(points, half_width_m, source)
-    centre = _evenly(_smooth(_extended(points.astype(np.float64))))
+    if not 4 <= half_width_m <= 32:
+        raise UserError(f"{source}: the half width must be from 4 to 32 m, got {half_width_m}")
+    points = checked(points, SPACING_M, source)
+    _refuse_vertical(points, source)
+    centre = _evenly(_smooth(_extended(points)))
+    refuse_standstill(centre, points, source)
     near = round(4 * RUN_OFF_M)
     start = _nearest(centre[:near], points[0])
     finish = len(centre) - near + _nearest(centre[-near:], (points[-1] + points[-2]) / 2)
@@ -49,23 +47,16 @@ def line_track(
     return Track(name, ribbon, start * SPACING_M, finish * SPACING_M, description=f"reference line {source}")
 
 
-def _check(points: np.ndarray, half_width_m: float, source: str) -> None:
-    if points.ndim != 2 or points.shape[1] != 3 or not np.issubdtype(points.dtype, np.number):
-        raise UserError(f"{source} must hold numbers of shape (N, 3), got {points.dtype} {points.shape}")
-    if not np.isfinite(points).all():
-        row = int(np.argwhere(~np.isfinite(points))[0, 0])
-        raise UserError(f"{source}: point {row} is not finite; record the line again or interpolate over it")
-    if len(points) < MIN_POINTS:
+def _refuse_vertical(points: np.ndarray, source: str) -> None:
+    """A road needs a direction on the map."""
+    ahead = points[SPAN:] - points[:-SPAN]
+    level = np.linalg.norm(ahead[:, [0, 2]], axis=1)
+    bad = np.flatnonzero(level < LEAST_LEVEL * np.linalg.norm(ahead, axis=1))
+    if len(bad):
         raise UserError(
-            f"{source} must have at least {MIN_POINTS} points, got {len(points)}; record a longer line"
+            f"{source}: the line is vertical near point {bad[0]}, and the simulator has no walls or loops; "
+            "use the part of the line before or after"
         )
-    spacing = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1)))
-    if not 0.8 * SPACING_M < spacing < 1.2 * SPACING_M:
-        raise UserError(
-            f"{source}: points must be {SPACING_M} m apart, got {spacing:.3g} m; resample the line"
-        )
-    if not 4 <= half_width_m <= 32:
-        raise UserError(f"{source}: the half width must be from 4 to 32 m, got {half_width_m}")
 
 
 def _extended(points: np.ndarray) -> np.ndarray:

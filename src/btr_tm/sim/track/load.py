@@ -27,9 +27,7 @@ def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
     and remedy.
     """
     path = Path(name_or_path)
-    if path.suffix == ".npy":
-        return load_line_track(path, half_width_m)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in (".yaml", ".yml", ".npy"):
         path = FOLDER / f"{path.name}.yaml"
     if not path.is_file():
         known = ", ".join(shipped_tracks())
@@ -37,6 +35,8 @@ def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
             f"there is no track {name_or_path}; name a shipped one ({known}) or the path of a .yaml or .npy "
             "file"
         )
+    if path.suffix == ".npy":
+        return load_line_track(path, half_width_m)
     track = compile_track(path.stem, read_content(path), path.name)
     author = path.with_name(f"{path.stem}.author.inputs")
     if not author.is_file():
