@@ -142,7 +142,7 @@ def test_a_run_that_is_refused_leaves_neither_shared_memory_nor_a_claim_on_its_f
         compose.build(job("collector.workers=3"))
     assert not list(tmp_path.glob("**/manifest.json"))
     monkeypatch.setattr(compose, "collector_of", made_too)
-    monkeypatch.setattr(compose, "_sinks", refuse)
+    monkeypatch.setattr(compose, "_loggers", refuse)
     with pytest.raises(UserError, match="no network"):
         compose.build(job())
     with pytest.raises(FileNotFoundError):

@@ -132,7 +132,7 @@ def test_an_inline_subclass_shares_the_noise_of_acting() -> None:
         ("replay", conformance.REPLAYS),
         ("collector", conformance.COLLECTORS),
         ("parallel", conformance.PROCESSES),
-        ("logger", conformance.SINKS),
+        ("logger", conformance.LOGGERS),
     ],
 )
 def test_the_type_checker_sees_every_class_that_a_choice_names(group: str, classes: tuple[type, ...]) -> None:

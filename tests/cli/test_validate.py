@@ -72,6 +72,7 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
             ["env=gymnasium", "encoder=none", "horizon=discounted", "schedule=btr", "obs=camera"],
             "belongs to env=sim",
         ),
+        (["logger.wandb.project=team/btr"], "set logger.wandb.project=btr and logger.wandb.entity=team"),
         (["profile.micro_batch=100"], "profile.micro_batch \\(100\\) must divide profile.batch_size"),
         (["profile.warmup_frames=1000000"], "must fit into profile.replay_capacity"),
         (["profile.cars=0"], "profile.cars must be larger than 0"),

@@ -6,12 +6,11 @@ import builtins
 import errno
 import io
 import sys
-import types
 
 import pytest
 
 from btr_tm.core.clock import Clock
-from btr_tm.metrics.sinks import tensorboard, wandb
+from btr_tm.metrics.sinks import tensorboard
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, Standing, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.summary_text import clock_text, summary_lines
@@ -205,147 +204,11 @@ def test_core_tags_have_their_published_names():
     }
 
 
-@pytest.fixture
-def settings(monkeypatch, tmp_path):
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    monkeypatch.setattr(wandb.netrc, "netrc", lambda: (_ for _ in ()).throw(FileNotFoundError()))
-    return types.SimpleNamespace(api_key=None, base_url="http://127.0.0.1:9")
-
-
-def test_wandb_is_offline_without_a_key(settings):
-    assert wandb.choose_mode(settings)[0] == "offline"
-
-
-@pytest.mark.parametrize("mode", ["online", "offline"])
-def test_wandb_mode_of_the_environment_is_followed_without_a_question(settings, monkeypatch, mode):
-    monkeypatch.setenv("WANDB_MODE", mode)
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    monkeypatch.setattr(wandb, "answers", lambda address: pytest.fail("asked"))
-    assert wandb.choose_mode(settings)[0] == mode
-
-
-def test_a_key_is_found_in_the_settings_and_in_the_netrc_file(settings, monkeypatch):
-    assert not wandb.key_configured(settings)
-    assert wandb.key_configured(types.SimpleNamespace(api_key="x" * 40))
-    known = {"127.0.0.1": ("user", None, "x" * 40)}
-    monkeypatch.setattr(wandb.netrc, "netrc", lambda: types.SimpleNamespace(authenticators=known.get))
-    assert wandb.key_configured(settings)
-    assert not wandb.key_configured(types.SimpleNamespace(base_url="http://elsewhere"))
-
-
-def test_a_host_answers_if_it_speaks_in_time(monkeypatch):
-    asked = []
-
-    def urlopen(address, timeout):
-        asked.append((address, timeout))
-        return io.BytesIO()
-
-    monkeypatch.setattr(wandb.urllib.request, "urlopen", urlopen)
-    assert wandb.answers("http://host", 1.5) and asked == [("http://host", 1.5)]
-
-
-def test_an_error_page_is_an_answer_and_a_closed_port_is_none(monkeypatch):
-    def refused(address, timeout):
-        raise wandb.urllib.error.HTTPError(address, 404, "not found", None, None)
-
-    monkeypatch.setattr(wandb.urllib.request, "urlopen", refused)
-    assert wandb.answers("http://host")
-    monkeypatch.undo()
-    assert not wandb.answers("http://127.0.0.1:9")
-
-
-def test_wandb_is_offline_with_a_key_where_no_host_answers(settings, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    mode, reason = wandb.choose_mode(settings)
-    assert mode == "offline" and "does not answer" in reason
-
-
-def test_wandb_is_online_with_a_key_and_an_answer(settings, monkeypatch):
-    settings.api_key = "x" * 40
-    monkeypatch.setattr(wandb, "answers", lambda address: True)
-    assert wandb.choose_mode(settings)[0] == "online"
-
-
-class FakeWandb(types.ModuleType):
-    """Records what the sink asks for."""
-
-    def __init__(self):
-        super().__init__("wandb")
-        self.rows, self.axes, self.summary, self.url = [], [], {}, "https://host/run"
-        self.finished, self.settings = 0, "its settings"
-
-    def setup(self):
-        return self
-
-    def init(self, **kwargs):
-        self.kwargs = kwargs
-        return self
-
-    def Settings(self, **kwargs):
-        return kwargs
-
-    def define_metric(self, name, step_metric=None):
-        self.axes.append((name, step_metric))
-
-    def log(self, row):
-        self.rows.append(row)
-
-    def finish(self):
-        self.finished += 1
-
-
-def wandb_sink(folder, config, **options):
-    usual = {"project": "p", "name": "n", "group": "g", "tags": [], "mode": "offline"}
-    return wandb.WandbSink("abc", folder, config, **(usual | options))
-
-
-def test_wandb_rows_lie_on_the_frames_axis_under_a_stable_id(monkeypatch, tmp_path):
-    fake = FakeWandb()
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    sink = wandb_sink(tmp_path, {"seed": 0})
-    sink.write(ROW)
-    sink.close()
-    assert fake.kwargs["id"] == "abc" and fake.axes == [("frames", None), ("*", "frames")]
-    assert fake.rows == [ROW] and fake.summary == {"best_time_s": 24.5} and fake.finished == 1
-
-
-def test_wandb_gets_what_the_configuration_says(monkeypatch, tmp_path):
-    fake, said = FakeWandb(), []
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    names = {"project": "p", "name": "n", "group": "g", "job_type": "j", "tags": ["t"]}
-    sink = wandb_sink(tmp_path, {"seed": 0}, **names, mode="online", say=said.append)
-    sink.write(ROW)
-    expected = {"id": "abc", "dir": str(tmp_path), "config": {"seed": 0}, "mode": "online"} | names
-    assert fake.kwargs == expected | {"resume": "allow", "settings": {"silent": True}}
-    assert said == ["wandb: https://host/run"]
-
-
-def test_wandb_auto_asks_once_and_says_why(monkeypatch, tmp_path):
-    fake, said = FakeWandb(), []
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    monkeypatch.setattr(wandb, "choose_mode", lambda settings: ("offline", f"{settings} say so"))
-    sink = wandb_sink(tmp_path, {}, mode="auto", say=said.append)
-    sink.write(ROW)
-    sink.write(ROW)
-    sink.close()
-    sink.close()  # a second time does nothing
-    assert fake.kwargs["mode"] == "offline" and said == ["wandb: offline (its settings say so)"]
-    assert len(fake.rows) == 2 and fake.finished == 1
-
-
-def test_wandb_run_that_logs_nothing_leaves_nothing(monkeypatch, tmp_path):
-    fake = FakeWandb()
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    wandb_sink(tmp_path, {}).close()
-    assert not hasattr(fake, "kwargs") and list(tmp_path.iterdir()) == []
-
-
 def test_tensorboard_files_hold_own_and_published_tags(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     said = []
     sink = tensorboard.TensorboardSink(tmp_path, "A01", say=said.append)
+    sink.resume([])
     assert str(tmp_path) in said[0]
     row = {name: value for name, value in ROW.items() if "best" not in name}
     sink.write(row | {"race/alltime_best_s": 30.0, "learner/loss": 0.25})
@@ -355,3 +218,65 @@ def test_tensorboard_files_hold_own_and_published_tags(tmp_path):
     assert [(e.step, e.value) for e in events.Scalars("Training/loss")] == [(500, 0.25)]
     assert [(e.step, e.value) for e in events.Scalars("alltime_min_ms_A01")] == [(500, 30_000), (600, 29_000)]
     assert "speed/frames_per_s" in events.Tags()["scalars"]
+
+
+def steps(folder, tag="learner/loss"):
+    """What a person sees."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    return [(e.step, e.value) for e in accumulator.EventAccumulator(str(folder)).Reload().Scalars(tag)]
+
+
+def rows_at(*frames, loss):
+    return [{"frames": frame, "learner/loss": loss} for frame in frames]
+
+
+def tensorboard_started(folder, kept, then):
+    sink = tensorboard.TensorboardSink(folder, "A01", say=lambda line: None)
+    sink.resume(kept)
+    for row in then:
+        sink.write(row)
+    return sink  # not closed: killed
+
+
+def test_tensorboard_shows_each_step_once_after_kills(tmp_path):
+    tensorboard_started(tmp_path, [], rows_at(100, 200, loss=1.0))
+    tensorboard_started(tmp_path, [], rows_at(100, 200, 300, loss=2.0))  # killed before a checkpoint
+    tensorboard_started(tmp_path, rows_at(100, 200, loss=2.0), rows_at(300, 400, loss=3.0))
+    assert steps(tmp_path) == [(100, 2.0), (200, 2.0), (300, 3.0), (400, 3.0)]
+
+
+def test_tensorboard_shows_both_rows_of_the_last_frame(tmp_path):
+    tensorboard_started(tmp_path, [], rows_at(100, loss=1.0))
+    sink = tensorboard_started(tmp_path, rows_at(100, loss=1.0), [{"frames": 100, "eval/finish_rate": 0.5}])
+    sink.close()
+    assert steps(tmp_path) == [(100, 1.0)] and steps(tmp_path, "eval/finish_rate") == [(100, 0.5)]
+
+
+def test_a_run_that_is_only_looked_at_leaves_no_tensorboard_file(tmp_path):
+    tensorboard.TensorboardSink(tmp_path / "none", "A01").close()
+    tensorboard_started(tmp_path / "none", rows_at(100, loss=1.0), []).close()
+    assert not (tmp_path / "none").exists()
+
+
+def test_tensorboard_that_is_chosen_later_gets_the_rows_before(tmp_path):
+    tensorboard_started(tmp_path, rows_at(100, 200, loss=1.0), rows_at(300, loss=1.0)).close()
+    assert steps(tmp_path) == [(100, 1.0), (200, 1.0), (300, 1.0)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # tensorboard's thread
+def test_tensorboard_rows_that_a_full_disk_refuses_are_written_later(tmp_path, monkeypatch):
+    gfile = pytest.importorskip("tensorboard.compat.tensorflow_stub.io.gfile")
+    said = []
+    sink = tensorboard_started(tmp_path, [], rows_at(100, loss=1.0))
+    sink.say = said.append
+
+    def full(self, filename, content, binary_mode):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gfile.LocalFileSystem, "append", full)
+        sink.write(*rows_at(200, loss=2.0))
+    assert len(said) == 1 and "No space left" in said[0]
+    sink.write(*rows_at(300, loss=3.0))
+    sink.close()
+    assert steps(tmp_path) == [(100, 1.0), (200, 2.0), (300, 3.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -121,6 +122,66 @@ def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path, build):
     assert kept and build(tmp_path).checkpoint.load_newest()
 
 
+class Watching:
+    """A logger that keeps what it is told."""
+
+    def __init__(self):
+        self.kept, self.rows = None, []
+
+    def resume(self, rows):
+        self.kept = [row["frames"] for row in rows]
+
+    def write(self, row):
+        self.rows.append(row["frames"])
+
+    def close(self):
+        pass
+
+
+def test_loggers_go_back_with_the_checkpoint_and_a_finished_run_leaves_them_alone(tmp_path, build):
+    first, second, third = Watching(), Watching(), Watching()
+    whole = build(tmp_path / "whole", loggers=[first])
+    whole.train()
+    assert first.kept == [] and first.rows == [row["frames"] for row in read_record(whole.record.path)]
+
+    killed = build(tmp_path / "killed", loggers=[Watching()])
+    killed.learner.update = killing(killed.learner.update, after=40)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    beyond = [row["frames"] for row in read_record(killed.record.path)]
+    build(tmp_path / "killed", loggers=[second]).train()
+    assert second.kept == first.rows[: len(second.kept)] and second.kept + second.rows == first.rows
+    assert len(second.kept) < len(beyond)
+
+    build(tmp_path / "killed", loggers=[third]).train()
+    assert third.kept is None and third.rows == []
+
+
+def test_loggers_go_back_to_the_start_where_there_is_no_checkpoint(tmp_path, build):
+    killed = build(tmp_path, loggers=[Watching()])
+    killed.learner.update = killing(killed.learner.update, after=40)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    for path in killed.checkpoint.files():
+        path.unlink()
+    assert read_record(killed.record.path)
+    again = Watching()
+    build(tmp_path, loggers=[again]).train()
+    assert again.kept == [] and again.rows == [row["frames"] for row in read_record(killed.record.path)]
+
+
+def killing(update, after):
+    """`update`, until the process dies."""
+    left = itertools.count(after, -1)
+
+    def dying(batch):
+        if next(left) == 0:
+            raise KeyboardInterrupt
+        return update(batch)
+
+    return dying
+
+
 def test_collectors_end_whatever_the_record_does(tmp_path, build):
     class Broken:
         def write(self, row):
@@ -129,7 +190,7 @@ def test_collectors_end_whatever_the_record_does(tmp_path, build):
         def close(self):
             raise OSError(28, "No space left on device")
 
-    run = build(tmp_path, sinks=[Broken()])
+    run = build(tmp_path, loggers=[Broken()])
     with pytest.raises(OSError, match="No space"):
         run.close()
     assert run.collector.env.closed

@@ -30,6 +30,17 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+class Logger(Sink, Protocol):
+    """A sink besides the record, chosen by `logger=`."""
+
+    def resume(self, rows: Sequence[Row]) -> None:
+        """Begin, or go on after a start that ended early: called once, before the first row.
+
+        `rows` is what the record still holds; rows written after those before count no longer.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Pace:
     """How much a frame and an update are; NaN where that is not known."""

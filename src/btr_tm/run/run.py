@@ -17,9 +17,9 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
 from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
-from btr_tm.metrics.meter import Gauge, Meter, Pace, Sink
+from btr_tm.metrics.meter import Gauge, Logger, Meter, Pace
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
-from btr_tm.metrics.sinks.jsonl import JsonlSink
+from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.summary_text import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint
 from btr_tm.run.evaluate import Evaluator
@@ -59,7 +59,7 @@ class Run:
     evaluator: Evaluator
     clock: Clock
     plan: Plan
-    sinks: Sequence[Sink] = ()
+    loggers: Sequence[Logger] = ()
     report: Report = field(default_factory=NoReport)
     title: str = "btr_tm"
     facts: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Run:
         self.say = self.console.say
         self.record = JsonlSink(self.folder / "record.jsonl", self.say)
         estimate = Estimate(self.plan.total_frames, self.clock, self.say)
-        sinks = [self.record, *self.sinks, self.console, estimate]
+        sinks = [self.record, *self.loggers, self.console, estimate]
         gauges = [self.evaluator.take, *self.gauges]
         self.meter = Meter(sinks, self.collector.watch, gauges, self.pace)
         parts: dict[str, Stateful] = {
@@ -156,6 +156,9 @@ class Run:
     def _rewind(self) -> None:
         """What was logged after the checkpoint, or without any, will be driven and logged again."""
         self.record.rewind(self.clock.frames)
+        rows = read_record(self.record.path) if self.record.path.exists() else []
+        for logger in self.loggers:
+            logger.resume(rows)
 
     def _say_resumed(self) -> None:
         self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")

@@ -15,7 +15,7 @@ from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
-from btr_tm.metrics.meter import Sink
+from btr_tm.metrics.meter import Logger
 from btr_tm.nets.precision import resolved
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
@@ -59,7 +59,7 @@ def build(job: Composition) -> Run:
             evaluator=evaluator,
             clock=parts.clock,
             plan=plan,
-            sinks=_sinks(job, parts, manifest),
+            loggers=_loggers(job, parts, manifest),
             report=_report(title, parts, env),
             gauges=gauges(parts, learner, replay),
             pace=pace(parts, env),
@@ -113,7 +113,7 @@ def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:
     return RaceReport(title, parts.track, race.decision_ticks, race.action_delay_ticks)
 
 
-def _sinks(job: Composition, parts: Parts, manifest: Manifest) -> list[Sink]:
+def _loggers(job: Composition, parts: Parts, manifest: Manifest) -> list[Logger]:
     name, arm = parts.values["name"], typed.arm(job.overrides)
     known = {
         "run_id": manifest.run_id,

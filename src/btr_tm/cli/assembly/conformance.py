@@ -10,7 +10,7 @@ from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuff
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv
 from btr_tm.envs.sim import SimVectorEnv
-from btr_tm.metrics.meter import Sink
+from btr_tm.metrics.meter import Logger
 from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.metrics.sinks.wandb import WandbSink
 from btr_tm.replay.buffer import Replay
@@ -27,4 +27,4 @@ LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
 REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
 COLLECTORS: tuple[type[Collector], ...] = (InlineCollector, ProcessCollector, RayCollector)
-SINKS: tuple[type[Sink], ...] = (TensorboardSink, WandbSink)
+LOGGERS: tuple[type[Logger], ...] = (TensorboardSink, WandbSink)

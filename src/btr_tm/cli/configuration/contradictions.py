@@ -15,12 +15,13 @@ from btr_tm.cli.assembly.build import partial
 from btr_tm.cli.configuration.ranges import out_of_range, values_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
+from btr_tm.metrics.sinks.wandb import WandbSink, check_project
 from btr_tm.race import actions
 
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (out_of_range, _noise, _horizon, _sight, _sizes, _schedules, _blocks)
+    checks = (out_of_range, _noise, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
 
@@ -52,6 +53,16 @@ def _blocks(values: Node) -> Iterator[str]:
         actions.block(values["env"].get("action_offsets_ms", [0]))
     except UserError as error:
         yield str(error)
+
+
+def _loggers(values: Node) -> Iterator[str]:
+    """Names that would be refused only when a run begins to log."""
+    for node in values["logger"].values():
+        try:
+            if issubclass(get_object(node["_target_"]), WandbSink):
+                check_project(node["project"])
+        except UserError as error:
+            yield str(error)
 
 
 def _noise(values: Node) -> Iterator[str]:

@@ -65,7 +65,7 @@ KINDS: dict[str, str] = {
     "credit": "btr_tm.run.plan.Account",
     "collector": "btr_tm.run.protocols.Collector",
     "parallel": "",
-    "logger.*": "btr_tm.metrics.meter.Sink",
+    "logger.*": "btr_tm.metrics.meter.Logger",
 }
 CONSTANT = "btr_tm.core.schedule.Constant"  # what a plain number means where a schedule stands
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from btr_tm.metrics.catalog import metric, published_tags
 from btr_tm.metrics.meter import Row
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def published(row: Row, track: str) -> Row:
@@ -17,19 +22,49 @@ def published(row: Row, track: str) -> Row:
 
 
 class TensorboardSink:
-    """Writes each row at its number of frames."""
+    """Writes each row at its number of frames.
+
+    Files are only ever added: the first event of each tells TensorBoard from which step on what earlier files
+    hold counts no longer. If the disk is full, that is said, and the row is written with the next one.
+    """
 
     def __init__(self, folder: str | Path, track: str, say: Callable[[str], None] = print) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        self.folder, self.track, self.say = Path(folder), track, say
+        self._writer: SummaryWriter | None = None
+        self._from_step = 0  # where the next file begins
+        self._waiting: list[Row] = []
 
-        self.track = track
-        self._writer = SummaryWriter(str(folder))
-        say(f"tensorboard: tensorboard --logdir {folder}")
+    def resume(self, rows: Sequence[Row]) -> None:
+        if any(self.folder.glob("events.out.tfevents.*")):
+            self._from_step = int(rows[-1]["frames"]) + 1 if rows else 0
+        else:
+            self._waiting = list(rows)  # this logger was not chosen before
+        self.say(f"tensorboard: tensorboard --logdir {self.folder}")
 
     def write(self, row: Row) -> None:
-        for tag, value in (row | published(row, self.track)).items():
-            self._writer.add_scalar(tag, value, int(row["frames"]))
-        self._writer.flush()
+        self._waiting.append(row)
+        try:
+            self._writer = self._writer or self._begin()
+            for waiting in self._waiting:
+                for tag, value in (waiting | published(waiting, self.track)).items():
+                    self._writer.add_scalar(tag, value, int(waiting["frames"]))
+            self._writer.flush()
+        except OSError as error:
+            self.say(
+                f"could not write to {self.folder} ({error}); training goes on, the row is kept for later"
+            )
+            self._from_step = int(self._waiting[0]["frames"])
+            self.close()  # the file may end in half an event, after which nothing would be read
+        else:
+            self._waiting = []
+
+    def _begin(self) -> SummaryWriter:
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.folder), purge_step=self._from_step)
 
     def close(self) -> None:
-        self._writer.close()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with contextlib.suppress(OSError):  # said already, by the write that failed
+                writer.close()
