@@ -2,9 +2,18 @@
 
 import os
 
+from btr_tm.core.interrupts import INTERRUPTS
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
-from btr_tm.cli.commands.watch import main  # noqa: E402
+
+def main() -> None:
+    """Film a race."""
+    with INTERRUPTS.program():  # before anything is imported that takes a while
+        from btr_tm.cli.commands.watch import main
+
+        main()
+
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ import torch
 
 from btr_tm.cli.assembly.assemble import build
 from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.core.interrupts import Interrupts
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run.run import NoReport
 
@@ -78,9 +79,11 @@ def rows(run):
 
 def stop_at(run, frames):
     collect = run.collector.collect
+    run.interrupts = Interrupts()  # not those of this process
 
     def watched(policy):
-        run._stopping = run.clock.frames + run.collector.env.num_envs >= frames
+        if run.clock.frames + run.collector.env.num_envs >= frames:
+            run.interrupts.ask()
         return collect(policy)
 
     run.collector.collect = watched

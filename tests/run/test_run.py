@@ -54,7 +54,8 @@ def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):
     collect = first.collector.collect
 
     def stop_in_the_middle(policy):
-        first._stopping = first.clock.frames >= 1000
+        if first.clock.frames >= 1000:
+            first.interrupts.ask()
         return collect(policy)
 
     first.collector.collect = stop_in_the_middle
@@ -78,12 +79,13 @@ def test_an_evaluation_that_is_interrupted_is_made_when_the_run_goes_on(tmp_path
     reset = first.evaluator.env.reset
 
     def stop_in_a_race(**kwargs):
-        first._stopping = first.clock.frames >= stop_at
+        if first.clock.frames >= stop_at:
+            first.interrupts.ask()
         return reset(**kwargs)
 
     first.evaluator.env.reset = stop_in_a_race
     first.train()
-    assert first._stopping and not first.finished
+    assert first.interrupts.asked and not first.finished
     second = build(tmp_path / "parts")
     second.train()
     assert second.finished and same(whole, second)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
-import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from multiprocessing import connection
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from btr_tm.agent.parallel import DistributedGroup, ProcessGroup, rows_of
 from btr_tm.core.tree import flatten, tree_map
 from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
-from btr_tm.run.remote.child_process import die_with_parent
+from btr_tm.run.remote.child_process import die_with_parent, ignore_signals
 from btr_tm.run.remote.worker import LONGEST_REASON, Failed
 
 HOST = "127.0.0.1"
@@ -60,8 +60,7 @@ class Task(NamedTuple):
 
 def help_learning(setup: HelperSetup, pipe: connection.Connection) -> None:
     """Entry point of a helper."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the head decides
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     die_with_parent()
     torch.set_num_threads(setup.threads)
     try:
@@ -69,8 +68,9 @@ def help_learning(setup: HelperSetup, pipe: connection.Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the head is gone
     except Exception:
-        send(pipe, Failed(traceback.format_exc(limit=-3)[-LONGEST_REASON:]))
-        raise
+        with suppress(OSError):  # the head may be gone, which is then the reason
+            send(pipe, Failed(traceback.format_exc(limit=-3)[-LONGEST_REASON:]))
+        raise SystemExit(1) from None  # without a traceback of its own
 
 
 class _Helper:

@@ -35,7 +35,7 @@ from btr_tm.run.helper import (
     send,
     store_at,
 )
-from btr_tm.run.remote.child_process import spawn_context
+from btr_tm.run.remote.child_process import shielded, spawn_context
 from btr_tm.run.remote.worker import Failed
 
 HELPER_BYTES = 600 * 2**20  # of a process with torch, two networks and the moments of an optimizer
@@ -121,7 +121,8 @@ class Helpers:
         pipe, theirs = context.Pipe()
         name = f"btr_tm learner {rank}"
         process = context.Process(target=help_learning, args=(setup, theirs), name=name, daemon=True)
-        process.start()
+        with shielded():
+            process.start()
         theirs.close()
         return Helper(process, pipe)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
+from btr_tm.core.interrupts import Interrupts
 from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Logger, Meter, Pace
@@ -66,6 +64,7 @@ class Run:
     next_command: str = ""
     gauges: Sequence[Gauge] = ()
     pace: Pace = Pace()
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
@@ -92,7 +91,6 @@ class Run:
             say=self.say,
             healthy=lambda: self.meter.check_finite("learner"),
         )
-        self._stopping = self.preempted = False
 
     def train(self) -> None:
         """Banner, resume, loop, final evaluation, files, summary; a finished run only repeats its summary."""
@@ -107,16 +105,19 @@ class Run:
             self._rewind()
             if resumed:
                 self._say_resumed()
-            with self._interruptible():
+            with self.interrupts.noting(), self.interrupts.closing(self.collector.close):
                 self.console.start()
                 self._loop()
                 driven = self.clock.frames >= self.plan.total_frames and self._evaluate_last()
+                if driven:
+                    self._save_last()
+                else:
+                    self._stop()
             if driven:
                 self._finish()
-            else:
-                self._stop()
         finally:
-            self.close()
+            with self.interrupts.noting():
+                self.close()
 
     def _spend(self) -> None:
         """Add time outside the loop to the clock, so that it does not look like slow driving."""
@@ -135,7 +136,7 @@ class Run:
             self.checkpoint,
             self.clock,
             self.plan,
-            stop=lambda: self._stopping,
+            stop=lambda: self.interrupts.asked,
         )
 
     @property
@@ -163,28 +164,6 @@ class Run:
     def _say_resumed(self) -> None:
         self.say(f"continuing at {self.clock.frames:,} frames, after {clock_text(self.clock.seconds)}")
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C (or SIGTERM) ends the loop after its current step; the second one kills."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        watched = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.getsignal(number) for number in watched}
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            self._stopping, self.preempted = True, number == signal.SIGTERM
-            for each in watched:
-                signal.signal(each, before[each])
-
-        for number in watched:
-            signal.signal(number, ask)
-        try:
-            yield
-        finally:
-            for number in watched:
-                signal.signal(number, before[number])
-
     def _stop(self) -> None:
         self._spend()
         self.console.close()
@@ -196,15 +175,19 @@ class Run:
         if self.evaluator.latest_frames != self.clock.frames:
             self.checkpoint.save()  # whatever happens from here on, nothing is driven twice
             with self.collector.watch("evaluation"):
-                self.meter.add("eval", self.evaluator.run(self.learner.policy, lambda: self._stopping))
+                self.meter.add("eval", self.evaluator.run(self.learner.policy, lambda: self.interrupts.asked))
         return self.evaluator.latest_frames == self.clock.frames
 
-    def _finish(self) -> None:
-        """Last row, checkpoint, files, summary."""
+    def _save_last(self) -> None:
+        """Last row and checkpoint."""
         if self.meter.pending(self.clock):
             self.meter.flush(self.clock)
         self.console.close()
         self.checkpoint.save_last()
+
+    def _finish(self) -> None:
+        """Files and summary; a signal ends them, for the same command makes them again."""
+        self.interrupts.check()
         try:
             self._show(self._write_results())
         except OSError as error:

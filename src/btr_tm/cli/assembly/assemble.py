@@ -13,6 +13,7 @@ from btr_tm.cli.assembly.parts import Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
+from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
@@ -65,6 +66,7 @@ def build(job: Composition) -> Run:
             pace=pace(parts, env),
             title=title,
             facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
+            interrupts=INTERRUPTS,
             next_command=f"python -m btr_tm.{look} {job.folder.as_posix()}",
         )
         undo.pop_all()

@@ -28,10 +28,10 @@ from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
+from btr_tm.core.interrupts import INTERRUPTS, Interrupted
 
 STATUS = "status.json"
 REFUSED = "refused.json"  # the status of a job that found its folder in use
-EXIT_PREEMPTED = 75  # EX_TEMPFAIL: try again later; after SIGTERM, with a checkpoint saved
 
 
 def main() -> None:
@@ -106,27 +106,45 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
 
 
 def run_job(cfg: DictConfig) -> None:
-    """One run. A user's error becomes its status, so that the other arms of a sweep still run."""
+    """One run. A user's error becomes its status, so that the other arms of a sweep still run.
+
+    A signal ends the program, and with it the sweep; where a launcher runs its jobs in other processes, each
+    of them ends its job, and it is for the program to begin no other.
+    """
     from btr_tm.core.malloc import keep_freed_memory
+
+    INTERRUPTS.listen()
+    keep_freed_memory()
+    reason = ""
+    try:
+        with INTERRUPTS.unwinding():
+            if not INTERRUPTS.asked:
+                reason = _run_locked(current_job(cfg))
+    except Interrupted:
+        if INTERRUPTS.is_program:
+            raise
+    if INTERRUPTS.asked and INTERRUPTS.is_program:
+        sys.exit(f"btr_tm: {reason}" if reason else INTERRUPTS.exit_code)
+
+
+def _run_locked(job: Composition) -> str:
+    """The run of a job, unless another process has its folder; why it failed, if it did."""
     from btr_tm.run.lock import hold
 
-    keep_freed_memory()
-    job = current_job(cfg)
     try:
         lock = hold(job.folder)
     except UserError as error:  # the status in the folder is that of the run that holds it
         _write_status(job.folder, "failed", str(error), REFUSED)
-        return
+        return str(error)
     try:
-        preempted = _run_alone(job)
+        with INTERRUPTS.closing(lambda: _write_status(job.folder, "stopped")):
+            return _run_alone(job)
     finally:
         lock.release()
-    if preempted:
-        sys.exit(EXIT_PREEMPTED)
 
 
-def _run_alone(job: Composition) -> bool:
-    """The run of a job whose folder is locked; True if SIGTERM interrupted it, to be continued later."""
+def _run_alone(job: Composition) -> str:
+    """The run of a job whose folder is locked; why it failed, if it did."""
     from btr_tm.cli.assembly.assemble import build
 
     try:
@@ -135,12 +153,15 @@ def _run_alone(job: Composition) -> bool:
         run.train()
     except UserError as error:
         _write_status(job.folder, "failed", str(error))
-        return False
+        return str(error)
+    except Interrupted:
+        _write_status(job.folder, "stopped")
+        raise
     except BaseException as error:
         _write_status(job.folder, "crashed", repr(error))
         raise
     _write_status(job.folder, "done" if run.finished else "stopped")
-    return run.preempted
+    return ""
 
 
 def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing.shared_memory import SharedMemory
@@ -59,6 +60,12 @@ class Layout:
         }
 
 
+class _Memory(SharedMemory):
+    def __del__(self) -> None:
+        with suppress(BufferError):  # somebody still holds a view; the mapping ends with that view
+            super().__del__()
+
+
 class Shared:
     """`count` records of `layout` in shared memory, made by one process and attached to by others.
 
@@ -71,7 +78,7 @@ class Shared:
         size = max(1, layout.size * count)
         # With the process id, so that a person can tell whose it is; short, for macOS.
         name = name or f"btr_tm_{os.getpid()}_{secrets.token_hex(4)}"
-        self._memory = SharedMemory(name=name, create=self._owner, size=size)
+        self._memory = _Memory(name=name, create=self._owner, size=size)
         self.name = self._memory.name
         self.records = [layout.views(self._buffer, i * layout.size) for i in range(count)]
 
@@ -88,10 +95,8 @@ class Shared:
     def close(self) -> None:
         """Release the memory, and remove it if this process made it; its arrays cannot be used any more."""
         self.records = []
-        try:
+        with suppress(BufferError):
             self._memory.close()
-        except BufferError:  # somebody still holds a view; the mapping ends with that view
-            pass
         if self._owner:
             self._owner = False
             self._memory.unlink()

@@ -7,8 +7,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, get_start_method, parent_process, set_start_method
 from multiprocessing.context import SpawnContext
+
+from btr_tm.core.interrupts import WATCHED
 
 PR_SET_PDEATHSIG = 1  # of Linux
 
@@ -18,6 +22,31 @@ def spawn_context() -> SpawnContext:
     if get_start_method(allow_none=True) == "loky":  # joblib's own, which a plain child could not look up
         set_start_method("spawn", force=True)
     return get_context("spawn")
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """A process that is started here gets no Ctrl-C and no SIGTERM, which reach the whole group.
+
+    It inherits that they are blocked; ignoring them is too late while its imports last.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its own start would end the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_signals() -> None:
+    """Whoever started the calling process decides when it ends."""
+    for number in WATCHED:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def die_with_parent() -> None:

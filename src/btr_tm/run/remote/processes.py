@@ -17,7 +17,7 @@ from btr_tm.core.protocols import DrivingEnv, Policy
 from btr_tm.core.types import Chunk, StateDict
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.remote.arrays import Shared
-from btr_tm.run.remote.child_process import spawn_context
+from btr_tm.run.remote.child_process import shielded, spawn_context
 from btr_tm.run.remote.chunk import ChunkFormat, checksum
 from btr_tm.run.remote.supervisor import PATIENCE_S, Supervisor, WorkerHandle
 from btr_tm.run.remote.weights import SharedWeights, weights_of
@@ -180,7 +180,8 @@ class ProcessCollector:
         )  # fmt: skip
         name = f"btr_tm collector {handle.worker}"
         process = context.Process(target=work, args=(setup, theirs), name=name, daemon=True)
-        process.start()
+        with shielded():
+            process.start()
         handle.process = process
         theirs.close()
         handle.fault, handle.seen_alive = "", now

@@ -7,11 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from btr_tm.run.remote.child_process import shielded
+
 # Waits for the end of its input, which comes when the maker closes it or ends. Others may still be writing.
 _KEEPER = """
-import shutil, signal, sys, time
+import shutil, sys, time
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.stdin.read()
 for _ in range(100):
     shutil.rmtree(sys.argv[1], ignore_errors=True)
@@ -31,7 +32,8 @@ class Scratch:
         short = Path("/tmp")
         self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=short if short.is_dir() else None))
         command = [sys.executable, "-c", _KEEPER, str(self.folder)]
-        self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE)
+        with shielded():
+            self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def close(self) -> None:
         """Returns when the folder is gone, or after ten seconds of trying; safe to call twice."""

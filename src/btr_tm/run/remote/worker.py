@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from btr_tm.core.protocols import Decision, DrivingEnv, Policy
 from btr_tm.core.types import Obs
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.arrays import Field, Layout, Shared
-from btr_tm.run.remote.child_process import die_with_parent
+from btr_tm.run.remote.child_process import die_with_parent, ignore_signals
 from btr_tm.run.remote.chunk import ChunkFormat, checksum
 from btr_tm.run.remote.weights import SharedWeights, set_weights
 
@@ -76,7 +76,7 @@ def heartbeat_layout(workers: int) -> Layout:
 
 def work(setup: WorkerSetup, pipe: connection.Connection) -> None:
     """Entry point of a collector process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the learner decides
+    ignore_signals()
     die_with_parent()  # an environment that hangs must not outlive the learner
     torch.set_num_threads(1)
     try:
@@ -85,8 +85,9 @@ def work(setup: WorkerSetup, pipe: connection.Connection) -> None:
         pass  # the learner is gone
     except Exception:
         reason = traceback.format_exc(limit=-3)[-LONGEST_REASON:]
-        pipe.send(Failed(reason))  # the learner must know the reason, whatever it is
-        raise
+        with suppress(OSError):  # the learner may be gone, which is then the reason
+            pipe.send(Failed(reason))  # whatever it is, it is for the learner to say
+        raise SystemExit(1) from None  # without a traceback of its own
 
 
 class _Worker:
