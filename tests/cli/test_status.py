@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from btr_tm.cli.commands import train
 from btr_tm.core.errors import UserError
+from btr_tm.core.interrupts import Interrupts
 
 
 def jobs(folder: Path, **states: str) -> list[SimpleNamespace]:
@@ -45,3 +48,22 @@ def test_a_status_that_cannot_be_written_is_said_with_its_reason(
     train._write_status(tmp_path / "file", "failed", "no room")
     said = capsys.readouterr().err
     assert "failed, but status.json could not be written" in said and "no room" in said
+
+
+@pytest.mark.parametrize(("reason", "code"), [("", 75), ("no room", "btr_tm: no room")])
+def test_a_sweep_ended_by_a_signal_says_what_could_not_be_saved(
+    monkeypatch: pytest.MonkeyPatch, reason: str, code: int | str
+) -> None:
+    def saved_in_vain(job: None) -> str:
+        interrupts.ask(signal.SIGTERM)
+        return reason
+
+    interrupts = Interrupts()
+    interrupts.is_program = True
+    monkeypatch.setattr(interrupts, "listen", lambda: None)
+    monkeypatch.setattr(train, "INTERRUPTS", interrupts)
+    monkeypatch.setattr(train, "current_job", lambda cfg: None)
+    monkeypatch.setattr(train, "_run_locked", saved_in_vain)
+    with pytest.raises(SystemExit) as end:
+        train.run_job(OmegaConf.create())
+    assert end.value.code == code
