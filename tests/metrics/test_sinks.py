@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import errno
 import io
+import os
 import sys
 
 import pytest
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.metrics.sinks import tensorboard
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, Standing, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
@@ -21,10 +23,35 @@ ROW |= {"speed/updates_per_s": 2.0, "eval/best_canonical_time_s": 24.5, "eval/fi
 
 def test_record_is_read_back_and_rewound(tmp_path):
     sink = JsonlSink(tmp_path / "quite" / "deep" / "record.jsonl")
-    for frames in (100, 200, 300):
+    for frames in (100, 200, 200, 300):
         sink.write(ROW | {"frames": frames})
-    sink.rewind(200)
-    assert [row["frames"] for row in read_record(sink.path)] == [100, 200]
+        if len(read_record(sink.path)) == 2:
+            saved = sink.state_dict()
+    again = JsonlSink(sink.path)
+    again.load_state_dict(saved)
+    assert again.rewind() == read_record(sink.path) == [ROW | {"frames": 100}, ROW | {"frames": 200}]
+    again.write(ROW | {"frames": 300})
+    assert len(read_record(sink.path)) == 3
+
+
+def test_a_rewind_writes_nothing_that_a_kill_could_lose(tmp_path, monkeypatch):
+    sink = JsonlSink(tmp_path / "record.jsonl")
+    for frames in (100, 200):
+        sink.write(ROW | {"frames": frames})
+    cut = []
+    original = open
+    monkeypatch.setattr(builtins, "open", lambda path, mode: original(path, {"rb": "rb"}[mode]))  # only reads
+    monkeypatch.setattr(os, "truncate", lambda path, size: cut.append(size))
+    JsonlSink(sink.path).rewind()
+    monkeypatch.undo()
+    assert cut == [0] and len(read_record(sink.path)) == 2
+
+
+def test_a_record_with_fewer_rows_than_the_checkpoint_knows_is_refused(tmp_path):
+    sink = JsonlSink(tmp_path / "record.jsonl")
+    sink.load_state_dict({"rows": 3})
+    with pytest.raises(UserError, match="has 0 whole rows, and 3 had been written"):
+        sink.rewind()
 
 
 def test_line_cut_short_by_a_crash_is_left_out(tmp_path):
@@ -33,7 +60,7 @@ def test_line_cut_short_by_a_crash_is_left_out(tmp_path):
     with open(sink.path, "a") as file:
         file.write('{"frames": 9')
     assert read_record(sink.path) == [ROW]
-    sink.rewind(1000)
+    sink.rewind()
     sink.write(ROW)
     assert len(read_record(sink.path)) == 2
 

@@ -36,7 +36,8 @@ class Checkpoint:
     """Saves and restores `parts` and the replay under `folder`.
 
     `say` shows a line to the user. A full disk during a run, or an old file that cannot be removed, is said
-    and not raised.
+    and not raised. `healthy` raises where the parts are not worth saving; `settle` writes what other files
+    must hold before a checkpoint counts, or raises OSError.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Checkpoint:
         clock: Clock,
         say: Callable[[str], None] = print,
         healthy: Callable[[], None] = lambda: None,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         self.folder = Path(folder)
         self.parts, self.replay, self.clock = dict(parts), replay, clock
-        self.say, self.healthy = say, healthy
+        self.say, self.healthy, self.settle = say, healthy, settle
         self.reserve = Reserve(self.folder / "reserve")
         self._manifests: dict[Path, StateDict | None] = {}  # of the replay, by checkpoint
 
@@ -116,6 +118,7 @@ class Checkpoint:
 
     def _write(self) -> int:
         """Write a checkpoint; its size in bytes. After an OSError the files are those of before."""
+        self.settle()
         path = self.folder / f"frames_{self.clock.frames:012d}.pt"
         self.replay_folder.mkdir(parents=True, exist_ok=True)
         before = {each.name for each in self.replay_folder.iterdir()}

@@ -17,7 +17,7 @@ from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Logger, Meter, Pace
 from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
-from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
+from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.summary_text import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint
 from btr_tm.run.evaluate import Evaluator
@@ -82,6 +82,7 @@ class Run:
             "meter": self.meter,
             "clock": self.clock,
             "plan": self.plan,
+            "record": self.record,
         }
         self.checkpoint = Checkpoint(
             self.folder / "checkpoints",
@@ -90,6 +91,7 @@ class Run:
             self.clock,
             say=self.say,
             healthy=lambda: self.meter.check_finite("learner"),
+            settle=self.record.settle,
         )
 
     def train(self) -> None:
@@ -156,8 +158,7 @@ class Run:
 
     def _rewind(self) -> None:
         """What was logged after the checkpoint, or without any, will be driven and logged again."""
-        self.record.rewind(self.clock.frames)
-        rows = read_record(self.record.path) if self.record.path.exists() else []
+        rows = self.record.rewind()
         for logger in self.loggers:
             logger.resume(rows)
 
