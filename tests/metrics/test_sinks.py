@@ -279,6 +279,13 @@ def test_tensorboard_shows_both_rows_of_the_last_frame(tmp_path):
     assert steps(tmp_path) == [(100, 1.0)] and steps(tmp_path, "eval/finish_rate") == [(100, 0.5)]
 
 
+def test_tensorboard_shows_the_last_row_once_if_a_kill_came_before_its_checkpoint(tmp_path):
+    loop, last = {"frames": 100, "learner/loss": 1.0}, {"frames": 100, "eval/finish_rate": 0.5}
+    tensorboard_started(tmp_path, [], [*rows_at(50, loss=3.0), loop, last])
+    tensorboard_started(tmp_path, [*rows_at(50, loss=3.0), loop], [last]).close()
+    assert steps(tmp_path) == [(50, 3.0), (100, 1.0)] and steps(tmp_path, "eval/finish_rate") == [(100, 0.5)]
+
+
 def test_a_run_that_is_only_looked_at_leaves_no_tensorboard_file(tmp_path):
     tensorboard.TensorboardSink(tmp_path / "none", "A01").close()
     tensorboard_started(tmp_path / "none", rows_at(100, loss=1.0), []).close()
