@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ class TensorboardSink:
     def _begin(self) -> SummaryWriter:
         from torch.utils.tensorboard import SummaryWriter
 
+        while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
+            time.sleep(0.05)  # files are read in the order of the seconds in their names
         return SummaryWriter(str(self.folder), purge_step=self._from_step)
 
     def close(self) -> None:
