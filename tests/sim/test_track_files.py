@@ -1,5 +1,7 @@
 """Track files: what ships compiles, and each mistake is one sentence with file, block and remedy."""
 
+import time
+
 import pytest
 import torch
 import yaml
@@ -104,7 +106,19 @@ def test_track_may_cross_above_itself_but_not_at_the_same_height():
             ["start", {"curve": {"size": 2, "width": 60}}, "finish"],
             "t.yaml: block 2 turns at .*make the curve larger",
         ),
-        ([], "t.yaml needs a key `blocks`"),
+        ([], "t.yaml must be a list of blocks, such as `- start`, or have a key `blocks`"),
+        (["start", {"curve": {"turn": 3}}, "finish"], "turn must be left or right, got 3"),
+        (["start", {"straight": {"surface": ["ice"]}}, "finish"], "surface must be one of asphalt, grass"),
+        (["start", {"straight": {"length": 101}}, "finish"], "length must be from 0.5 to 100 cells, got 101"),
+        (["start", {"straight": {"rise": -3}}, "finish"], "rise must be from -2 to 2 levels at this length"),
+        (["start", {"chicane": {"length": 1e-9}}, "finish"], "length must be from 1 to 100 cells, got 1e-09"),
+        (["start", {"jump": {"gap": 1e9}}, "finish"], r"must be a number, got 1000000000.0"),
+        (["start", {"straight": {"length": float("nan")}}, "finish"], "length must be a number, got nan"),
+        (["start", *["straight"] * 1000], "t.yaml: a track has at most 1,000 blocks, got 1,001"),
+        (
+            ["start", *[{"straight": {"length": 100}}] * 10],
+            "t.yaml: at block 11 the track is longer than 30 ",
+        ),
     ],
 )
 def test_mistakes_name_file_block_and_remedy(blocks, sentence):
@@ -113,7 +127,53 @@ def test_mistakes_name_file_block_and_remedy(blocks, sentence):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("keys", [{"laps": 2}, {"laps": "x"}, {"with": 3}, {"width": "wide"}, {"width": 900}])
+def test_a_list_of_blocks_is_a_track():
+    blocks = ["start", {"curve": {"turn": "left", "size": 4, "quarters": 2.0}}, "finish"]
+    track = compile_track("t", blocks, "t.yaml")
+    assert torch.equal(track.ribbon.centre, compiled(*blocks).ribbon.centre)
+
+
+@pytest.mark.parametrize("content", [None, 3, "start", {"block": ["start"]}, {"blocks": "start"}, {1: 2}])
+def test_what_is_no_list_of_blocks_is_refused(content):
+    with pytest.raises(UserError, match="t.yaml must be a list of blocks, such as `- start`, or have a key"):
+        compile_track("t", content, "t.yaml")
+
+
+def test_laps_end_somewhere():
+    with pytest.raises(UserError, match="laps must be 1, or up to 100 on a closed track, got 101"):
+        oval(laps=101)
+    with pytest.raises(UserError, match="t.yaml: 100 laps are 178 km, and at most 100 km"):
+        oval(length=16, laps=100)
+    assert oval(laps=100).laps == 100
+
+
+def oval(length=1, laps=1):
+    half = [{"straight": {"length": length}}, {"curve": {"size": 3, "quarters": 2}}]
+    return compiled("start_finish", *half, "straight", *half, laps=laps)
+
+
+def test_the_largest_track_that_is_allowed_compiles_in_seconds():
+    turns = [{"curve": {"turn": side, "size": 2}} for side in ("left", "right")] * 110
+    chicanes = [{"chicane": {"length": 1 + number / 1000, "shift": 0.1}} for number in range(150)]
+    straights = [{"straight": {"length": 0.5, "width": 20}}] * 340
+    began = time.process_time()
+    track = compiled("start", *turns, *chicanes, *straights, "finish")
+    assert track.length_m > 24_000
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"laps": 2},
+        {"laps": True},
+        {"laps": "x"},
+        {"surface": []},
+        {"with": 3},
+        {"width": "wide"},
+        {"width": 900},
+    ],
+)
 def test_bad_top_level_keys_are_refused(keys):
     with pytest.raises(UserError, match="t.yaml: "):
         compiled("start", "finish", **keys)
@@ -124,11 +184,20 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         load_track("nowhere")
     broken = tmp_path / "broken.yaml"
     broken.write_text("blocks:\n  - start\n - finish: {\n")
-    with pytest.raises(UserError, match="broken.yaml is not valid YAML at line 3"):
+    with pytest.raises(UserError, match="broken.yaml is no valid YAML: .* line 3"):
         load_track(broken)
     broken.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="broken.yaml"):
         load_track(str(broken))
+
+
+def test_two_hundred_thousand_blocks_are_refused_at_once(tmp_path):
+    (tmp_path / "long.yaml").write_text("- start\n" + "- straight\n" * 80_000)
+    with pytest.raises(UserError, match="long.yaml: a track has at most 1,000 blocks, got 80,001"):
+        load_track(tmp_path / "long.yaml")
+    (tmp_path / "long.yaml").write_text("- start\n" + "- straight\n" * 200_000)
+    with pytest.raises(UserError, match="long.yaml has more than 1 MiB"):
+        load_track(tmp_path / "long.yaml")
 
 
 def test_track_file_on_disk_compiles(tmp_path):

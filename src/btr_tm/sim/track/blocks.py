@@ -6,9 +6,11 @@ The grid is 32 m x 8 m x 32 m; lengths are in cells of 32 m, rises in levels of 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from btr_tm.core.files import short
 from btr_tm.sim.track import shapes
 from btr_tm.sim.track.ribbon import (
     ASPHALT,
@@ -24,6 +26,13 @@ from btr_tm.sim.track.shapes import CELL_M, LEVEL_M, Shape
 
 SURFACES = {"asphalt": ASPHALT, "grass": GRASS, "dirt": DIRT}
 SIZES = (2, 3, 4, 5, 6)  # cells a quarter curve fills: nominal radius 48, 80, 112, 144, 176 m
+LONGEST = 100  # cells
+WANTED = {
+    "at": "[x, y, z] in cells and levels",
+    "turn": "left or right",
+    "surface": f"one of {', '.join(SURFACES)}",
+}
+STEEPEST = 2  # levels of rise per cell: 27 degrees on average, 43 at the steepest point
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class Straight:
     rise: float = 0
 
     def shape(self) -> Shape:
-        _require(self.length >= 0.5, "length must be at least 0.5 cells", self.length)
+        _check_lengths("length", self.length)
+        _check_rise(self.rise, self.length)
         return shapes.straight(self.length * CELL_M, self.rise * LEVEL_M)
 
 
@@ -46,7 +56,8 @@ class Crest:
     rise: float = 1
 
     def shape(self) -> Shape:
-        _require(self.length >= 1, "length must be at least 1 cell", self.length)
+        _check_lengths("length", self.length, least=1)
+        _check_rise(self.rise, self.length / 2)
         return shapes.straight(self.length * CELL_M, hump_m=self.rise * LEVEL_M)
 
 
@@ -63,8 +74,9 @@ class Curve:
         _require(self.turn in ("left", "right"), "turn must be left or right", self.turn)
         _require(self.size in SIZES, f"size must be one of {_listed(SIZES)}", self.size)
         _require(self.quarters in (1, 2), "quarters must be 1 or 2", self.quarters)
-        side = 1 if self.turn == "right" else -1
-        return shapes.curve((self.size - 0.5) * CELL_M, side * self.quarters, self.rise * LEVEL_M)
+        _check_rise(self.rise, math.pi / 2 * self.quarters * (self.size - 0.5))
+        quarters = int(self.quarters) * (1 if self.turn == "right" else -1)
+        return shapes.curve((self.size - 0.5) * CELL_M, quarters, self.rise * LEVEL_M)
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class Chicane:
 
     def shape(self) -> Shape:
         _require(self.turn in ("left", "right"), "turn must be left or right", self.turn)
+        _check_lengths("length", self.length, least=1)
+        _check_rise(self.rise, self.length)
         _require(
             0 < self.shift <= self.length / 2,
             "shift must be more than 0, at most half the length",
@@ -99,8 +113,8 @@ class Jump:
     rise: float = -1
 
     def shape(self) -> Shape:
-        shortest = min(self.ramp, self.gap, self.landing)
-        _require(shortest >= 0.5, "ramp, gap and landing must be at least 0.5 cells each", shortest)
+        _check_lengths("ramp, gap and landing", self.ramp, self.gap, self.landing)
+        _check_rise(self.rise, self.landing)
         _require(0 <= self.slope <= 0.4, "slope must be from 0 to 0.4", self.slope)
         _require(self.speed_kmh >= 80, "speed_kmh must be at least 80", self.speed_kmh)
         lengths = (self.ramp * CELL_M, self.gap * CELL_M, self.landing * CELL_M)
@@ -168,7 +182,7 @@ def make_block(kind: str, options: dict[str, object], default: Style) -> Block:
     known = KINDS[kind]
     for name, value in options.items():
         _require(name in known.options, f"an option must be one of {_listed(known.options)}", name)
-        wanted = "[x, y, z] in cells and levels" if name == "at" else "a number"
+        wanted = WANTED.get(name, "a number")
         _require(_fits(name, value), f"{name} must be {wanted}", value)
     form = {name: value for name, value in options.items() if name in _names(known.form)}
     chosen = {name: value for name, value in options.items() if name in _names(Style)}
@@ -179,9 +193,20 @@ def make_block(kind: str, options: dict[str, object], default: Style) -> Block:
     return Block(kind, known.form(**form).shape(), style, at)
 
 
+def _check_lengths(name: str, *cells: float, least: float = 0.5) -> None:
+    got = ", ".join(f"{each:g}" for each in cells)
+    rule = f"{name} must be from {least:g} to {LONGEST} cells"
+    _require(least <= min(cells) and max(cells) <= LONGEST, rule, got)
+
+
+def _check_rise(levels: float, cells: float) -> None:
+    most = STEEPEST * cells
+    _require(abs(levels) <= most, f"rise must be from {-most:g} to {most:g} levels at this length", levels)
+
+
 def _fits(name: str, value: object) -> bool:
     if name in ("turn", "surface"):
-        return True  # checked against their few words by the form
+        return isinstance(value, str)  # checked against their few words by the form
     if name == "at":
         return isinstance(value, list) and len(value) == 3 and all(_is_number(part) for part in value)
     return _is_number(value)
@@ -197,7 +222,7 @@ def _names(form: object) -> list[str]:
 
 def _require(condition: bool, rule: str, got: object) -> None:
     if not condition:
-        raise ValueError(f"{rule}, got {got}")
+        raise ValueError(f"{rule}, got {short(got)}")
 
 
 def _listed(values: Iterable[object]) -> str:

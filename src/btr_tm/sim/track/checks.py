@@ -9,6 +9,7 @@ from btr_tm.sim.track.ribbon import SPACING_M, Ribbon
 
 HEADROOM_M = 6.0  # below a road that crosses above
 STRIDE = 6  # stations between those compared
+ROWS = 256  # compared with all at once
 
 
 def check_curves(ribbon: Ribbon, block_numbers: np.ndarray, source: str) -> None:
@@ -27,16 +28,23 @@ def check_clearance(ribbon: Ribbon, block_numbers: np.ndarray, closed: bool, sou
     """UserError where the track, fences included, meets another part of itself at the same height."""
     centre = ribbon.centre.numpy()[::STRIDE].astype(np.float64)
     wall = ribbon.wall_m.numpy()[::STRIDE]
-    flat = centre[:, [0, 2]]
-    distance = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
-    step = np.abs(np.arange(len(centre))[:, None] - np.arange(len(centre))[None])
+    for begin in range(0, len(centre), ROWS):
+        meets = np.argwhere(_meets(centre, wall, slice(begin, begin + ROWS), closed))
+        if len(meets):
+            found = (block_numbers[(begin + meets[0, 0]) * STRIDE], block_numbers[meets[0, 1] * STRIDE])
+            raise UserError(
+                f"{source}: block {max(found)} runs into block {min(found)} at the same height; "
+                f"lead it elsewhere or raise it by one level"
+            )
+
+
+def _meets(centre: np.ndarray, wall: np.ndarray, rows: slice, closed: bool) -> np.ndarray:
+    """Whether each of the stations in `rows` meets each of all N, (R, N) bool."""
+    numbers = np.arange(len(centre))
+    step = np.abs(numbers[rows, None] - numbers[None])
     apart = np.minimum(step, len(centre) - step) if closed else step
-    reach = wall[:, None] + wall[None]
-    height = np.abs(centre[:, None, 1] - centre[None, :, 1])
-    meets = (distance < reach - 0.5) & (height < HEADROOM_M) & (apart * STRIDE * SPACING_M > 2.5 * reach)
-    if meets.any():
-        first, second = (int(block_numbers[index * STRIDE]) for index in np.argwhere(meets)[0])
-        raise UserError(
-            f"{source}: block {max(first, second)} runs into block {min(first, second)} at the same height; "
-            f"lead it elsewhere or raise it by one level"
-        )
+    reach = wall[rows, None] + wall[None]
+    height = np.abs(centre[rows, None, 1] - centre[None, :, 1])
+    flat = centre[:, [0, 2]]
+    distance = np.linalg.norm(flat[rows, None] - flat[None], axis=-1)
+    return (distance < reach - 0.5) & (height < HEADROOM_M) & (apart * STRIDE * SPACING_M > 2.5 * reach)

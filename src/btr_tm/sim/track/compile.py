@@ -25,22 +25,44 @@ from btr_tm.sim.track.ribbon import (
 from btr_tm.sim.track.shapes import CELL_M, LEVEL_M, Shape
 
 FORWARD = np.array([[0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [1.0, 0.0]])  # (x, z) after 0..3 right turns
+LONGEST_RACE_M = 100_000.0  # over all laps
 WIDTH_EASE_M = 12.0  # half the distance over which the road changes its width
 
 
-def compile_track(name: str, content: dict[str, object], source: str) -> Track:
+def compile_track(name: str, content: object, source: str) -> Track:
     """The track described by the `content` of a track file; `source` names it in errors.
 
-    Keys: `blocks` (required), `description`, `laps` and the defaults of `blocks.Style`. A track with a block
-    `start_finish` is closed, one with `start` and `finish` runs from one to the other.
+    `content` is a list of blocks, or a mapping with the keys `blocks`, `description`, `laps` and the defaults
+    of `blocks.Style`. A track with a block `start_finish` is closed, one with `start` and `finish` runs from
+    one to the other.
     """
     file = parse_content(content, source)
-    course = _lay(file, source)
-    ribbon, block_numbers = _resample(course, file)
-    check_curves(ribbon, block_numbers, source)
-    check_clearance(ribbon, block_numbers, file.closed, source)
-    track = _with_rules(name, ribbon, file)
+    made = draft(file, source)
+    if made.fault is not None:
+        raise made.fault
+    track = _with_rules(name, made.ribbon, file, source)
     return dataclasses.replace(track, description=file.description)
+
+
+class Draft(NamedTuple):
+    """Blocks laid one after the other, even if they make no track."""
+
+    ribbon: Ribbon  # S stations
+    block_numbers: np.ndarray  # (S,) int, of the block each station lies in, from 1
+    fault: UserError | None  # the first thing that is wrong
+
+
+def draft(file: TrackFile, source: str) -> Draft:
+    """Lay the blocks of `file` and say what is wrong, so that it can be drawn."""
+    course, fault = _lay(file, source)
+    closed = file.closed and fault is None
+    ribbon, block_numbers = _resample(course, file.blocks, closed)
+    try:
+        check_curves(ribbon, block_numbers, source)
+        check_clearance(ribbon, block_numbers, closed, source)
+    except UserError as error:
+        fault = fault or error
+    return Draft(ribbon, block_numbers, fault)
 
 
 class _Course(NamedTuple):
@@ -53,11 +75,11 @@ class _Course(NamedTuple):
     share: np.ndarray  # (K,) of the block's samples that lie before
 
 
-def _lay(file: TrackFile, source: str) -> _Course:
-    """Put each block's entrance where the previous block ends."""
-    blocks, place, quarters, parts = file.blocks, np.zeros(3), 0, []
+def _lay(file: TrackFile, source: str) -> tuple[_Course, UserError | None]:
+    """Put each block's entrance where the previous block ends; also the first gap."""
+    blocks, place, quarters, parts, fault = file.blocks, np.zeros(3), 0, [], None
     for index, block in enumerate(blocks):
-        _check_place(block, place, index, source)
+        fault = fault or _misplaced(block, place, index, source)
         shape = block.shape
         points = lay_shape(shape, place, quarters)
         bank = np.radians(block.style.bank) * shape.bend
@@ -66,11 +88,11 @@ def _lay(file: TrackFile, source: str) -> _Course:
         parts.append(_Course(*(values[:-1] for values in part)) if index < len(blocks) - 1 else part)
         place, quarters = points[-1], quarters + shape.quarters
     if file.closed and (quarters % 4 or np.abs(place).max() > 0.01):
-        raise UserError(
+        fault = fault or UserError(
             f"{source}: gap between block {len(blocks)} ({blocks[-1].kind}), which ends at {_cells(place)} "
             f"after {quarters % 4} quarter turns, and block 1 at [0, 0, 0]; change blocks until they meet"
         )
-    return _Course(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    return _Course(*(np.concatenate(values) for values in zip(*parts, strict=True))), fault
 
 
 def lay_shape(shape: Shape, place: np.ndarray, quarters: int) -> np.ndarray:
@@ -79,27 +101,25 @@ def lay_shape(shape: Shape, place: np.ndarray, quarters: int) -> np.ndarray:
     return place + np.stack([flat[:, 0], shape.height, flat[:, 1]], -1)
 
 
-def _check_place(block: Block, place: np.ndarray, index: int, source: str) -> None:
-    if block.at is None:
-        return
-    wanted = np.array(block.at) * [CELL_M, LEVEL_M, CELL_M]
-    if np.abs(wanted - place).max() > 0.01:
-        raise UserError(
-            f"{source}: gap before block {index + 1} ({block.kind}): it should be at {_cells(wanted)}, but "
-            f"block {index} ends at {_cells(place)}; change the blocks before it or its `at`"
-        )
+def _misplaced(block: Block, place: np.ndarray, index: int, source: str) -> UserError | None:
+    wanted = place if block.at is None else np.array(block.at) * [CELL_M, LEVEL_M, CELL_M]
+    if np.abs(wanted - place).max() <= 0.01:
+        return None
+    return UserError(
+        f"{source}: gap before block {index + 1} ({block.kind}): it should be at {_cells(wanted)}, but "
+        f"block {index} ends at {_cells(place)}; change the blocks before it or its `at`"
+    )
 
 
 def _cells(place: np.ndarray) -> list[float]:
     return [round(float(value), 2) + 0.0 for value in place / [CELL_M, LEVEL_M, CELL_M]]
 
 
-def _resample(course: _Course, file: TrackFile) -> tuple[Ribbon, np.ndarray]:
+def _resample(course: _Course, blocks: list[Block], closed: bool) -> tuple[Ribbon, np.ndarray]:
     """Stations half a metre of arc apart, and the number of the block (from 1) each lies in.
 
     A closed track is scaled by less than a thousandth, so that its length is a whole number of stations.
     """
-    blocks, closed = file.blocks, file.closed
     points, travelled = course.points, _travelled(course.points)
     if closed:
         points = points * (round(travelled[-1] / SPACING_M) * SPACING_M / travelled[-1])
@@ -149,10 +169,15 @@ def _gates(blocks: list[Block], block: np.ndarray, share: np.ndarray) -> np.ndar
     return gates
 
 
-def _with_rules(name: str, ribbon: Ribbon, file: TrackFile) -> Track:
+def _with_rules(name: str, ribbon: Ribbon, file: TrackFile, source: str) -> Track:
     """Start, finish and checkpoints from the gates; the line of a closed track counts once per lap."""
     gate, closed, laps = ribbon.gate.numpy(), file.closed, file.laps
     lap_m = len(gate) * SPACING_M
+    if laps * lap_m > LONGEST_RACE_M:
+        raced_km, most_km = laps * lap_m / 1000, LONGEST_RACE_M / 1000
+        raise UserError(
+            f"{source}: {laps} laps are {raced_km:.0f} km, and at most {most_km:g} km are allowed"
+        )
     start_m = float(np.flatnonzero(gate == (FINISH_GATE if closed else START_GATE))[0]) * SPACING_M
     stations = np.flatnonzero(gate == CHECKPOINT_GATE) * SPACING_M
     if not closed:

@@ -1,15 +1,18 @@
-"""Track files: reading the YAML list of blocks and checking its entries; every error names file and block."""
+"""Track files: what their YAML says, checked entry by entry; every error names file and block."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 from btr_tm.sim.track.blocks import Block, Style, make_block
+from btr_tm.sim.track.shapes import STEP_M
+
+MOST_BLOCKS = 1_000
+MOST_LAPS = 100
+LONGEST_M = 30_000.0  # of road; the time to look for places where it meets itself grows with the square
 
 
 class TrackFile(NamedTuple):
@@ -21,38 +24,35 @@ class TrackFile(NamedTuple):
     description: str
 
 
-def read_content(path: Path) -> dict[str, object]:
-    """The mapping in a track file."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f"line {where.line + 1}" if where else "its first lines"
-        raise UserError(f"{path.name} is not valid YAML at {line}; check the indentation there") from error
-    return content if isinstance(content, dict) else {}
-
-
-def parse_content(content: dict[str, object], source: str) -> TrackFile:
-    """Check `content`; `source` names the file in errors."""
-    entries = content.get("blocks")
-    if not isinstance(entries, list) or not entries:
-        raise UserError(f"{source} needs a key `blocks` with a list of blocks, as the shipped tracks have")
-    style = _default_style(content, source)
-    blocks = [_parse(entry, number, style, source) for number, entry in enumerate(entries, 1)]
+def parse_content(content: object, source: str) -> TrackFile:
+    """Check `content`, a list of blocks or a mapping with the key `blocks`; `source` names it in errors."""
+    keys = {"blocks": content} if isinstance(content, list) else content
+    entries = keys.get("blocks") if isinstance(keys, dict) else None
+    if not isinstance(keys, dict) or not isinstance(entries, list) or not entries:
+        raise UserError(
+            f"{source} must be a list of blocks, such as `- start`, or have a key `blocks` with that list"
+        )
+    if len(entries) > MOST_BLOCKS:
+        raise UserError(f"{source}: a track has at most {MOST_BLOCKS:,} blocks, got {len(entries):,}")
+    style = _default_style(keys, source)
+    blocks = _parse_all(entries, style, source)
     closed = _check_gates(blocks, source)
-    laps = content.get("laps", 1)
-    if not isinstance(laps, int) or laps < 1 or (laps > 1 and not closed):
-        raise UserError(f"{source}: laps must be 1, or more on a closed track, got {laps}")
-    return TrackFile(blocks, closed, laps, str(content.get("description", "")).strip())
+    most = MOST_LAPS if closed else 1
+    laps = keys.get("laps", 1)
+    if not isinstance(laps, int) or isinstance(laps, bool) or not 1 <= laps <= most:
+        raise UserError(
+            f"{source}: laps must be 1, or up to {MOST_LAPS} on a closed track, got {short(laps)}"
+        )
+    return TrackFile(blocks, closed, laps, str(keys.get("description") or "").strip())
 
 
-def _default_style(content: dict[str, object], source: str) -> Style:
+def _default_style(content: dict[object, object], source: str) -> Style:
     fields = [field.name for field in dataclasses.fields(Style)]
     known = ["blocks", "description", "laps", *fields]
     for key in content:
         if key not in known:
-            raise UserError(f"{source}: unknown key {key!r}; the known ones are {', '.join(known)}")
-    style = {key: value for key, value in content.items() if key in fields}
+            raise UserError(f"{source}: unknown key {short(key)}; the known ones are {', '.join(known)}")
+    style = {name: content[name] for name in fields if name in content}
     try:
         make_block("straight", style, Style())
     except ValueError as error:
@@ -60,19 +60,33 @@ def _default_style(content: dict[str, object], source: str) -> Style:
     return dataclasses.replace(Style(), **style)  # type: ignore[arg-type]
 
 
+def _parse_all(entries: list[object], style: Style, source: str) -> list[Block]:
+    """The blocks, as long as they stay within LONGEST_M."""
+    blocks, length_m = [], 0.0
+    for number, entry in enumerate(entries, 1):
+        blocks.append(_parse(entry, number, style, source))
+        length_m += STEP_M * len(blocks[-1].shape.height)
+        if length_m > LONGEST_M:
+            raise UserError(
+                f"{source}: at block {number} the track is longer than {LONGEST_M / 1000:g} km, "
+                "the most that is allowed"
+            )
+    return blocks
+
+
 def _parse(entry: object, number: int, style: Style, source: str) -> Block:
     """An entry is a name, or a name with its options: `curve: {turn: left, size: 2}`."""
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise UserError(f"{source}: block {number} must be `name` or `name: {{options}}`, got {entry}")
+        raise UserError(f"{source}: block {number} must be `name` or `name: {{options}}`, got {short(entry)}")
     ((kind, options),) = entry.items()
     try:
         if not isinstance(options, dict):
-            raise ValueError(f"options must be written as {{name: value}}, got {options}")
+            raise ValueError(f"options must be written as {{name: value}}, got {short(options)}")
         return make_block(kind, options, style)
     except ValueError as error:
-        raise UserError(f"{source}: block {number} ({kind}): {error}") from error
+        raise UserError(f"{source}: block {number} ({short(kind)}): {error}") from error
 
 
 def _check_gates(blocks: list[Block], source: str) -> bool:
