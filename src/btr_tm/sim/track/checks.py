@@ -29,22 +29,22 @@ def check_clearance(ribbon: Ribbon, block_numbers: np.ndarray, closed: bool, sou
     centre = ribbon.centre.numpy()[::STRIDE].astype(np.float64)
     wall = ribbon.wall_m.numpy()[::STRIDE]
     for begin in range(0, len(centre), ROWS):
-        meets = np.argwhere(_meets(centre, wall, slice(begin, begin + ROWS), closed))
+        meets = np.argwhere(_meets(centre, wall, begin, closed)) + begin
         if len(meets):
-            found = (block_numbers[(begin + meets[0, 0]) * STRIDE], block_numbers[meets[0, 1] * STRIDE])
+            first, second = sorted(int(block_numbers[index * STRIDE]) for index in meets[0])
             raise UserError(
-                f"{source}: block {max(found)} runs into block {min(found)} at the same height; "
+                f"{source}: block {second} runs into block {first} at the same height; "
                 f"lead it elsewhere or raise it by one level"
             )
 
 
-def _meets(centre: np.ndarray, wall: np.ndarray, rows: slice, closed: bool) -> np.ndarray:
-    """Whether each of the stations in `rows` meets each of all N, (R, N) bool."""
+def _meets(centre: np.ndarray, wall: np.ndarray, begin: int, closed: bool) -> np.ndarray:
+    """Whether each of ROWS stations from `begin` on meets each of all N from there on, (ROWS, N - begin)."""
+    rows, columns = slice(begin, begin + ROWS), slice(begin, None)
     numbers = np.arange(len(centre))
-    step = np.abs(numbers[rows, None] - numbers[None])
+    step = np.abs(numbers[rows, None] - numbers[None, columns])
     apart = np.minimum(step, len(centre) - step) if closed else step
-    reach = wall[rows, None] + wall[None]
-    height = np.abs(centre[rows, None, 1] - centre[None, :, 1])
-    flat = centre[:, [0, 2]]
-    distance = np.linalg.norm(flat[rows, None] - flat[None], axis=-1)
-    return (distance < reach - 0.5) & (height < HEADROOM_M) & (apart * STRIDE * SPACING_M > 2.5 * reach)
+    reach = wall[rows, None] + wall[None, columns]
+    x, height, z = (np.abs(axis[rows, None] - axis[None, columns]) for axis in centre.T)
+    near = np.sqrt(x * x + z * z) < reach - 0.5
+    return near & (height < HEADROOM_M) & (apart * STRIDE * SPACING_M > 2.5 * reach)
