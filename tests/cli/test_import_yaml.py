@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
     [
         ({"trainig": {}}, "unknown section 'trainig' in x.yaml; did you mean 'training'"),
         ({"training": [1]}, r"section 'training' of x.yaml must hold keys, got \[1\]"),
-        (["training"], "x.yaml must hold sections with keys, got a list"),
+        (["training"], "x.yaml must hold sections with keys, got .'training'"),
         ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "has both nn and neural_network"),
         ({"training": {"algorithm": "ppo"}}, "training.algorithm must be iqn, got 'ppo'"),
         ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
@@ -162,8 +163,8 @@ def test_what_cannot_be_meant_is_one_sentence(content: Any, sentence: str) -> No
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("training: [", "their.yaml is not valid YAML"),
-        ("training:\n  batch_size: 8\n  batch_size: 16\n", "key 'batch_size' stands twice .*line 3"),
+        ("training: [", "their.yaml is no valid YAML"),
+        ("training:\n  batch_size: 8\n  batch_size: 16\n", "key 'batch_size' stands twice, line 3"),
         ("environment:\n  rl_action_offsets_ms: [0, 20]\n", "offset"),
         (
             "environment:\n  n_prev_actions_in_inputs: few\n",
@@ -217,3 +218,40 @@ def test_the_published_tables_of_actions_and_line_points_are_recognised() -> Non
 
 def test_empty_sections_are_nothing() -> None:
     assert left({"ppo": None, "btr": {}, "training": {"pretrain_encoder_path": None}}) == {}
+
+
+BOMB = "nn: &a {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8}\n" + "".join(
+    f"{section}: &{section} {{{', '.join(f'k{number}: *{before}' for number in range(8))}}}\n"
+    for before, section in zip(
+        ("a", "training", "memory", "exploration", "rewards", "btr"),
+        ("training", "memory", "exploration", "rewards", "btr", "performance"),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("training:\n  run_name: поезд".encode("cp1251"), r"no text in UTF-8 \(line 2\); .*save it as UTF-8"),
+        (BOMB.encode(), "no valid YAML: it holds more than 100,000 values"),
+        (
+            "\n".join(["training:", *(f"  key{number}: 1" for number in range(60_000))]).encode(),
+            "more than 100,000 values at line",
+        ),
+        (
+            "\n".join(["training:", *(f"  key{number}: 1" for number in range(1001))]).encode(),
+            "has 1,001 keys, and a published configuration has at most 1,000",
+        ),
+        (b"memory: {number_times_single_memory_is_used_before_discard: .nan}", "must be larger than 0"),
+        (b"y" * 500 + b": 1", r"unknown section 'y+\.\.\.'"),
+        (b"- training", "must hold sections with keys, got .'training'"),
+    ],
+)
+def test_files_that_are_not_meant_well_are_refused_in_a_short_sentence(text, sentence, tmp_path) -> None:
+    (tmp_path / "theirs.yaml").write_bytes(text)
+    began = time.process_time()
+    with pytest.raises(UserError, match=sentence) as raised:
+        translate(read(tmp_path / "theirs.yaml"))
+    assert time.process_time() - began < 2
+    assert len(str(raised.value)) < 400 and "\n" not in str(raised.value)

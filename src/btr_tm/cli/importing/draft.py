@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import PARSE_ERRORS, short
 
 Value: TypeAlias = Any  # of a YAML file, for which PyYAML gives no type
 Kind = Literal["unknown", "unsupported", "no effect"]
-SHOWN = 60  # characters of a value
 
 
 class Unmapped(NamedTuple):
@@ -22,9 +22,7 @@ class Unmapped(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        text = str(self.value)
-        text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-        return f"{self.path}: {text} ({self.reason})"
+        return f"{short(self.path)}: {short(self.value)} ({self.reason})"
 
 
 @dataclass
@@ -115,5 +113,6 @@ def absent(reason: str) -> Rule:
 def converted(path: str, value: Value, convert: Callable[[Value], Value]) -> Value:
     try:
         return convert(value)
-    except (TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:
-        raise UserError(f"cannot read {path}: {value!r} ({error}); correct it in the file") from error
+    except (*PARSE_ERRORS, ZeroDivisionError) as error:
+        shown = f"{path}: {short(repr(value))} ({short(error)})"
+        raise UserError(f"cannot read {shown}; correct it in the file") from error

@@ -6,16 +6,16 @@ import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from btr_tm.cli.configuration.sentences import suggest
 from btr_tm.cli.importing.draft import Value
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import read_yaml, short
 
 SECTIONS = (
     "environment", "neural_network", "nn", "training", "memory", "exploration", "rewards", "btr",
     "map_cycle", "performance", "inputs", "state_normalization", "ppo",
 )  # fmt: skip
+MOST_KEYS = 1_000  # the longest published file has 170
 # Which CNN keys the published loader takes from btr: where nn.vis.cnn lacks them.
 CNN_KEYS = (
     "use_impala_cnn", "impala_model_size", "use_adaptive_maxpool", "adaptive_maxpool_size",
@@ -23,45 +23,31 @@ CNN_KEYS = (
 )  # fmt: skip
 
 
-class _OnceEach(yaml.SafeLoader):
-    """Refuses a key that stands twice in one place, of which YAML would drop the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Value, Value]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                mark = key.start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def read(path: Path) -> dict[str, Value]:
     """The leaves of a file, `nn.vis.cnn` filled from `btr`; raises UserError for what is no such file."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _OnceEach)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path} ({error}); check the path") from error
-    except yaml.YAMLError as error:
-        place = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid YAML ({place}); correct it") from error
-    return leaves_of(content, path.name)
+    return leaves_of(read_yaml(path), path.name)
 
 
 def leaves_of(content: Value, name: str) -> dict[str, Value]:
     """As `read`, of parsed content."""
     if not isinstance(content, Mapping):
-        raise UserError(f"{name} must hold sections with keys, got a {type(content).__name__}")
+        raise UserError(f"{name} must hold sections with keys, got {short(content)}")
     for section, value in content.items():
         if section not in SECTIONS:
             raise UserError(
-                f"unknown section '{section}' in {name}{suggest(str(section), SECTIONS)}; remove or rename it"
+                f"unknown section '{short(section)}' in {name}{suggest(short(section), SECTIONS)}; "
+                "remove or rename it"
             )
         if value is not None and not isinstance(value, Mapping):
-            raise UserError(f"section '{section}' of {name} must hold keys, got {value!r}")
+            raise UserError(f"section '{section}' of {name} must hold keys, got {short(repr(value))}")
     if "nn" in content and "neural_network" in content:
         raise UserError(f"{name} has both nn and neural_network; remove one")
-    return dict(_leaves(_filled(content)))
+    leaves = dict(_leaves(_filled(content)))
+    if len(leaves) > MOST_KEYS:
+        raise UserError(
+            f"{name} has {len(leaves):,} keys, and a published configuration has at most {MOST_KEYS:,}"
+        )
+    return leaves
 
 
 def _filled(content: Mapping[str, Value]) -> dict[str, Value]:
@@ -70,7 +56,7 @@ def _filled(content: Mapping[str, Value]) -> dict[str, Value]:
     btr, vis = filled.get("btr") or {}, (filled.get("nn") or {}).get("vis") or {}
     cnn = (vis.pop("cnn", None) or {}) if isinstance(vis, dict) else {}
     if not isinstance(cnn, Mapping):
-        raise UserError(f"nn.vis.cnn must hold keys, got {cnn!r}")
+        raise UserError(f"nn.vis.cnn must hold keys, got {short(repr(cnn))}")
     moved = {key: btr.pop(key) for key in CNN_KEYS if key in btr and key not in cnn}
     return filled | {"nn.vis.cnn": dict(cnn) | moved}  # in one place, whichever layout it was
 

@@ -44,7 +44,7 @@ def _sizes(draft: Draft) -> None:
         "profile", "micro_batch", max(part for part in range(1, min(batch, 256) + 1) if batch % part == 0)
     )
     uses = draft.flag("uses", 32)
-    if uses <= 0:
+    if not 0 < uses < float("inf"):
         raise UserError(f"{USES} must be larger than 0, got {uses:g}")
     draft.set("profile", "frames_per_update", max(1, round(batch / uses)))
     every = draft.flag("target_every", 128)
