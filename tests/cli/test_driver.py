@@ -79,7 +79,7 @@ def test_weights_of_another_network_name_the_part(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         ("blocks: [start, looping, finish]", r"mine.yaml: block 2 \(looping\)"),
-        ("blocks: [", "mine.yaml is not valid YAML"),
+        ("blocks: [", "mine.yaml is no valid YAML"),
         (None, "mine.npy: point 7 is not finite"),
     ],
 )
