@@ -89,6 +89,18 @@ def test_a_step_that_is_not_finite_changes_no_parameter_and_poisons_no_moment(po
     assert any(not torch.equal(before[key], value) for key, value in net.state_dict().items())
 
 
+@FUSED_OR_NOT
+def test_a_refused_step_adds_nothing_to_the_moments(fused) -> None:
+    step = step_of(small_net(), partial(torch.optim.Adam, fused=fused))
+    step.gradient.fill_(0.5)
+    step(0.01)
+    moment = step.optimizer.state[step.parameters]["exp_avg"]
+    before = moment.clone()
+    step.gradient.fill_(math.nan)
+    step(0.01)
+    torch.testing.assert_close(moment, before if fused else 0.9 * before)  # as if the gradient were 0
+
+
 def test_frozen_parameters_stay_outside() -> None:
     net = small_net()
     net[0].requires_grad_(False)

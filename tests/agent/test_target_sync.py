@@ -117,3 +117,9 @@ def test_soft_sync_mixes_every_buffer_or_leaves_them_to_power_iteration(buffers)
 def test_a_sync_that_never_moves_is_refused_in_one_sentence(sync) -> None:
     with pytest.raises(UserError, match="must be .*, got 0"):
         sync()
+
+
+def test_the_share_is_at_most_one() -> None:
+    assert soft(tau=1.0).tau == 1.0
+    with pytest.raises(UserError, match="at most 1, got 1.5"):
+        soft(tau=1.5)

@@ -72,7 +72,7 @@ class IqnLearner:
         errors = self.loss.backward(batch, self.step.scaling.scaled)
         metrics = self._metrics(batch, errors, self.step(rate))
         # A priority that is not finite would spoil the sums of prioritised replay.
-        priority = torch.nan_to_num(self.priority_error(errors, batch.action), nan=0.0, posinf=0.0)
+        priority = torch.nan_to_num(self.priority_error(errors, batch.action), posinf=0.0)
         return Update(metrics, priority)
 
     def _sync(self, when: When) -> None:
