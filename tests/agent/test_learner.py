@@ -341,6 +341,8 @@ def test_a_soft_target_moves_at_the_end_of_every_second_update() -> None:
 def test_a_gradient_counts_as_clipped_if_it_is_longer_than_the_bound(clip_norm, clipped) -> None:
     metrics = learner(network(**ALL_OFF), clip_norm=clip_norm).update(random_batch(6)).metrics
     assert metrics["grad_clipped"] == clipped
+    as_long = learner(network(**ALL_OFF), clip_norm=float(metrics["grad_norm"]))
+    assert as_long.update(random_batch(6)).metrics["grad_clipped"] == 0.0
 
 
 def test_a_row_of_the_log_says_what_is_in_force() -> None:

@@ -101,6 +101,14 @@ def test_a_refused_step_adds_nothing_to_the_moments(fused) -> None:
     torch.testing.assert_close(moment, before if fused else 0.9 * before)  # as if the gradient were 0
 
 
+def test_a_rate_in_a_tensor_lets_the_optimizer_count_on_the_device() -> None:
+    step = step_of(small_net(), partial(torch.optim.Adam, fused=True))
+    step(0.01)
+    assert not step.optimizer.param_groups[0]["capturable"]
+    step(torch.tensor(0.01))
+    assert step.optimizer.param_groups[0]["capturable"] is True
+
+
 def test_frozen_parameters_stay_outside() -> None:
     net = small_net()
     net[0].requires_grad_(False)
