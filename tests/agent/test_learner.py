@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
@@ -251,6 +252,27 @@ def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_
         torch.testing.assert_close(in_parts, whole, atol=1e-5, rtol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("self_loss", "micro_batch", "passes"),
+    [(NoSelfLoss, 10, 1), (NoSelfLoss, 3, 4), (LINESIGHT_SELF_LOSS, 10, 1), (LINESIGHT_SELF_LOSS, 3, 8)],
+)
+def test_only_a_self_loss_over_micro_batches_costs_further_passes(self_loss, micro_batch, passes) -> None:
+    one, made = learner(network(), self_loss=self_loss, micro_batch=micro_batch), []
+    one.online.register_forward_hook(lambda _, inputs, __: made.append(len(inputs[1])))
+    one.loss.backward(random_batch(10), lambda loss: loss)
+    assert len(made) == passes
+
+
+def test_the_noise_of_all_samples_is_back_after_the_micro_batches() -> None:
+    outputs, taus = [], torch.rand(7, 4)
+    for micro_batch in (7, 2):
+        one = learner(network(**PER_SAMPLE), micro_batch=micro_batch)
+        one.noise(one.online, one.target_net, one.generator, 7)
+        one.loss.backward(random_batch(7), lambda loss: loss)
+        outputs += [net(observations(7), taus) for net in (one.online, one.target_net)]
+    torch.testing.assert_close(outputs[:2], outputs[2:])
+
+
 def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
     """Over several updates: the logged sum is that of a slow loop over the samples."""
     options = {"self_loss": LINESIGHT_SELF_LOSS, "reduction": "sum", "kappa": 0.005}
@@ -372,6 +394,28 @@ class OneOfTwo(SingleProcess):
 
     def rows(self, size: int) -> slice:
         return rows_of(self.rank, 2, size)
+
+
+class Noting(OneOfTwo):
+    """Notes what it is asked for, in order."""
+
+    def __init__(self, online: IQN) -> None:
+        super().__init__(online, rank=0)
+        self.asked: list[bool | int] = []
+
+    def micro_batch(self, last: bool) -> AbstractContextManager[None]:
+        self.asked.append(last)
+        return super().micro_batch(last)
+
+    def gather(self, own: torch.Tensor, size: int) -> torch.Tensor:
+        self.asked.append(size)
+        return super().gather(own, size)
+
+
+def test_a_group_is_told_which_micro_batch_is_the_last_and_how_large_the_batch_is() -> None:
+    one = learner(network(), group=Noting, self_loss=LINESIGHT_SELF_LOSS, micro_batch=2)
+    one.loss.backward(random_batch(11), lambda loss: loss)
+    assert one.loss.group.asked == [11, 11, False, False, True, 11, 11, 11, 11]  # 5 rows are its own
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
