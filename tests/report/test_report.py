@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -124,7 +122,7 @@ def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, fi
     said = []
     made = RaceReport("title", track, 4, 3).make(best, tmp_path, said.append)
     assert said == [] and made["best_race_s"] == best.time_ms / 1000
-    file = InputsFile.read(made["inputs"])
+    file = InputsFile.read(tmp_path / made["inputs"])
     assert file.time_ms == best.time_ms and redrive.redrive(track, file.actions).time_ms == best.time_ms
     runs = file.actions.unique_consecutive(return_counts=True)
     assert {int(n) for action, n in zip(*runs, strict=True) if action in (1, 2)} == {1, 2}  # ticks held
@@ -141,11 +139,11 @@ def test_report_writes_every_file_and_names_it(track, tmp_path, films):
     made = RaceReport("title", track, 5, 0).make(raced(track, 0), tmp_path, said.append)
     assert said == [] and made["best_race_s"] > 3
     for name in ("curve", "race_line"):
-        assert Path(made[name]).read_bytes()[:4] == PNG
+        assert (tmp_path / made[name]).read_bytes()[:4] == PNG
     poses, actions, times, _ = films[0]
     assert times.diff().unique().tolist() == [50.0] and set(actions.tolist()) == {0, 1, 2}
     assert made["film"].endswith("race.mp4") and float(poses.s_m[-1]) > 0.9 * track.finish_m
-    assert InputsFile.read(made["inputs"]).time_ms == round(1000 * made["best_race_s"])
+    assert InputsFile.read(tmp_path / made["inputs"]).time_ms == round(1000 * made["best_race_s"])
 
 
 def test_report_says_when_the_race_takes_another_time_driven_again(track, tmp_path):

@@ -32,6 +32,22 @@ def test_run_drives_its_frames_and_leaves_a_record(tmp_path, build):
     assert summary["eval/canonical_time_s"] == 1.0
 
 
+class Curve:
+    """A report that makes one file."""
+
+    def make(self, best, folder, say):
+        (folder / "curve.png").touch()
+        return {"curve": "curve.png"}
+
+
+def test_the_summary_has_paths_within_the_folder_and_shows_paths_that_work_from_here(tmp_path, build, capsys):
+    build(tmp_path, report=Curve(), next_command="watch it").train()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["curve"] == "curve.png" and str(tmp_path) not in json.dumps(summary)
+    shown = capsys.readouterr().out
+    assert (tmp_path / "curve.png").as_posix() in shown.replace("\n", "") and "watch it" in shown
+
+
 def test_one_batch_in_twenty_tests_what_is_never_learnt_from(tmp_path, build):
     run = build(tmp_path)
     run.plan.test.period = 19

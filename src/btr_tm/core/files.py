@@ -108,13 +108,17 @@ def read_bytes(path: str | Path, limit: int = TEXT_BYTES) -> bytes:
 
 def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
     """A text in UTF-8, with or without a byte order mark; any line ends become \\n."""
-    payload = read_bytes(path, limit)
+    return parse_text(read_bytes(path, limit), path)
+
+
+def parse_text(payload: bytes, source: str | Path) -> str:
+    """The same of the bytes of a file."""
     try:
         text = payload.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = payload.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path} is no text in UTF-8 (line {line}); open it in an editor and save it as UTF-8"
+            f"{source} is no text in UTF-8 (line {line}); open it in an editor and save it as UTF-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -207,7 +211,11 @@ def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
 
 def read_npy(path: str | Path, limit: int = ARRAY_BYTES) -> NDArray[np.generic]:
     """The one array of numbers in an `.npy` file, in memory."""
-    payload = read_bytes(path, limit)
+    return parse_npy(read_bytes(path, limit), path)
+
+
+def parse_npy(payload: bytes, source: str | Path) -> NDArray[np.generic]:
+    """The same of the bytes of a file."""
 
     def parse(payload: bytes) -> NDArray[np.generic]:
         with warnings.catch_warnings():  # of headers by Python 2 and of shapes that overflow
@@ -223,7 +231,7 @@ def read_npy(path: str | Path, limit: int = ARRAY_BYTES) -> NDArray[np.generic]:
                 raise ValueError(f"shape {shape} of {dtype} needs {needed:,} bytes, and {there:,} are there")
             return np.load(io.BytesIO(payload), allow_pickle=False)
 
-    return _parsed(parse, payload, path, "array of numbers in the .npy format")
+    return _parsed(parse, payload, source, "array of numbers in the .npy format")
 
 
 def _parsed(parse: Callable[[Content], Result], content: Content, source: str | Path, kind: str) -> Result:

@@ -24,7 +24,7 @@ from btr_tm.race.input_script import LONGEST_TICKS, PRESSES, held_keys
 
 TEXT_BYTES = 2 * MIB  # an hour in which a key changes every 50 ms
 
-_HEADER = re.compile(r"#\s*(track|physics|time_ms|ticks):\s*(.*)")
+_HEADER = re.compile(r"#\s*(track|physics|time_ms|ticks|half_width_m):\s*(.*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class InputsFile:
     physics: int  # version of the simulator's physics that drove it; 0 for the game
     time_ms: int  # race time at the finish; 0 if not known
     actions: Tensor  # (T,) int64 on the CPU, action held during each tick of 10 ms
+    half_width_m: float = 0.0  # of the road, where the track is a reference line
 
     def __post_init__(self) -> None:
         table.check_actions(self.actions)
@@ -78,6 +79,8 @@ class InputsFile:
             f"# time_ms: {self.time_ms}",
             f"# ticks: {len(self.actions)}",
         ]
+        if self.half_width_m:
+            header.append(f"# half_width_m: {self.half_width_m:g}")
         held = table.keys(self.actions)
         presses = sorted(
             (first, column, last) for column in range(4) for first, last in _runs(held[:, column])
@@ -100,12 +103,14 @@ def parse(text: str, source: str = "inputs") -> InputsFile:
         int(header.get("physics", 0)),
         int(header.get("time_ms", 0)),
         table.rows(torch.from_numpy(held)),
+        float(header.get("half_width_m", 0)),
     )
 
 
 def _checked_header(name: str, value: str, where: str) -> str:
-    largest = LONGEST_TICKS if name == "ticks" else 10**12
-    if name != "track" and not (re.fullmatch("[0-9]{1,13}", value) and int(value) <= largest):
+    largest = {"ticks": LONGEST_TICKS, "half_width_m": 100}.get(name, 10**12)
+    form = r"[0-9]{1,3}(\.[0-9]{1,9})?" if name == "half_width_m" else "[0-9]{1,13}"
+    if name != "track" and not (re.fullmatch(form, value) and float(value) <= largest):
         raise UserError(f"{name} must be a number up to {largest}, got {short(repr(value))} ({where})")
     return value
 

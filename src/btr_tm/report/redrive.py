@@ -72,4 +72,5 @@ def redrive(track: Track, actions: Tensor) -> Redriven:
 
 def inputs_of(track: Track, race: Redriven) -> InputsFile:
     """The race as a file; time 0 if it did not finish."""
-    return InputsFile(track.name, PHYSICS_VERSION, race.time_ms if race.finished else 0, race.actions)
+    time_ms = race.time_ms if race.finished else 0
+    return InputsFile(track.name, PHYSICS_VERSION, time_ms, race.actions, track.line_half_width_m)

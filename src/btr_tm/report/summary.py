@@ -30,7 +30,8 @@ class CurveReport:
         from btr_tm.report.plots import learning_curve
 
         rows = read_record(folder / "record.jsonl")
-        return {"curve": str(learning_curve(rows, folder / "curve.png", self.title))}
+        learning_curve(rows, folder / "curve.png", self.title)
+        return {"curve": "curve.png"}
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,14 @@ class RaceReport:
     film_size: tuple[int, int] = (360, 640)  # height, width
 
     def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
-        """Write the files; their names and paths, and the figures of the race."""
+        """Write the files; their names and paths within `folder`, and the figures of the race."""
         from btr_tm.report import plots
 
         author_ms = self.track.author_time_ms
         rows = read_record(folder / "record.jsonl")
         author_s = author_ms / 1000 if author_ms else None
-        files: JsonObject = {
-            "curve": str(plots.learning_curve(rows, folder / "curve.png", self.title, author_s))
-        }
+        plots.learning_curve(rows, folder / "curve.png", self.title, author_s)
+        files: JsonObject = {"curve": "curve.png"}
         if len(best.actions) == 0:
             return files
         return self._race(best, folder / "best", say) | files
@@ -72,6 +72,8 @@ class RaceReport:
             say(f"driven again, the best race of {best.time_ms / 1000:.2f} s {outcome(race)}")
         inputs = folder / "race.inputs"
         inputs_of(self.track, race).write(inputs)
+        if self.track.source is not None:  # without it, nobody could drive them again elsewhere
+            self.track.source.write(folder)
         line = plots.race_line(
             self.track,
             race.pose.position.numpy(),
@@ -84,9 +86,10 @@ class RaceReport:
         figures: JsonObject = {"best_race_s": race.time_ms / 1000 if race.finished else None}
         if race.finished and self.track.author_time_ms:
             figures["best_race_to_author"] = race.time_ms / self.track.author_time_ms
-        return figures | {"race_line": str(line), "inputs": str(inputs)} | film
+        made = {"race_line": line, "inputs": inputs, "film": film}
+        return figures | {name: path.relative_to(folder.parent).as_posix() for name, path in made.items()}
 
-    def _film(self, race: Redriven, q: Tensor, path: Path) -> dict[str, str]:
+    def _film(self, race: Redriven, q: Tensor, path: Path) -> Path:
         """One picture per decision, with the action values of its first slot."""
         from btr_tm.report.video import race_video
 
@@ -95,8 +98,7 @@ class RaceReport:
         times_ms = (race.times_s[shown] * 1000).round()
         values = by_slot(q)[: len(times_ms), 0]
         size, title = self.film_size, f"{self.track.name}  {outcome(race)}"
-        made = race_video(path, self.track, poses, race.actions[shown], times_ms, values, size, title)
-        return {"film": str(made)}
+        return race_video(path, self.track, poses, race.actions[shown], times_ms, values, size, title)
 
 
 def outcome(race: Redriven) -> str:

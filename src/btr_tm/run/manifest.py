@@ -93,7 +93,7 @@ def read(path: Path) -> JsonObject:
 def clear(folder: Path) -> None:
     """Remove what a run wrote; other files in the folder stay. The manifest goes last: until then, the
     command that overwrites finds a run to overwrite."""
-    for name in ("checkpoints", "best"):
+    for name in ("checkpoints", "best", "track"):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
     for name in ("record.jsonl", "summary.json", "summary.txt", "manifest.json"):

@@ -26,6 +26,7 @@ class PolicyFile(NamedTuple):
     weights: dict[str, Tensor]  # state of the online network
     config: JsonObject  # resolved configuration of the run
     frames: int  # driven when the weights were saved
+    track: JsonObject | None = None  # of the user's own, which the configuration only names
 
 
 def save(path: str | Path, policy: PolicyFile) -> None:
@@ -33,7 +34,8 @@ def save(path: str | Path, policy: PolicyFile) -> None:
     path, config = Path(path), json.dumps(policy.config)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in policy.weights.items()}
     header = {"format": FORMAT, "config": config, "frames": str(policy.frames)}
-    header["crc32"] = str(checksum(weights, config))
+    header["track"] = json.dumps(policy.track) if policy.track else ""
+    header["crc32"] = str(checksum(weights, config + header["track"]))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, serialized(weights, metadata=header))
 
@@ -51,15 +53,16 @@ def load(path: str | Path) -> PolicyFile:
         raise UserError(f"{path} is no policy file ({short(error)}); name one that was exported") from error
     if header.get("format") != FORMAT:
         raise UserError(f"{path} was not exported by this version, whose policy files say '{FORMAT}'")
-    config, frames = header.get("config", ""), header.get("frames", "")
-    if header.get("crc32") != str(checksum(weights, config)) or not frames.isdecimal():
+    config, frames, track = (header.get(name, "") for name in ("config", "frames", "track"))
+    if header.get("crc32") != str(checksum(weights, config + track)) or not frames.isdecimal():
         raise UserError(f"{path} is damaged (its checksum differs); export it again")
-    return PolicyFile(weights, parse_json(config, path), int(frames))
+    kept = parse_json(track, path) if track else None
+    return PolicyFile(weights, parse_json(config, path), int(frames), kept)
 
 
-def checksum(weights: dict[str, Tensor], config: str) -> int:
+def checksum(weights: dict[str, Tensor], text: str) -> int:
     """The CRC-32 of what a policy file holds."""
-    found = zlib.crc32(config.encode())
+    found = zlib.crc32(text.encode())
     for name, tensor in sorted(weights.items()):
         found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
         found = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes(), found)

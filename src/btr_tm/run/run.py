@@ -31,7 +31,7 @@ class Report(Protocol):
     """Writes the results of a finished run."""
 
     def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
-        """Write pictures, video and inputs; names and paths (or figures) of what was made."""
+        """Write pictures, video and inputs; names and paths in `folder` (or figures) of what was made."""
         ...
 
 
@@ -202,8 +202,6 @@ class Run:
         files = self.report.make(self.evaluator.best, self.folder, self.say)
         self._spend()
         summary = self._figures() | files
-        if self.next_command:
-            summary["next"] = self.next_command
         write_json(self._summary_path, summary)
         return summary
 
@@ -215,7 +213,10 @@ class Run:
         return done | spent | {f"eval/{name}": v for name, v in latest.items() if math.isfinite(v)}
 
     def _show(self, summary: JsonObject) -> None:
-        for line in summary_lines(summary):
+        """Print a summary, its files by paths that work from here."""
+        files = {name: self.folder / each for name, each in summary.items() if isinstance(each, str)}
+        shown = summary | {name: path.as_posix() for name, path in files.items() if path.is_file()}
+        for line in summary_lines(shown | ({"next": self.next_command} if self.next_command else {})):
             self.say(line)
 
     def close(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
+from pathlib import Path
 from typing import cast
 
 import torch
 
 from btr_tm.cli.assembly.build import make_with_known
 from btr_tm.cli.assembly.gauges import gauges, pace
-from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
+from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
@@ -22,6 +25,7 @@ from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
 from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.run import Report, Run
+from btr_tm.sim.track.source import TrackSource, source_in
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
 NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "plugins"})
@@ -49,7 +53,11 @@ def build(job: Composition) -> Run:
         undo.callback(collector.close)
         processes.charge_to(collector.watch)
         recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
+        track, kept = parts.own_track, job.folder / KEPT_TRACK
+        if values["on_existing"] == "resume":
+            refuse_other_track(track, kept)
         manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
+        keep_track(track, kept)
         look = "watch" if parts.env_class.can_redrive else "evaluate"
         title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
         run = Run(
@@ -67,10 +75,30 @@ def build(job: Composition) -> Run:
             title=title,
             facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
             interrupts=INTERRUPTS,
-            next_command=f"python -m btr_tm.{look} {job.folder.as_posix()}",
+            next_command=f"python -m btr_tm.{look} {shlex.quote(job.folder.as_posix())}",
         )
         undo.pop_all()
     return run
+
+
+def refuse_other_track(track: TrackSource | None, kept: Path) -> None:
+    """UserError if the file of the track is no longer what the run in that folder has been driving on."""
+    before = source_in(kept)
+    if track is not None and before is not None and track.content != before.content:
+        raise UserError(
+            f"{track.file_name} has changed since the run began, which keeps it in {kept}; put the old one "
+            "back, choose another run folder, or start again there with on_existing=overwrite"
+        )
+
+
+def keep_track(track: TrackSource | None, folder: Path) -> None:
+    """Store the user's own track with the run, which then goes on wherever it is moved."""
+    if track is None:
+        return
+    try:
+        track.write(folder)
+    except OSError as error:
+        raise UserError(f"cannot keep {track.file_name} in {folder} ({error})") from error
 
 
 def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collector:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from btr_tm.agent.policy import IqnPolicy
-from btr_tm.cli.assembly.parts import Parts, checked, device_of
+from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
@@ -16,6 +16,7 @@ from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
 from btr_tm.run.checkpoint_file import read
 from btr_tm.run.policy_file import SUFFIX, PolicyFile
+from btr_tm.sim.track.source import from_json, source_in
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # Parts of a configuration that a manifest leaves out because they say where a run lies.
@@ -47,9 +48,12 @@ def load_driver(
     source = shipped() if where is None else Path(where)
     saved = read_driver(source)
     values = LABELS | saved.config | {"logger": {}, "plugins": list(plugins)}
+    kept = None
     if track is not None:
         values = values | {"track": values["track"] | {"name_or_path": track}}
-    parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames))
+    elif saved.track is not None:
+        kept = from_json(saved.track, str(source))
+    parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames), kept)
     # One car is enough to know what the network looks at.
     env = parts.env(1, start_pool=1)
     policy = parts.policy(env)
@@ -72,7 +76,10 @@ def read_driver(source: Path) -> PolicyFile:
     weights = content["parts"].get("learner", {}).get("online")
     if weights is None:
         raise UserError(f"{path} holds no network; name a checkpoint that a run of this program saved")
-    return PolicyFile(weights, _config_beside(path), content["frames"])
+    folder = path.parent.parent
+    track = source_in(folder / KEPT_TRACK)
+    config = _config_beside(path)
+    return PolicyFile(weights, config, content["frames"], track.as_json() if track else None)
 
 
 def newest(folder: Path) -> tuple[Path, Node | None]:
@@ -107,4 +114,6 @@ def shipped() -> Path:
 def export(driver: Driver, path: str | Path) -> None:
     """Write `driver` as one policy file."""
     config = {key: value for key, value in driver.parts.values.items() if key not in LABELS}
-    policy_file.save(path, PolicyFile(driver.policy.net.state_dict(), config, driver.frames))
+    track = driver.parts.own_track
+    weights = driver.policy.net.state_dict()
+    policy_file.save(path, PolicyFile(weights, config, driver.frames, track.as_json() if track else None))

@@ -31,9 +31,12 @@ from btr_tm.replay.images import images_of
 from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
+from btr_tm.sim.track.load import make_track
 from btr_tm.sim.track.ribbon import Track
+from btr_tm.sim.track.source import TrackSource
 
 CADENCES = ("frames_per_update", "warmup_frames", "log_every", "eval_every", "save_every")
+KEPT_TRACK = "track"  # folder of a run with the user's own track
 UPDATES_PER_TEST = 19  # 5 % of all batches are tests (Linesight), where something is set aside for them
 
 
@@ -64,6 +67,7 @@ class Parts:
     values: Node
     device: torch.device
     clock: Clock = field(default_factory=Clock)
+    kept_track: TrackSource | None = None  # of the user's own, kept with a driver; wins over the file named
 
     @property
     def seed(self) -> int:
@@ -86,7 +90,16 @@ class Parts:
 
     @cached_property
     def track(self) -> Track:
-        return make(self.values["track"])
+        node = self.values["track"]
+        if self.kept_track is None:
+            return make(node)
+        return make_track(self.kept_track, **{key: node[key] for key in ("half_width_m",) if key in node})
+
+    @property
+    def own_track(self) -> TrackSource | None:
+        """The user's own file that the track was made from; None for shipped tracks and tasks without one."""
+        named = self.env_class.with_track and "name_or_path" in self.values["track"]
+        return self.track.source if named else None
 
     @cached_property
     def target(self) -> TargetFn:

@@ -6,9 +6,15 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
+
+if TYPE_CHECKING:
+    from btr_tm.race.inputs_file import InputsFile
+    from btr_tm.sim.track.ribbon import Track
 
 SUFFIXES = (".inputs", ".txt")  # of races as text; TMInterface's own scripts are .txt files
 
@@ -71,14 +77,31 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
     from btr_tm.cli.commands.film import film_race
     from btr_tm.race.inputs_file import InputsFile
     from btr_tm.report.redrive import redrive
-    from btr_tm.sim.track.load import load_track
 
     file = InputsFile.read(arguments.driver)
-    name = arguments.track or file.track
-    if not name:
-        raise UserError(f"{arguments.driver} does not say its track; add --track NAME")
-    track = load_track(name)
+    track = track_of(file, Path(arguments.driver), arguments.track)
     race = redrive(track, file.actions)
     how = f"finished in {race.time_ms / 1000:.2f} s" if race.finished else "not finished"
-    print(f"{arguments.driver}: {how} on {name}; filming", flush=True)
+    print(f"{arguments.driver}: {how} on {track.name}; filming", flush=True)
     return film_race(track, race, arguments.out, fps=arguments.fps)
+
+
+def track_of(file: InputsFile, path: Path, chosen: str | None) -> Track:
+    """The track that was chosen, else the one that lies beside `path`, else the shipped one of that name."""
+    from btr_tm.sim.track.load import HALF_WIDTH_M, load_track, make_track, shipped_tracks
+    from btr_tm.sim.track.source import source_in
+
+    half_width_m = file.half_width_m or HALF_WIDTH_M
+    if chosen is not None:
+        return load_track(chosen, half_width_m)
+    if not file.track:
+        raise UserError(f"{path} does not say its track; add --track NAME")
+    beside = source_in(path.parent, file.track)
+    if beside is not None:
+        return make_track(beside, half_width_m)
+    if file.track not in shipped_tracks():
+        raise UserError(
+            f"{path} was driven on the track {short(file.track)}, which neither ships nor lies beside it; "
+            "add --track and the path of its .yaml or .npy file"
+        )
+    return load_track(file.track)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import yaml
 
 from btr_tm.core.errors import UserError
 from btr_tm.sim.track.blocks import Style, make_block
-from btr_tm.sim.track.compile import compile_track, lay_shape
+from btr_tm.sim.track.compile import lay_shape
+from btr_tm.sim.track.load import make_track
 from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.track.shapes import STEP_M
+from btr_tm.sim.track.source import TrackSource
 
 Entry = dict[str, dict[str, object]]  # one block as a track file writes it
 Dice = Callable[[], float]  # uniform in [0, 1)
@@ -25,7 +28,8 @@ TRIES = 12  # before blocks are taken back
 
 def random_track(seed: int, length_m: float = 1400.0, difficulty: float = 0.5) -> Track:
     """An open track of about `length_m`; `difficulty` 0: wide curves, 1: tight, hills, jumps and dirt."""
-    return compile_track(f"random_{seed}", random_content(seed, length_m, difficulty), f"random track {seed}")
+    content = yaml.safe_dump(random_content(seed, length_m, difficulty), sort_keys=False)
+    return make_track(TrackSource(f"random_{seed}", ".yaml", content.encode()))
 
 
 def random_content(seed: int, length_m: float = 1400.0, difficulty: float = 0.5) -> dict[str, object]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from btr_tm.core.errors import UserError
-from btr_tm.race.line_points import SPAN, checked, read_points, refuse_standstill
+from btr_tm.race.line_points import SPAN, checked, refuse_standstill
 from btr_tm.sim.track.ribbon import FINISH_GATE, SPACING_M, START_GATE, Profile, Track, assemble
 
 RUN_UP_M = 20.0  # of road before the first point
@@ -15,11 +13,6 @@ RUN_OFF_M = 150.0  # of road beyond the finish, so that the driver sees where it
 SMOOTHING_M = 4.0  # standard deviation; recorded positions are rounded to about 0.1 m
 FENCE_M = 5.0  # beyond the road's edge
 LEAST_LEVEL = 0.17  # metres on the map per metre driven, at 80 degrees
-
-
-def load_line_track(path: Path, half_width_m: float) -> Track:
-    """The track along a reference line stored as .npy, float (N, 3), metres, y up, about 0.5 m apart."""
-    return line_track(read_points(path), half_width_m, path.stem, path.name)
 
 
 def line_track(
@@ -44,7 +37,14 @@ def line_track(
     wall = (half_width_m + FENCE_M) * ones
     profile = Profile(centre, 0 * ones, half_width_m * ones, wall, nothing, ones, gate)
     ribbon = assemble(profile, closed=False)
-    return Track(name, ribbon, start * SPACING_M, finish * SPACING_M, description=f"reference line {source}")
+    return Track(
+        name,
+        ribbon,
+        start * SPACING_M,
+        finish * SPACING_M,
+        description=f"reference line {source}",
+        line_half_width_m=half_width_m,
+    )
 
 
 def _refuse_vertical(points: np.ndarray, source: str) -> None:

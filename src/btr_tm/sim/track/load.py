@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import read_yaml, short
-from btr_tm.race.inputs_file import InputsFile
+from btr_tm.core.files import parse_npy, parse_text, parse_yaml, short
+from btr_tm.race import inputs_file
 from btr_tm.sim.track.compile import compile_track
-from btr_tm.sim.track.line import load_line_track
+from btr_tm.sim.track.line import line_track
 from btr_tm.sim.track.ribbon import Track
+from btr_tm.sim.track.source import AUTHOR, LINE, SUFFIXES, TrackSource, read_source
 
-FOLDER = Path(__file__).parents[1] / "tracks"
+FOLDER = Path(__file__).resolve().parents[1] / "tracks"
+HALF_WIDTH_M = 12.0  # of the road along a reference line, unless said
 
 
 def shipped_tracks() -> list[str]:
@@ -23,7 +25,7 @@ def shipped_tracks() -> list[str]:
 def track_path(name_or_path: str | Path) -> Path:
     """Where a shipped track, a track file (.yaml) or a reference line (.npy) lies; UserError if nowhere."""
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml", ".npy"):
+    if path.suffix not in SUFFIXES:
         path = FOLDER / f"{path.name}.yaml"
     if not path.is_file():
         known = ", ".join(shipped_tracks())
@@ -34,17 +36,27 @@ def track_path(name_or_path: str | Path) -> Path:
     return path
 
 
-def load_track(name_or_path: str | Path, half_width_m: float = 12.0) -> Track:
+def load_track(name_or_path: str | Path, half_width_m: float = HALF_WIDTH_M) -> Track:
     """A shipped track by name, a track file (.yaml), or a reference line (.npy) of that half width.
 
     The author time is that of `<name>.author.inputs` beside the track file. UserErrors name file, block
     and remedy.
     """
     path = track_path(name_or_path)
-    if path.suffix == ".npy":
-        return load_line_track(path, half_width_m)
-    track = compile_track(path.stem, read_yaml(path), path.name)
-    author = path.with_name(f"{path.stem}.author.inputs")
-    if not author.is_file():
-        return track
-    return dataclasses.replace(track, author_time_ms=InputsFile.read(author).time_ms)
+    track = make_track(read_source(path), half_width_m)
+    return dataclasses.replace(track, source=None) if path.resolve().parent == FOLDER else track
+
+
+def make_track(source: TrackSource, half_width_m: float = HALF_WIDTH_M) -> Track:
+    """The same from the content of its file."""
+    content, author_time_ms = source.content, None
+    if source.suffix == LINE:
+        points = parse_npy(content, source.file_name)
+        track = line_track(points, half_width_m, source.name, source.file_name)
+    else:
+        blocks = parse_yaml(parse_text(content, source.file_name), source.file_name)
+        track = compile_track(source.name, blocks, source.file_name)
+    if source.author:
+        name = source.name + AUTHOR
+        author_time_ms = inputs_file.parse(parse_text(source.author, name), name).time_ms
+    return dataclasses.replace(track, author_time_ms=author_time_ms, source=source)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from btr_tm.sim.track.source import TrackSource
+
 SPACING_M = 0.5
 ASPHALT, GRASS, DIRT, TURBO, OTHER = range(5)
 NO_GATE, START_GATE, CHECKPOINT_GATE, FINISH_GATE = range(4)
@@ -109,6 +111,8 @@ class Track:
     spacing_m: float = SPACING_M
     description: str = ""
     author_time_ms: int | None = None
+    line_half_width_m: float = 0.0  # of a track along a reference line
+    source: TrackSource | None = None  # None for those that ship
 
     @property
     def length_m(self) -> float:
