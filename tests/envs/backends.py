@@ -63,7 +63,13 @@ gymnasium.register(CORRIDOR, entry_point=Corridor, max_episode_steps=9)
 
 def task(id: str, cars: int, **options: Any) -> GymnasiumVectorEnv:
     """Without images and with plain options, unless told otherwise."""
-    usual = {"image": "none", "image_size": (64, 64), "frame_stack": 1, "options": {}}
+    usual = {
+        "image": "none",
+        "image_size": (64, 64),
+        "frame_stack": 1,
+        "options": {},
+        "longest_episode": 10_000,
+    }
     return GymnasiumVectorEnv(id, cars, **(usual | {"device": "cpu", "seed": 0} | options))
 
 

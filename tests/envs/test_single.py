@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import warnings
 
 import gymnasium
@@ -99,3 +100,41 @@ def test_stable_baselines_trains_on_it() -> None:
     action, _ = model.predict(env.reset(seed=0)[0], deterministic=True)
     assert env.action_space.contains(int(action))
     env.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"image_height": 32}, "there is no option image_height; valid: .*image_size"),
+        ({"cars": 3}, "there is no option cars"),
+        ({"image_size": 32}, r"image_size must be \(height, width\), whole numbers from 0 to 4096, got 32"),
+        ({"image_size": (-1, 5)}, "image_size must be"),
+        ({"image_size": "a"}, "image_size must be"),
+        ({"image_size": (4_000_000, 5)}, "image_size must be"),
+        ({"render_size": (0, 9)}, "render_size must be .* from 1 to 4096"),
+        ({"anywhere_share": 2}, "anywhere_share must be from 0 to 1, got 2"),
+        ({"ticks_per_action": 0}, "ticks_per_action must be 1 or larger, got 0"),
+    ],
+)
+def test_options_that_cannot_be_are_one_sentence(options: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        gymnasium.make("btr_tm/A01-v0", **options)
+
+
+def test_a_step_before_the_first_reset_says_so() -> None:
+    env = gymnasium.make("btr_tm/A01-v0", render_mode="rgb_array").unwrapped
+    for early in (lambda: env.step(0), env.render):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+            early()
+
+
+@pytest.mark.parametrize("compile", ["eager", "traced"])
+def test_an_environment_is_pickled_with_its_race(compile: str) -> None:
+    env = gymnasium.make("btr_tm/A01-v0", image_size=(8, 8), compile=compile)
+    pickle.dumps(env)  # before a race
+    env.reset(seed=0)
+    env.step(0)
+    copy = pickle.loads(pickle.dumps(env))
+    (seen, reward, *_), (again, same, *_) = env.step(1), copy.step(1)
+    assert reward == same and np.array_equal(seen["floats"], again["floats"])
+    assert np.array_equal(seen["image"], again["image"])

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Decision
 from btr_tm.envs.execution import HOW
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.progress import CutOffs
+from btr_tm.run import evaluate
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.race import NO_RACE, Race
 from btr_tm.sim.track.load import load_track
@@ -51,6 +53,17 @@ def test_canonical_race_is_recorded_decision_by_decision(evaluator):
     evaluator.run(Steady(1))
     assert evaluator.best.actions.tolist() == [1] * 20
     assert evaluator.best.frames == 7 and evaluator.best.finished
+
+
+def test_a_race_that_never_ends_is_one_sentence(fake_env, monkeypatch):
+    class Endless(fake_env):
+        def step(self, action):
+            self.ticks, self.metres = self.ticks * 0, self.metres * 0
+            return super().step(action)
+
+    monkeypatch.setattr(evaluate, "LONGEST_RACE", 40)
+    with pytest.raises(UserError, match="has not ended after 40 decisions; give the environment a limit"):
+        Evaluator(Endless, Clock(), starts=1).run(Steady(1))
 
 
 def test_figures_that_do_not_exist_are_nan(fake_env):

@@ -194,6 +194,16 @@ class DrivingEnv(StoredSpec, Stateful, Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """What people call the game."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What a person should know about it before the start, by name."""
+        ...
+
+    @property
     def device(self) -> torch.device: ...
 
     @property

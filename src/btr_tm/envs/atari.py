@@ -13,7 +13,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.types import Obs, Races, StateDict
-from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
+from btr_tm.envs.contract import TensorVectorEnv, checked_actions, early_step, start_of
 from btr_tm.envs.emulators import RACK, ActionSet, Emulators
 from btr_tm.envs.gymnasium import EVALUATION_SEED, episode_seed
 
@@ -53,7 +53,7 @@ class AtariVectorEnv(TensorVectorEnv):
         _check_sizes(reward_clip=reward_clip, reseed_every=reseed_every)
         threads = torch.get_num_threads()
         self._sizes = (image_size, action_set, sticky, frame_skip, no_ops, threads)
-        self._game, self._rack = game, 1
+        self.name, self._rack = game, 1
         self._games = Emulators(game, 1, *self._sizes)  # knows the actions; the others are made at a reset
         self.device, self.seed = torch.device(device), seed
         self.decision_ms = round(1000 * frame_skip / FRAMES_PER_SECOND)
@@ -61,7 +61,7 @@ class AtariVectorEnv(TensorVectorEnv):
         self.image_shape, self.stacked_frames = (frame_stack, *image_size), frame_stack
         self._longest = -(-max_frames // frame_skip)
         self._reward_clip, self._reseed_every = reward_clip, reseed_every
-        self._restarts = True
+        self._restarts, self._begun = True, False
         self._allocate(cars)
         self.set_spaces(cars)
 
@@ -94,12 +94,15 @@ class AtariVectorEnv(TensorVectorEnv):
 
     def _gather(self) -> None:
         """Make all games, in one rack if none of them will pause. That takes 0.1 s a game."""
+        self._begun = True
         rack = min(self.num_envs, self.num_envs if self._restarts else RACK)
         if rack != self._rack:
-            self._games, self._rack = Emulators(self._game, self.num_envs, *self._sizes, rack), rack
+            self._games, self._rack = Emulators(self.name, self.num_envs, *self._sizes, rack), rack
 
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
         """One decision of every copy: `action` (E,) int64."""
+        if not self._begun:
+            raise early_step()
         chosen = np.array(checked_actions(action, self.actions))
         was_over = self._over.copy()
         points = self._play(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import gymnasium
@@ -36,6 +37,8 @@ class TensorVectorEnv(VectorEnv):
     has_floats: ClassVar[bool] = True  # it can be driven without looking at images
     named_by: ClassVar[str] = "id"  # the argument that names the task, where there is no track
 
+    name: str = "the game"
+    facts: Mapping[str, str] = MappingProxyType({})
     device: torch.device
     layout: FloatLayout
     image_shape: tuple[int, int, int]
@@ -65,6 +68,11 @@ class TensorVectorEnv(VectorEnv):
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone; only where `can_shrink`."""
         raise NotImplementedError(f"{type(self).__name__} always has all its cars")
+
+
+def early_step() -> gymnasium.error.ResetNeeded:
+    """What a step before the first reset raises."""
+    return gymnasium.error.ResetNeeded("call reset() before the first step()")
 
 
 def start_of(options: Mapping[str, str] | None) -> str:

@@ -7,13 +7,15 @@ from typing import Literal
 
 import numpy as np
 import torch
+from gymnasium.wrappers import TimeLimit
 from torch import Tensor
 
+from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.types import JsonObject, Obs, Races, StateDict
-from btr_tm.envs.contract import TensorVectorEnv, checked_actions, start_of
-from btr_tm.envs.game import Game, Images, NoImages, make
+from btr_tm.envs.contract import TensorVectorEnv, checked_actions, early_step, start_of
+from btr_tm.envs.game import Game, Images, NoImages, has_limit, make
 
 EVALUATION_SEED = 2**32 - 1  # shared by all runs; training seeds are smaller
 DEFAULT_FPS = 50
@@ -25,7 +27,9 @@ class GymnasiumVectorEnv(TensorVectorEnv):
     Every episode has a seed of its own, made from run seed, car and episode number. In `Races`, `progress_m`
     is the return so far, `time_ms` counts steps at the frame rate the environment states, and an episode is
     finished when its return reached the environment's reward threshold (LunarLander-v3: 200, CarRacing-v3:
-    900) or, where there is none, when it ended by itself. A picture observed is the image; no floats remain.
+    900) or, where there is none, when it ended by itself. A picture observed is the image; floats remain only
+    where the observation is a Dict with `image` and `floats`. An episode of an environment that states no
+    limit is truncated after `longest_episode` steps: what never ends could be neither evaluated nor restored.
     """
 
     def __init__(
@@ -35,25 +39,36 @@ class GymnasiumVectorEnv(TensorVectorEnv):
         image: Literal["none", "pixels"],
         image_size: tuple[int, int],
         frame_stack: int,
+        longest_episode: int,
         options: JsonObject,
         device: str | torch.device,
         seed: int,
     ) -> None:
+        for size, least in (("longest_episode", longest_episode), ("frame_stack", frame_stack)):
+            if least < 1:
+                raise UserError(f"env.{size} must be 1 or larger, got {least}")
         sees = image == "pixels" and image_size[0] > 0
         self.images: Images | NoImages = (
             Images((image_size[0], image_size[1]), frame_stack) if sees else NoImages()
         )
-        self.games = [Game(make(id, self.images, options), self.images) for _ in range(cars)]
+        envs = [make(id, self.images, options) for _ in range(cars)]
+        if not has_limit(envs[0]):
+            envs = [TimeLimit(env, longest_episode) for env in envs]
+            cut = f"cut after {longest_episode:,} steps, since {id} states no limit (env.longest_episode)"
+            self.facts = {"episodes": cut}
+        self.games = [Game(env, self.images) for env in envs]
+        self.name = id
         self.device, self.seed = torch.device(device), seed
         env = self.games[0].env
         fps = env.metadata.get("render_fps") or DEFAULT_FPS
         self.decision_ms = round(1000 / fps)
         self._threshold = env.spec.reward_threshold if env.spec else None
         self._restarts = True
-        self.games[0].start(0)
+        self.games[0].start(0)  # shows how many floats there are
         self.image_shape, self.actions = self.images.shape, int(env.action_space.n)  # type: ignore[attr-defined]
         self.layout = FloatLayout.generic(len(self.games[0].floats))
         self.set_spaces(cars)
+        self.games[0].episode = -1
 
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: Mapping[str, str] | None = None
@@ -73,6 +88,8 @@ class GymnasiumVectorEnv(TensorVectorEnv):
 
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
         """One step of every copy: `action` (E,) int64."""
+        if self.games[0].episode < 0:
+            raise early_step()
         chosen = checked_actions(action, self.actions)
         was_over = [game.over for game in self.games]
         outcomes = [game.step(a) for game, a in zip(self.games, chosen, strict=True)]

@@ -13,7 +13,7 @@ from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
 from btr_tm.core.types import Obs, StateDict
-from btr_tm.envs.contract import TensorVectorEnv
+from btr_tm.envs.contract import TensorVectorEnv, early_step
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import HOW, RASTERIZERS, TICKS, Compile, for_moves, within_reach
 from btr_tm.race import actions
@@ -75,9 +75,11 @@ class SimVectorEnv(TensorVectorEnv):
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"env.anywhere_share must be from 0 to 1, got {anywhere_share}")
-        for name, count in (("cars", cars), ("start_pool", start_pool)):
+        counts = {"cars": cars, "start_pool": start_pool, "ticks_per_action": ticks_per_action}
+        for name, count in counts.items():
             if count < 1:
                 raise UserError(f"env.{name} must be 1 or larger, got {count}")
+        self.name = f"the simulator on {track.name}"
         self.track, self.device = track.to(device), torch.device(device)
         compile = within_reach(compile, self.device)
         self.block = actions.block(action_offsets_ms)
@@ -163,6 +165,8 @@ class SimVectorEnv(TensorVectorEnv):
 
         An action out of range is a UserError on the CPU; on other devices looking would be a host sync.
         """
+        if not hasattr(self, "_drive"):
+            raise early_step()
         assert not self.block or action.shape[1:] == self.block, (tuple(action.shape), self.block)
         if self.device.type == "cpu":
             actions.check_actions(action)

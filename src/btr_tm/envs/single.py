@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -11,12 +12,18 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs
+from btr_tm.envs.contract import early_step
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.actions import check_actions
 from btr_tm.sim.track.load import load_track
 
 if TYPE_CHECKING:
     from btr_tm.sim.colour.view import ColourView
+
+
+LARGEST = 4096  # pixels each way
+OWN = {"track", "render_mode", "image_size", "render_size", "anywhere_share"}
+OPTIONS = {*inspect.signature(plain_simulator).parameters} - OWN - {"cars", "start_pool"}
 
 
 class RaceInfo(TypedDict):
@@ -50,6 +57,13 @@ class SingleEnv(gymnasium.Env):
     ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise UserError(f"render_mode must be None or rgb_array, got {render_mode!r}")
+        _check_size("image_size", image_size, least=0)
+        _check_size("render_size", render_size, least=1)
+        if not 0.0 <= anywhere_share <= 1.0:
+            raise UserError(f"anywhere_share must be from 0 to 1, got {anywhere_share}")
+        for name in options:
+            if name not in OPTIONS:
+                raise UserError(f"there is no option {name}; valid: {', '.join(sorted(OPTIONS | OWN))}")
         self._cars = plain_simulator(load_track(track), 1, image_size, start_pool=1, **options)
         self.render_mode, self._render_size, self._anywhere_share = render_mode, render_size, anywhere_share
         self._view: ColourView | None = None
@@ -79,6 +93,8 @@ class SingleEnv(gymnasium.Env):
         self, action: int | np.ndarray
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, RaceInfo]:
         """One decision, or (K,) of a block; raises UserError for an action out of 0..11."""
+        if not hasattr(self, "_drive"):
+            raise early_step()
         check_actions(action)
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()
@@ -97,6 +113,8 @@ class SingleEnv(gymnasium.Env):
         """The colour view (H, W, 3) uint8, where `render_mode` asks for it."""
         if self.render_mode is None:
             return None
+        if not hasattr(self, "_drive"):
+            raise early_step()
         if self._view is None:
             from btr_tm.sim.colour.view import ColourView  # its scene takes memory: only for who renders
 
@@ -106,6 +124,15 @@ class SingleEnv(gymnasium.Env):
     def close(self) -> None:
         """Close the environment."""
         self._cars.close()
+
+
+def _check_size(name: str, size: tuple[int, int], least: int) -> None:
+    """Raise UserError unless `size` is H, W."""
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    if not pair or not all(isinstance(side, int) and least <= side <= LARGEST for side in size):
+        raise UserError(
+            f"{name} must be (height, width), whole numbers from {least} to {LARGEST}, got {size!r:.80}"
+        )
 
 
 def _arrays(obs: Obs) -> dict[str, np.ndarray]:

@@ -27,6 +27,9 @@ class Traced(Generic[Tree]):
         self._function = function
         self._recorded: dict[tuple[torch.Size, ...], tuple[Recorded, Tree]] = {}
 
+    def __reduce__(self) -> tuple[type[Traced], tuple[Callable[..., Tree]]]:
+        return Traced, (self._function,)  # recordings cannot be pickled
+
     def __call__(self, *trees: Leaves) -> Tree:
         leaves = flatten(trees)
         shapes = tuple(leaf.shape for leaf in leaves)

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from btr_tm.core.block import by_slot
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs, Races, StateDict
 from btr_tm.run.canonical_metrics import CanonicalMetrics
 from btr_tm.run.race import NO_RACE, Race
 
+LONGEST_RACE = 120_000  # decisions; Atari's usual limit of 30 minutes is 108,000 of single frames
 CHECK_EVERY = 8  # decisions; whether every race is over is known only after waiting for the device
 
 
@@ -61,7 +63,7 @@ class Evaluator:
         self.canonical_figures: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
     def race(self, policy: Actor) -> Result:
-        """Drive every race to its end."""
+        """Drive every race to its end; raises UserError if one has none."""
         result = self._race(policy, never)
         assert result is not None
         return result
@@ -87,6 +89,11 @@ class Evaluator:
                 return None
             if bool(ends.done.all()):
                 break
+            if step > LONGEST_RACE:
+                raise UserError(
+                    f"a race of the evaluation has not ended after {LONGEST_RACE:,} decisions; give the "
+                    "environment a limit after which it truncates an episode"
+                )
             obs, rows = self._narrowed(obs, rows, ends.done)
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others

@@ -73,7 +73,7 @@ def build(job: Composition) -> Run:
             gauges=gauges(parts, learner, replay),
             pace=pace(parts, env),
             title=title,
-            facts=facts(parts, policy.net, replay) | {"fingerprint": job.fingerprint},
+            facts=facts(parts, policy.net, replay) | dict(env.facts) | {"fingerprint": job.fingerprint},
             interrupts=INTERRUPTS,
             next_command=f"python -m btr_tm.{look} {shlex.quote(job.folder.as_posix())}",
         )

@@ -15,6 +15,7 @@ NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "prior
 SCHEDULES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
 # Infinite means "no limit" here; everywhere else it is a slip.
 MAY_BE_INFINITE = ("clip_value", "reward_clip", "stop_frames")
+SMALLEST_IMAGE = 16  # pixels each way; of fewer, the encoders here leave a single row
 LARGEST_IMAGE = 1024  # pixels each way; more is a slip: no encoder here is made for it
 THREADS_PER_CORE = 4
 
@@ -30,8 +31,9 @@ def out_of_range(values: Node) -> Iterator[str]:
         if not isinstance(number, str | list) and (number < 0 or (positive and number == 0)):
             yield f"{path} must be {'larger than 0' if positive else '0 or larger'}, got {number}"
     for name in ("image_height", "image_width"):
-        if values["profile"][name] > LARGEST_IMAGE:
-            yield f"profile.{name} must be at most {LARGEST_IMAGE}, got {values['profile'][name]}"
+        if not SMALLEST_IMAGE <= values["profile"][name] <= LARGEST_IMAGE:
+            size = values["profile"][name]
+            yield f"profile.{name} must be from {SMALLEST_IMAGE} to {LARGEST_IMAGE}, got {size}"
     threads, cores = values["profile"]["threads"], os.cpu_count() or 1
     if isinstance(threads, int) and threads > THREADS_PER_CORE * cores:
         limit = THREADS_PER_CORE * cores

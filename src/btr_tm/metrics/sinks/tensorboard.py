@@ -38,7 +38,9 @@ class TensorboardSink:
     def resume(self, rows: Sequence[Row]) -> None:
         if any(self.folder.glob("events.out.tfevents.*")):
             self._from_step = int(rows[-1]["frames"]) if rows else 0
-            self._waiting = [row for row in rows if row["frames"] == self._from_step]  # of which some may stay
+            self._waiting = [
+                row for row in rows if row["frames"] == self._from_step
+            ]  # of which some may stay
         else:
             self._waiting = list(rows)  # this logger was not chosen before
         self.say(f"tensorboard: tensorboard --logdir {self.folder}")

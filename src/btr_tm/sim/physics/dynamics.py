@@ -7,6 +7,7 @@ by slot, and a race must be the same to the bit whatever the number of cars. Let
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -113,7 +114,7 @@ Tick = Callable[[Body, Keys], Body]
 
 def eager_tick(road: Road, k: TickConstants) -> Tick:
     """`tick` on one road."""
-    return lambda body, keys: tick(body, keys, road, k)
+    return partial(tick, road=road, k=k)
 
 
 def compiled_tick(road: Road, k: TickConstants) -> Tick:
