@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Batch, Obs, Races
 from btr_tm.run.collector import InlineCollector
@@ -22,6 +23,7 @@ class FakeEnv:
     """Cars on a line: action 1 drives 1 m, action 0 half; the race ends at 20 m or after 60 decisions."""
 
     can_shrink = False
+    name, device, layout = "a line", torch.device("cpu"), FloatLayout.generic(1)
 
     def __init__(self, cars: int, seed: int = 0) -> None:
         self.num_envs = cars

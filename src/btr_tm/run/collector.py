@@ -7,6 +7,7 @@ import torch
 from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Chunk, Obs, Races, StateDict, Transition
 from btr_tm.metrics.stopwatch import Stopwatch
+from btr_tm.run.finite import FiniteCheck
 
 
 class InlineCollector:
@@ -20,6 +21,7 @@ class InlineCollector:
         self.watch = Stopwatch()
         self._obs, info = env.reset(options={"start": "training"})
         self._potential = info["potential"]
+        self._check = FiniteCheck(env)
 
     @torch.no_grad()
     def collect(self, policy: Actor) -> Chunk:
@@ -36,6 +38,7 @@ class InlineCollector:
             decision = policy.act(self._obs, explore=True)
         with self.watch("simulator"):
             obs, reward, terminated, truncated, info = self.env.step(decision.action)
+            self._check(obs, reward, info)
         transition = Transition(
             obs=self._obs,
             action=decision.action,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ FLOATS = 4  # worker, generation, car, decision number of this car's generation
 class CountingEnv:
     """Floats are worker, generation, car and its decisions so far; races end after RACE decisions."""
 
+    name, layout = "a counter", FloatLayout.generic(FLOATS)
+
     def __init__(self, worker: int, generation: int, cars: int, trouble: str = "", after: int = 0) -> None:
         self.num_envs, self.device = cars, torch.device("cpu")
         self.worker, self.generation, self.trouble, self.after = worker, generation, trouble, after
@@ -45,6 +48,8 @@ class CountingEnv:
         final = self._obs(self.count)
         final = final._replace(floats=torch.where(ends[:, None], -final.floats, final.floats))
         reward = torch.full((self.num_envs,), float(self.count))
+        if self.trouble == "gives NaN" and self.count >= self.after:
+            reward[1] = math.nan
         info = {
             "final_obs": final,
             "final_potential": reward / 2,

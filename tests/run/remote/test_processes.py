@@ -226,6 +226,19 @@ def test_nothing_is_left_after_close(start) -> None:
     assert not [name for name in names if glob.glob(f"/dev/shm/{name.lstrip('/')}")]
 
 
+def test_a_game_that_gives_nan_stops_the_run_with_the_sentence_of_its_worker(start) -> None:
+    collector, policy, clock = start(Game(trouble="gives NaN", after=8))
+    with pytest.raises(UserError, match=r"^a counter has given car 1 a reward that is NaN or infinite"):
+        collect(collector, policy, clock, Book(), 1000)
+
+
+def test_what_cannot_be_sent_to_a_process_is_one_sentence() -> None:
+    def local(worker: int, generation: int) -> None: ...
+
+    with pytest.raises(UserError, match="cannot be pickled .*local.*; define it in a module"):
+        processes(local, 6, net(), Clock())
+
+
 def test_workers_that_cannot_even_start_stop_the_run_with_their_reason(start) -> None:
     collector, policy, clock = start(Unbuildable(), workers=1)
     with pytest.raises(UserError, match="no such game"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import deque
 from multiprocessing import connection
@@ -76,6 +77,7 @@ class ProcessCollector:
         stall_s: float,
         start_s: float,
     ) -> None:
+        refuse_unpicklable(build)
         self.build, self.slots = build, slots
         self.format = ChunkFormat.of(env, workers, decisions)
         refuse_too_many(workers, slots * self.format.layout.size)
@@ -157,6 +159,8 @@ class ProcessCollector:
             while handle.pipe.poll():
                 message = handle.pipe.recv()
                 if isinstance(message, Failed):
+                    if message.final:
+                        raise UserError(message.reason)
                     handle.fault = message.reason
                     return
                 handle.inbox.append(message)
@@ -229,6 +233,17 @@ class ProcessCollector:
             handle.chunks.close()
         self.weights.close()
         self.heartbeats.close()
+
+
+def refuse_unpicklable(build: BuildWorker) -> None:
+    """Raise UserError if `build` could not be sent to a process."""
+    try:
+        pickle.dumps(build)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"what makes the environments of the workers cannot be pickled ({' '.join(str(error).split())}); "
+            "define it in a module, not in a function or a notebook, or use collector=inline"
+        ) from error
 
 
 def refuse_too_many(workers: int, chunk_bytes: int, name: str = "workers") -> None:

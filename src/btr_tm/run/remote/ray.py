@@ -178,6 +178,9 @@ class RayCollector:
             with self.watch("waiting"):
                 version, cpu_s, arrays = self.ray.get(handle.requested.pop(0), timeout=self.stall_s)
         except self.ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, UserError):  # another start would end in the same way
+                raise cause from error
             self._replace(handle, "died", str(error))
             return Chunk([], [], 0)
         if not self.format.fits(arrays):

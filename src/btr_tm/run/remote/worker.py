@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Decision, DrivingEnv, Policy
 from btr_tm.core.types import Obs
 from btr_tm.run.collector import InlineCollector
@@ -48,9 +49,10 @@ class ChunkReady(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The worker gives up."""
+    """The worker gives up; a UserError is `final`: another start would end in the same way."""
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def work(setup: WorkerSetup, pipe: connection.Connection) -> None:
         _Worker(setup, pipe).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the learner is gone
+    except UserError as error:
+        pipe.send(Failed(str(error), final=True))
     except Exception:
         reason = traceback.format_exc(limit=-3)[-LONGEST_REASON:]
         with suppress(OSError):  # the learner may be gone, which is then the reason
