@@ -44,8 +44,8 @@ docs: venv ## write the pages that are made from the code
 	$(BIN)/python -m btr_tm.benchmarks.page
 	$(BIN)/python -m btr_tm.cli.configuration.page
 
-faults: venv ## kill collectors and learners at random moments, for half an hour
-	BTR_TM_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/run/remote/test_faults.py
+faults: venv ## kill collectors, learners and every file operation, and fill the disk there, for an hour
+	BTR_TM_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/run/remote/test_faults.py tests/run/test_file_faults.py
 
 bench: venv ## print speeds and memory (JSON=path writes them there too)
 	$(BIN)/python -m btr_tm.bench $(if $(JSON),--json $(JSON))

@@ -190,7 +190,9 @@ def _refuse_failed(jobs: list[Composition]) -> None:
     """Raise UserError naming the jobs whose status says that they failed."""
     read = [(job.folder, _status(job.folder)) for job in jobs]
     failed = [
-        (folder, status["reason"]) for folder, status in read if status["state"] in ("failed", "unknown")
+        (folder, status["reason"] or "it ended and does not say how; the lines above may")
+        for folder, status in read
+        if status["state"] not in ("done", "stopped")
     ]
     if len(jobs) == 1 and failed:
         raise UserError(failed[0][1])
