@@ -17,14 +17,16 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.types import JsonObject
+
+if TYPE_CHECKING:  # it imports torch, which what only reads a file does without
+    from btr_tm.core.types import JsonObject
 
 Content = TypeVar("Content")
 Result = TypeVar("Result")
