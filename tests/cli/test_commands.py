@@ -149,7 +149,8 @@ def test_a_failed_arm_does_not_end_a_sweep(tmp_path: Path) -> None:
     # A run of another configuration waits in the folder of the first arm.
     folder = tmp_path / compose_job([*TINY, "runs_dir=r"]).folder
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"config": {"convention": {"kappa": 0.005}}}))
+    held = {"run_id": "1", "seed": 0, "sessions": [], "config": {"convention": {"kappa": 0.005}}}
+    (folder / "manifest.json").write_text(json.dumps(held))
     done = python("-m", "btr_tm", "-m", *TINY, "runs_dir=r", "seed=0,1", cwd=tmp_path)
     assert done.returncode != 0
     assert "1 of 2 runs failed" in done.stderr and "convention.kappa: 0.005 -> 1.0" in done.stderr
