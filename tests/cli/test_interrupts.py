@@ -18,16 +18,19 @@ SMALL = (
     "profile.start_pool=8 profile.race_ms=2000 profile.total_frames=256"
 ).split()
 TWO_COLLECTORS = ["collector=processes", "collector.workers=2"]
-# Python imports this at the start of every process: the process whose turn it is sends signals to the whole
-# group, as a terminal does, when it is about to import a module.
+# Python imports this at the start of every process: the first one of a kind that is about to import a module
+# sends a signal to the whole group, as a terminal does.
 CUSTOMIZE = """
 import os, sys
 
 class Sender:
     def find_spec(self, name, path=None, target=None):
-        is_child = "--multiprocessing-fork" in sys.orig_argv
+        is_child = any("fork" in word or "loky" in word for word in sys.orig_argv)
         if name == os.environ["AT"] and is_child == (os.environ["IN"] == "child"):
-            sys.meta_path.remove(self)
+            try:
+                os.close(os.open("sent", os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return
             os.killpg(0, int(os.environ["SEND"]))
 
 sys.meta_path.insert(0, Sender())
@@ -139,6 +142,17 @@ def test_one_ctrl_c_saves_and_ends_a_whole_sweep_which_the_same_command_continue
     code, output = run(tmp_path, command(*words))
     assert code == 0 and "continuing at 64 frames" in output, output
     assert states(tmp_path) == ["done", "done"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["torch", "btr_tm.report.video"])
+def test_ctrl_c_ends_the_jobs_that_a_launcher_runs_in_other_processes(tmp_path: Path, at: str) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1,2"]
+    code, output = run_and_send(tmp_path, command(*words), signal.SIGINT, at, "child")
+    assert code == 130 and output.endswith("btr_tm: stopped; the same command continues\n"), output
+    assert_quiet(output)
+    assert len(states(tmp_path)) < 3
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class Interrupts:
         self.number: int | None = None  # the first signal
         self.is_program = False  # else a process that a launcher has started for a job
         self._answer = Answer.NOTE
-        self._hint = ""
+        self._hint, self._has_said = "", False
         self._closers: list[Callable[[], None]] = []
 
     @property
@@ -69,6 +69,8 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():  # others cannot
             for number in WATCHED:
                 signal.signal(number, self._receive)
+            if sys.platform != "win32":  # whoever started this process may have blocked them until now
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
 
     def unwinding(self) -> AbstractContextManager[None]:
         """While this lasts, the first signal raises Interrupted."""
@@ -110,21 +112,24 @@ class Interrupts:
         if first and self._answer is Answer.UNWIND:
             raise Interrupted
         if not first and number == signal.SIGINT:
-            self._leave(" at once", CTRL_C)  # also after SIGTERM: what was to be saved is not
+            self.number = number  # also after SIGTERM: what was to be saved is not
+            self.leave(" at once")
         if self._answer is Answer.LEAVE:
-            self._leave("", self.exit_code)
+            self.leave()
 
-    def _leave(self, how: str, exit_code: int) -> NoReturn:
+    def leave(self, how: str = "") -> NoReturn:
+        """End at once, in one line."""
         for close in reversed(self._closers):
             with suppress(Exception):
                 close()
         self._say(how)
-        os._exit(exit_code)
+        os._exit(self.exit_code)
 
     def _say(self, how: str = "") -> None:
         """One line, past whatever may be in the middle of writing."""
-        if not self.is_program:
+        if not self.is_program or self._has_said:
             return
+        self._has_said = True
         if sys.stdout.isatty():
             os.write(1, b"\x1b[?25h\n")  # a live display hides the cursor
         os.write(2, f"btr_tm: stopped{how}{self._hint}\n".encode())

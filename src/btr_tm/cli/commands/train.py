@@ -17,6 +17,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from btr_tm import __version__
+from btr_tm.cli.commands.launcher import beside_launcher
 from btr_tm.cli.configuration.composition import (
     Composition,
     compose_job,
@@ -47,7 +48,8 @@ def main() -> None:
             print(OmegaConf.to_yaml(jobs[0].cfg, resolve=arguments.resolve), end="")
             return
         register_resolvers()
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
+        with beside_launcher(jobs):
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
         if not (arguments.cfg or arguments.info):
             _refuse_failed(jobs)
     except UserError as error:
