@@ -82,6 +82,7 @@ def test_jobs_of_a_sweep_each_bring_their_own_collectors(tmp_path: Path, launche
     assert sweep.returncode == 0, output
     states = [json.loads(path.read_text())["state"] for path in tmp_path.glob("**/status.json")]
     assert states == ["done", "done"]
+    assert not list(tmp_path.glob("**/*%*"))
 
 
 def test_a_folder_is_free_again_once_its_run_has_ended(tmp_path: Path) -> None:

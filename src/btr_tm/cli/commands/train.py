@@ -23,7 +23,7 @@ from btr_tm.cli.configuration.composition import (
     compose_job,
     compose_jobs,
     current_job,
-    register_resolvers,
+    register,
 )
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
@@ -47,7 +47,7 @@ def main() -> None:
         if arguments.cfg == "job" and not arguments.package:  # composed already; Hydra would do it again
             print(OmegaConf.to_yaml(jobs[0].cfg, resolve=arguments.resolve), end="")
             return
-        register_resolvers()
+        register()
         with beside_launcher(jobs):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
         if not (arguments.cfg or arguments.info):

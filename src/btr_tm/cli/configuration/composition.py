@@ -13,8 +13,10 @@ from typing import cast
 
 from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -155,7 +157,7 @@ def _override_lines(ablation: str) -> list[tuple[str, str]]:
 def _hydra(config_dir: str | None) -> Iterator[None]:
     if config_dir is not None and not Path(config_dir).is_dir():
         raise UserError(f"--config-dir {config_dir} is not a folder")
-    register_resolvers()
+    register()
     earlier = copy.copy(GlobalHydra.instance().hydra)
     GlobalHydra.instance().clear()
     try:
@@ -195,6 +197,14 @@ def _search(config_dir: str | None) -> list[str]:
     )
 
 
-def register_resolvers() -> None:
-    """`${arm:...}` names the folder of a run."""
+def register() -> None:
+    """`${arm:...}` names the folder of a run; submitit, where installed, gets a folder that can exist."""
     OmegaConf.register_new_resolver("arm", lambda overrides: typed.arm(list(overrides)), replace=True)
+    Plugins.instance()  # registers what plugins bring, which the next lines replace
+    try:
+        from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
+    except ImportError:
+        return
+    for name, queue in (("submitit_local", LocalQueueConf), ("submitit_slurm", SlurmQueueConf)):
+        node = queue(submitit_folder="${hydra.sweep.dir}/.submitit")  # its own ends in a literal %j
+        ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="btr_tm")
