@@ -1,4 +1,5 @@
-"""Writes docs/img/camera.png and colour.png: the same places as the network and as a person sees them.
+"""Writes pictures of the docs: camera.png and colour.png, the same places as the network and as a person sees
+them; blocks.png, the blocks of a track file; my_track.png, the example of docs/tracks.md.
 
 python experiments/pictures/make.py docs/img
 """
@@ -7,20 +8,47 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+import yaml
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from btr_tm.cli.commands import draw_track
+from btr_tm.report.plots import INK, save
+from btr_tm.report.track_picture import draw_height, draw_map
 from btr_tm.sim.colour.view import ColourView
 from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.blocks import Style, make_block
+from btr_tm.sim.track.compile import draft
+from btr_tm.sim.track.file import TrackFile
 from btr_tm.sim.track.load import load_track
 from btr_tm.sim.world import World
 
 PLACES_M = {"a01": (60.0, 250.0, 330.0, 560.0, 700.0), "dirt_and_turbo": (300.0, 700.0, 900.0)}
 SPEED_MPS, NO_KEYS, SETTLING_DECISIONS = 40.0, 3, 2
 COLUMNS, SCALE = 4, 3
+BLOCKS = (
+    "start: {}",
+    "checkpoint: {}",
+    "finish: {}",
+    "turbo: {}",
+    "straight: {length: 3}",
+    "straight: {length: 3, rise: 1}",
+    "crest: {length: 3, rise: 1}",
+    "jump: {ramp: 1, gap: 1, landing: 2}",
+    "curve: {turn: right, size: 2}",
+    "curve: {turn: left, size: 3}",
+    "curve: {size: 2, quarters: 2}",
+    "chicane: {turn: right, length: 4, shift: 1}",
+    "straight: {length: 2, width: 40}",
+    "straight: {length: 2, margin: 16}",
+    "straight: {length: 2, surface: dirt}",
+    "straight: {length: 2, surface: grass}",
+)
 
 
 def pose_at(world: World, s_m: float) -> Pose:
@@ -38,7 +66,34 @@ def sheet(pictures: list[Tensor]) -> Image.Image:
     return Image.fromarray(torch.cat(rows, 0).numpy())
 
 
+def blocks(path: Path) -> None:
+    """Each block by itself from above, and its height where that changes."""
+    figure = Figure(figsize=(9, 11), layout="constrained")
+    grid = figure.subfigures(len(BLOCKS) // COLUMNS, COLUMNS)
+    for place, text in zip(grid.flat, BLOCKS, strict=True):
+        ((kind, options),) = yaml.safe_load(text).items()
+        ribbon = draft(TrackFile([make_block(kind, options, Style())], False, 1, ""), text).ribbon
+        climbs = float(ribbon.centre[:, 1].abs().max()) > 0
+        above, below = place.subplots(2, 1, height_ratios=(3, 1)) if climbs else (place.subplots(), None)
+        draw_map(above, ribbon, [])
+        if below is not None:
+            draw_height(below, ribbon, [])
+        place.suptitle(text.removesuffix(": {}"), fontsize=8, color=INK)
+    save(figure, path)
+
+
+def example(path: Path) -> None:
+    """The first track file in docs/tracks.md, as the command draws it."""
+    text = (path.parents[1] / "tracks.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    with TemporaryDirectory() as folder:
+        track = Path(folder) / "my_track.yaml"
+        track.write_text(text, encoding="utf-8")
+        draw_track.main([str(track), "--out", str(path)])
+
+
 def main(folder: str) -> None:
+    blocks(Path(folder) / "blocks.png")
+    example(Path(folder) / "my_track.png")
     grey, colour = [], []
     for name, places in PLACES_M.items():
         track = load_track(name)

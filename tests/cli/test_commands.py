@@ -67,7 +67,9 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
         assert text in shown
 
 
-@pytest.mark.parametrize("command", ["evaluate", "watch", "export", "compare", "bench", "import_yaml"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "watch", "export", "compare", "bench", "import_yaml", "draw_track"]
+)
 def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> None:
     done = python("-X", "importtime", "-m", f"btr_tm.{command}", "--help", cwd=tmp_path)
     assert done.returncode == 0 and "usage: python -m btr_tm." in done.stdout

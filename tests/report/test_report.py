@@ -186,8 +186,8 @@ def test_page_is_seen_from_above_and_not_mirrored():
 
 
 def test_gap_of_a_jump_is_left_out_of_the_road():
-    assert plots._stretches(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
-    assert len(plots._stretches(load_track("a01").ribbon.road.numpy() > 0.5)) == 2
+    assert plots.stretches(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
+    assert len(plots.stretches(load_track("a01").ribbon.road.numpy() > 0.5)) == 2
 
 
 def test_frames_read_well():

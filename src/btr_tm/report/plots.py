@@ -100,7 +100,7 @@ def race_line(
     extent = np.ptp(np.concatenate(edges), axis=0)
     if extent[1] > extent[0]:  # lay tall tracks on their side
         edges, line = (_turned(edges[0]), _turned(edges[1])), _turned(line)
-    size = _page(np.concatenate(edges))
+    size = page_size(np.concatenate(edges))
     figure = Figure(figsize=(size[0], size[1] + 1.9), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(size[1], 1.5))
     _draw_road(above, track, edges)
@@ -129,7 +129,7 @@ def _turned(points: Array) -> Array:
     return np.stack([-points[:, 1], points[:, 0]], axis=1)
 
 
-def _page(points: Array, longest: float = 9.0, least: float = 2.5) -> tuple[float, float]:
+def page_size(points: Array, longest: float = 9.0, least: float = 2.5) -> tuple[float, float]:
     """Width and height in inches that fit the points at one scale."""
     extent = np.ptp(points, axis=0) + 40.0
     width, height = extent * longest / extent.max()
@@ -139,7 +139,7 @@ def _page(points: Array, longest: float = 9.0, least: float = 2.5) -> tuple[floa
 def _draw_road(axes: Axes, track: Track, edges: tuple[Array, Array]) -> None:
     left, right = edges
     road = track.ribbon.road.cpu().numpy() > 0.5
-    for first, last in _stretches(road):
+    for first, last in stretches(road):
         part = slice(first, last)
         axes.fill(*np.concatenate([left[part], right[part][::-1]]).T, color=ROAD, lw=0)
         for edge in edges:
@@ -155,7 +155,7 @@ def _draw_road(axes: Axes, track: Track, edges: tuple[Array, Array]) -> None:
     axes.margins(0.03)
 
 
-def _stretches(mask: Array) -> list[tuple[int, int]]:
+def stretches(mask: Array) -> list[tuple[int, int]]:
     """First and past-the-last index of each run of True."""
     steps = np.diff(np.concatenate([[0], mask.astype(int), [0]]))
     return list(zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True))
