@@ -29,9 +29,9 @@ def test_pictures_are_taken_at_the_rate_asked_for(race, monkeypatch, fps, times)
 
 
 @pytest.mark.parametrize("fps", [0, 3, 30])
-def test_a_rate_between_ticks_is_refused_in_a_sentence(race, fps):
+def test_a_rate_between_ticks_is_refused_in_a_sentence(fps):
     with pytest.raises(UserError, match=f"fps must be one of .*, got {fps}"):
-        film.film_race(load_track("oval"), race, "race.mp4", fps=fps)
+        film.refuse_film("race.mp4", fps)
 
 
 def test_layers_of_a_stamp_blend_with_each_other_and_with_the_picture():

@@ -20,6 +20,7 @@ from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
 PICTURES_AT_ONCE = 8
+SUFFIXES = (".mp4", ".mkv", ".mov", ".gif")  # that PyAV and Pillow take these pictures for
 # A third of the time of "veryfast" at its usual quality, for files twice as large: 4 MB for a race on A01.
 ENCODING = {"crf": "25", "preset": "ultrafast"}
 
@@ -72,6 +73,8 @@ class Film:
         if size[0] % 2 or size[1] % 2:
             raise UserError(f"the height and width of a video must be even, got {size[0]} x {size[1]}")
         self.path = Path(path)
+        if self.path.suffix not in SUFFIXES:
+            raise UserError(f"the name of a film must end in {' or '.join(SUFFIXES)}, got {path}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = GifWriter if self.path.suffix == ".gif" else Mp4Writer
         try:
@@ -87,6 +90,8 @@ class Film:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.writer.close()
+        if error is not None:  # half a film
+            self.path.unlink(missing_ok=True)
 
     def add(self, picture: np.ndarray) -> None:
         """The next picture (H, W, 3) uint8."""

@@ -14,15 +14,17 @@ NAME = ".lock"
 def hold(folder: Path) -> FileLock:
     """A lock on `folder`, which is made if it does not exist; it ends with `release`, or with the process.
 
-    Raises UserError while another process holds it.
+    Raises UserError while another process holds it, or if nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / NAME)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
             f"another process is training in {folder.as_posix()}; wait for it, stop it, or choose another "
             "name, arm or seed"
         ) from error
+    except OSError as error:
+        raise UserError(f"cannot write into {folder.as_posix()} ({error.strerror or error})") from error
     return lock

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from btr_tm.core.errors import UserError
 
@@ -21,6 +23,33 @@ def run(
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
         sys.exit(f"btr_tm: {error}")
+
+
+def refuse_unwritable_file(path: str | Path, *suffixes: str) -> None:
+    """Raise UserError, before any work, if `path` could not be written or has none of the `suffixes`."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; add the name of a file")
+    if suffixes and path.suffix not in suffixes:
+        raise UserError(f"the name must end in {' or '.join(suffixes)}, got {path}")
+    if not path.parent.is_dir():
+        raise UserError(f"the folder {path.parent} does not exist; make it first, or name another one")
+    try:
+        if path.exists():
+            path.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}); name another place") from error
+
+
+def refuse_unwritable_folder(folder: Path) -> None:
+    """Raise UserError, before any work, if `folder` cannot be made or nothing can be written there."""
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise UserError(f"cannot write into {folder} ({error.strerror}); name another folder") from error
 
 
 def at_least_one(text: str) -> int:

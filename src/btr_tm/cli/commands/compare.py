@@ -44,14 +44,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Read, draw, write, print."""
-    from btr_tm.core.errors import UserError
     from btr_tm.report import compare as report
     from btr_tm.report.arms import read_arms
     from btr_tm.report.compare_plots import draw
 
     out = Path(arguments.out)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out must be a folder, and {out} is a file; name another one")
+    commands.refuse_unwritable_folder(out)
     comparison = report.compare(read_arms(arguments.arms), arguments.metric or METRICS, arguments.x)
     picture = draw(comparison, out / "comparison.png")
     text = out / "comparison.md"

@@ -42,16 +42,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Drive, print the table, film."""
     from btr_tm.cli.assembly.driver import load_driver
+    from btr_tm.cli.commands.film import film_driver, refuse_elsewhere, refuse_film
 
+    if arguments.video:
+        refuse_film(arguments.video)
     driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
+    if arguments.video:
+        refuse_elsewhere(driver)
     evaluator = driver.parts.evaluator(arguments.races - 1)
     result = evaluator.race(driver.policy)
     print(f"{driver.name}, on {driver.parts.track_name}")
     show(result, evaluator.summarise(result))
     evaluator.close()
     if arguments.video:
-        from btr_tm.cli.commands.film import film_driver
-
         print(film_driver(driver, result.canonical, arguments.video))
 
 

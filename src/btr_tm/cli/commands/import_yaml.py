@@ -47,6 +47,7 @@ def write(arguments: argparse.Namespace) -> None:
     draft = translate(read(source))
     out = Path(arguments.out or Path("conf", "experiment", f"{_as_name(source.stem)}.yaml"))
     root, name = _place(out)
+    commands.refuse_unwritable_folder(root)
     base = compose_job([f"{group}={choice}" for group, choice in (BASE | PARTIAL_RESET).items()]).values
     texts = files(draft, name, source.name, base)
     _refuse_taken(root, name, list(texts), arguments.overwrite)

@@ -17,6 +17,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from btr_tm import __version__
+from btr_tm.cli.commands.common import refuse_unwritable_folder
 from btr_tm.cli.commands.launcher import beside_launcher
 from btr_tm.cli.configuration.composition import (
     Composition,
@@ -104,6 +105,7 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
 
     for job in jobs:
         checked(job.values)
+        refuse_unwritable_folder(job.folder)
     return jobs
 
 

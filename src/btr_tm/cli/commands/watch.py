@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def watch(arguments: argparse.Namespace) -> None:
     """Drive, film, and say where the film is."""
+    from btr_tm.cli.commands.film import refuse_film
+
+    refuse_film(arguments.out, arguments.fps)
     began = time.monotonic()
     inputs = arguments.driver is not None and Path(arguments.driver).suffix.lower() in SUFFIXES
     path = watch_inputs(arguments) if inputs else watch_driver(arguments)
@@ -58,9 +61,10 @@ def watch_driver(arguments: argparse.Namespace) -> Path:
     import torch
 
     from btr_tm.cli.assembly.driver import load_driver
-    from btr_tm.cli.commands.film import film_driver
+    from btr_tm.cli.commands.film import film_driver, refuse_elsewhere
 
     driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
+    refuse_elsewhere(driver)
     evaluator = driver.parts.evaluator(0)
     with torch.inference_mode():  # a quarter faster than no_grad for one car
         race = evaluator.race(driver.policy).canonical

@@ -47,6 +47,8 @@ def bench(arguments: argparse.Namespace) -> None:
     from btr_tm.cli.assembly.assemble import set_threads
     from btr_tm.cli.assembly.parts import device_of
 
+    if arguments.json:
+        commands.refuse_unwritable_file(arguments.json)
     set_threads(arguments.threads or "auto")
     device = device_of(arguments.device)
     sections = chosen(sections_of(device, arguments.quick), arguments.only)

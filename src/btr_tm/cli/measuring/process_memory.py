@@ -44,6 +44,8 @@ def check(arguments: argparse.Namespace) -> None:
     """Run, print and write the figures; raises UserError if the run grew by more than LIMIT_MIB."""
     from btr_tm.benchmarks.process_memory import growth, plot
 
+    if arguments.folder:
+        commands.refuse_unwritable_folder(arguments.folder)
     found = measure(arguments.frames)
     grown = growth(found["frames"], found["resident_mib"])
     if arguments.folder:

@@ -62,6 +62,8 @@ def study(arguments: argparse.Namespace) -> None:
     from btr_tm.benchmarks.row import number
     from btr_tm.benchmarks.scaling_plots import plot
 
+    if arguments.folder:
+        commands.refuse_unwritable_folder(arguments.folder)
     here, points = machine(), measure(QUICK if arguments.quick else FULL)
     for point in points:
         print(f"{point.study:<11}{point.series:<24}{point.x:>6g}  {number(point.value):>8} {point.unit}")
