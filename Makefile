@@ -8,7 +8,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast faults mutation lint docs bench bench-gpu memory scaling
+.PHONY: help venv train test test-fast faults fuzz mutation lint docs bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: venv ## run every test
 
 test-fast: venv ## run the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not slow"
+
+fuzz: venv ## damage files in 25,000 ways, for every reader; each must end in a sentence
+	OMP_NUM_THREADS=1 $(BIN)/python -X faulthandler -m tests.fuzz.run
 
 mutation: venv ## change the code in small ways and see whether its tests notice (PACKAGE=losses, default: seven)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,mutation]'

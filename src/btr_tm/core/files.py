@@ -98,7 +98,9 @@ def read_bytes(path: str | Path, limit: int = TEXT_BYTES) -> bytes:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f"cannot read {path}: it is no file")  # a folder, or a device that never ends
         with open(path, "rb") as file:
-            payload = file.read(limit + 1)
+            payload = b""
+            while len(payload) <= limit and (piece := file.read(PIECE_BYTES)):  # read(n) reserves n bytes
+                payload += piece
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror or error})") from error
     except ValueError as error:  # a zero byte in the name

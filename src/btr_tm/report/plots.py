@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from btr_tm.core.files import write_atomic
 from btr_tm.metrics.meter import Row
 from btr_tm.sim.track.ribbon import Track
 
@@ -204,5 +206,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write the picture and the folders it needs."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, facecolor="white")
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:], dpi=DPI, facecolor="white")
+    write_atomic(path, picture.getvalue())
     return path

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Read, draw, write, print."""
+    from btr_tm.core.files import write_atomic
     from btr_tm.report import compare as report
     from btr_tm.report.arms import read_arms
     from btr_tm.report.compare_plots import draw
@@ -53,7 +54,7 @@ def compare(arguments: argparse.Namespace) -> None:
     comparison = report.compare(read_arms(arguments.arms), arguments.metric or METRICS, arguments.x)
     picture = draw(comparison, out / "comparison.png")
     text = out / "comparison.md"
-    text.write_text(report.page(comparison, picture.name), encoding="utf-8")
+    write_atomic(text, report.page(comparison, picture.name).encode())
     print(report.table(comparison))
     print(
         "\n".join(["", *report.verdicts(comparison), *report.notes(comparison), "", str(picture), str(text)])

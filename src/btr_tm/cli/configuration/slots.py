@@ -19,6 +19,7 @@ import yaml
 
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 
 # Kinds of nodes: where they stand, and the protocol or base class of what they build.
 KINDS: dict[str, str] = {
@@ -93,8 +94,10 @@ def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Callable[.
     """The class or function that the node at `path` names, if it may; else raises UserError."""
     kind = kind_of(path)
     if kind is None:
-        raise UserError(f"{path} cannot name a class, got _target_ '{target}'; take it out")
+        raise UserError(f"{path} cannot name a class, got _target_ '{short(target)}'; take it out")
     shipped_ones = allowed(kind)
+    if not isinstance(target, str):
+        raise UserError(f"{path} must name a class in words, got _target_ '{short(target)}'")
     if target in shipped_ones:
         return load(target)
     if kind == "optimizer" and re.fullmatch(r"torch\.optim\.\w+", target):
@@ -103,7 +106,7 @@ def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Callable[.
         return found
     if not any(target.startswith(f"{module}.") for module in plugins):
         raise UserError(
-            f"{path} cannot be '{target}'; it can be {', '.join(sorted(shipped_ones))}, "
+            f"{path} cannot be '{short(target)}'; it can be {', '.join(sorted(shipped_ones))}, "
             "or a class of your own module, which plugins=[module] admits"
         )
     found = load(target)

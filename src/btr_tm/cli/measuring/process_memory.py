@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
 from btr_tm.cli.commands import common as commands  # noqa: E402
 from btr_tm.core.errors import UserError  # noqa: E402
+from btr_tm.core.files import write_atomic
 from btr_tm.core.types import JsonObject  # noqa: E402
 
 LIMIT_MIB = 4.0
@@ -51,7 +52,7 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.folder:
         plot(found["frames"], found["resident_mib"], arguments.folder / "memory.png")
         text = json.dumps(found | {"growth_mib": round(grown, 2)}, indent=1)
-        (arguments.folder / "memory.json").write_text(text + "\n", encoding="utf-8")
+        write_atomic(arguments.folder / "memory.json", f"{text}\n".encode())
     print(f"{found['frames'][-1]:,} frames: {grown:+.1f} MiB after the warm-up")
     if grown > LIMIT_MIB:
         raise UserError(f"the process grew by {grown:.1f} MiB, more than {LIMIT_MIB} MiB; look for a leak")

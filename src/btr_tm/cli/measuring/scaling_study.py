@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
 from btr_tm.cli.commands import common as commands  # noqa: E402
+from btr_tm.core.files import write_atomic
 
 if TYPE_CHECKING:
     from btr_tm.benchmarks.scaling_study import ImageSize, Point
@@ -72,7 +73,7 @@ def study(arguments: argparse.Namespace) -> None:
         title = f"{here['cpu']}, {here['cores']} cores, load {here['load']} before"
         plot(points, arguments.folder / "scaling.png", title)
         text = json.dumps(content, indent=1, default=float)
-        (arguments.folder / "scaling.json").write_text(text + "\n", encoding="utf-8")
+        write_atomic(arguments.folder / "scaling.json", f"{text}\n".encode())
 
 
 def measure(sizes: Sizes) -> list[Point]:
