@@ -263,6 +263,17 @@ def test_only_a_self_loss_over_micro_batches_costs_further_passes(self_loss, mic
     assert len(made) == passes
 
 
+def test_scaling_and_self_loss_are_told_the_device() -> None:
+    told = []
+
+    def noting(kind, device: torch.device):
+        told.append(device)
+        return kind(device)
+
+    learner(network(), scaling=partial(noting, DynamicScaling), self_loss=partial(noting, NoSelfLoss))
+    assert told == 2 * [torch.device("cpu")]
+
+
 def test_the_noise_of_all_samples_is_back_after_the_micro_batches() -> None:
     outputs, taus = [], torch.rand(7, 4)
     for micro_batch in (7, 2):
