@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from btr_tm.agent.parallel import DistributedGroup, SingleProcess
+from btr_tm.agent.parallel import _SENDS_BUFFERS, DistributedGroup, SingleProcess
 
 from ..nets.helpers import network, observations
 
@@ -25,6 +25,7 @@ def test_the_forward_pass_is_that_of_the_network(alone) -> None:
     net = network()
     group, taus = DistributedGroup(net), torch.full((3, 2), 0.5)
     assert (group.rank, group.processes) == (0, 1)
+    assert getattr(group.forward, _SENDS_BUFFERS) is False
     assert torch.equal(group.forward(observations(3), taus), net(observations(3), taus))
 
 

@@ -35,6 +35,10 @@ def draw(count: int, generator: torch.Generator) -> tuple[Obs, torch.Tensor]:
     return observations(count), torch.randint(12, (count,), generator=generator)
 
 
+def draw_blocks(count: int, generator: torch.Generator) -> tuple[Obs, torch.Tensor]:
+    return observations(count), torch.randint(12, (count, 3), generator=generator)
+
+
 def probed(parts, every: int = 10, **options) -> IqnLearner:
     clock, target, taus = Clock(), options.get("target", munchausen()), options.get("taus", 4)
     probe = Probe(draw, 6, every, 4, target, taus, clock, torch.Generator().manual_seed(9))
@@ -128,6 +132,19 @@ def test_values_in_the_states_equal_a_slow_loop_over_them() -> None:
     assert float(found["policy/q_max"]) == pytest.approx(sum(best) / 6, rel=1e-5)
     for action, spread in enumerate(zip(*spreads, strict=True)):
         assert float(found[f"policy/quantile_std.{action}"]) == pytest.approx(sum(spread) / 6, rel=1e-4)
+
+
+def test_the_best_value_of_a_block_is_that_of_each_slot() -> None:
+    clock = Clock()
+    probe = Probe(draw_blocks, 6, 10, 4, DoubleDqn(), 4, clock, torch.Generator().manual_seed(9))
+    agent = learner(network(block=(3,)), clock=clock, observer=probe)
+    clock.frames = 10
+    agent.update(random_batch(5)._replace(action=torch.zeros(5, 3, dtype=torch.int64)))
+    found = probe.take()
+    grid = torch.linspace(0.5 / FRACTIONS, 1 - 0.5 / FRACTIONS, FRACTIONS)[None].expand(6, -1)
+    q = agent.online(probe.obs, grid).detach().mean(1)  # (6, 3, 12)
+    best = [q[i, slot].max() for i in range(6) for slot in range(3)]
+    torch.testing.assert_close(found["policy/q_max"], sum(best) / 18)
 
 
 def test_every_reading_is_in_the_catalogue_and_finite() -> None:
@@ -272,6 +289,15 @@ def test_spectral_norm_brings_every_kernel_to_one_and_raw_sigma_grows_with_the_k
     for found in (before, after):
         assert found["spectral/sigma_normalised_max"] == pytest.approx(1.0, abs=0.02)
         assert found["spectral/sigma_normalised_min"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_noiseless_copy_takes_no_noise_from_the_network() -> None:
+    net = network(**ALL_ON)
+    net.reset_noise(torch.Generator().manual_seed(0))
+    noise = net.head.value[0].noise_in.clone()
+    copied = noiseless_copy(net)
+    assert torch.equal(net.head.value[0].noise_in, noise) and noise.any()
+    assert not copied.head.value[0].noise_in.any()
 
 
 def test_a_sigma_of_zero_is_not_negative() -> None:
