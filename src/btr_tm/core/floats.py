@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
 
+MOST_PREVIOUS_ACTIONS = 1000
 DAMPER_STD_M = 0.06  # Linesight
 
 
@@ -107,6 +108,9 @@ def _check_count(name: str, count: int, least: int) -> None:
 def _car_parts(previous_actions: int, damper_std: float) -> tuple[Part, ...]:
     if damper_std <= 0:
         raise UserError(f"damper_std must be larger than 0, got {damper_std}; Linesight has 0.06")
+    if previous_actions > MOST_PREVIOUS_ACTIONS:
+        most = MOST_PREVIOUS_ACTIONS
+        raise UserError(f"previous_actions must be at most {most}, got {previous_actions}; Linesight has 5")
     return (
         _part("clock", [70.0], 70.0),  # decisions since the mini-race began; 0 when acting
         _part("previous_actions", [0.8, 0.2, 0.3, 0.3] * previous_actions, 0.5),  # oldest first

@@ -62,8 +62,8 @@ class AtariVectorEnv(TensorVectorEnv):
         self._longest = -(-max_frames // frame_skip)
         self._reward_clip, self._reseed_every = reward_clip, reseed_every
         self._restarts, self._begun = True, False
-        self._allocate(cars)
         self.set_spaces(cars)
+        self._allocate(cars)
 
     def _allocate(self, cars: int) -> None:
         self._stack = np.zeros((cars, *self.image_shape), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -16,6 +17,7 @@ from torch import Tensor
 from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
+from btr_tm.core.memory import refuse_too_much
 from btr_tm.core.types import Obs
 
 STARTS = ("training", "canonical", "evaluation")
@@ -49,6 +51,7 @@ class TensorVectorEnv(VectorEnv):
 
     def set_spaces(self, cars: int) -> None:
         """Set `num_envs` and the spaces from image_shape, layout, actions and block."""
+        self.refuse_too_many(cars, "cars", "profile.cars (or profile.eval_starts)")
         self.num_envs = cars
         self.single_observation_space = gymnasium.spaces.Dict(
             {
@@ -59,6 +62,11 @@ class TensorVectorEnv(VectorEnv):
         self.single_action_space = self._action_space()
         self.observation_space = batch_space(self.single_observation_space, cars)
         self.action_space = batch_space(self.single_action_space, cars)
+
+    def refuse_too_many(self, cars: int, what: str, setting: str) -> None:
+        """Raise UserError if what `cars` show, before and after a decision, does not fit into memory."""
+        seen = 2 * (math.prod(self.image_shape) + 4 * self.layout.size)
+        refuse_too_much(cars * seen, self.device, f"{cars:,} {what}", setting, cars)
 
     def _action_space(self) -> gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete:
         if not self.block:

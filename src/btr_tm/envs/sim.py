@@ -31,6 +31,7 @@ from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.world import World
 
+LONGEST_DELAY = 1000  # ticks: 10 s
 VARIATION_SEED = 0  # of what evaluation draws: the same in every run
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
@@ -79,6 +80,10 @@ class SimVectorEnv(TensorVectorEnv):
         for name, count in counts.items():
             if count < 1:
                 raise UserError(f"env.{name} must be 1 or larger, got {count}")
+        if not 0 <= action_delay_ticks <= LONGEST_DELAY:
+            raise UserError(
+                f"env.action_delay_ticks must be from 0 to {LONGEST_DELAY}, got {action_delay_ticks}"
+            )
         self.name = f"the simulator on {track.name}"
         self.track, self.device = track.to(device), torch.device(device)
         compile = within_reach(compile, self.device)
@@ -101,6 +106,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.decide = HOW[compile](self.race.decide)
         self._restart = HOW[for_moves(compile, self.device)](restart)
         self.set_spaces(cars)
+        self.refuse_too_many(start_pool, "starts in the pool", "profile.start_pool")
 
     @torch.no_grad()
     def reset(  # type: ignore[override]

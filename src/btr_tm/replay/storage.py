@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from btr_tm.core.memory import refuse_too_much
 from btr_tm.replay.columns_file import Column
 
 
@@ -22,6 +24,9 @@ class Storage:
     ) -> None:
         self.cars, self.slots_per_car, self.device = cars, slots_per_car, device
         self.slots = cars * slots_per_car
+        row = sum(math.prod(shape) * dtype.itemsize for dtype, shape in columns.values())
+        what = f"{self.slots:,} transitions in the replay"
+        refuse_too_much(row * self.slots, device, what, "profile.replay_capacity", self.slots)
         self.rows = {
             name: torch.zeros(self.slots, *shape, dtype=dtype, device=device)
             for name, (dtype, shape) in columns.items()

@@ -11,6 +11,7 @@ import torch
 
 from btr_tm.cli.assembly.build import make_with_known
 from btr_tm.cli.assembly.gauges import gauges, pace
+from btr_tm.cli.assembly.memory import refuse_large_learner
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
@@ -43,6 +44,7 @@ def build(job: Composition) -> Run:
     seed_globals(values["seed"])
     parts = Parts(values, device)
     env = parts.env(parts.profile["cars"])
+    refuse_large_learner(parts, env)
     policy, replay = parts.policy(env), parts.replay(env)
     evaluator, plan = parts.evaluator(), parts.plan()
     with ExitStack() as undo:  # whatever is refused from here on, no process stays behind

@@ -124,7 +124,11 @@ class Parts:
 
     def net(self, env: EnvironmentSpec) -> IQN:
         """The online network with its initial weights, for what `env` shows."""
-        net = make(
+        return self.plain_net(env).to(self.device)
+
+    def plain_net(self, env: EnvironmentSpec) -> IQN:
+        """The same where torch builds it."""
+        return make(
             self.values["net"],
             image_shape=env.image_shape,
             layout=env.layout,
@@ -134,7 +138,6 @@ class Parts:
             head=partial(self.values["head"]),
             generator=generator(self.seed, "weights"),
         )
-        return net.to(self.device)
 
     def policy(self, env: EnvironmentSpec) -> IqnPolicy:
         """A driver with a fresh network."""

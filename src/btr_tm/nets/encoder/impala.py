@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from btr_tm.core.errors import UserError
 from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
+
+WIDTHS = (16, 32, 32)  # channels of the stages
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,16 @@ class ImpalaBody:
     model_size: float
     smallest_image = 3
 
+    def __post_init__(self) -> None:
+        if round(WIDTHS[0] * self.model_size) < 1:
+            least = 1 / WIDTHS[0]
+            raise UserError(
+                f"impala_model_size must leave a channel, {least} or larger, got {self.model_size}"
+            )
+
     def __call__(self, channels: int) -> nn.Module:
         layers: list[nn.Module] = []
-        for outputs in (round(width * self.model_size) for width in (16, 32, 32)):
+        for outputs in (round(width * self.model_size) for width in WIDTHS):
             layers += [
                 Conv(channels, outputs, 3, padding=1),
                 MaxPool(),
