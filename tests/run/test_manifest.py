@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import btr_tm
 from btr_tm.core.errors import UserError
 from btr_tm.run import manifest
 from btr_tm.run.manifest import Manifest, differences
@@ -26,7 +27,8 @@ def test_manifest_says_what_the_run_was_made_of(tmp_path):
     made = claim(tmp_path / "run", CONFIG, ["seed=0"])
     held = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert held["config"] == CONFIG and held["run_id"] == made.run_id and not made.resumed
-    assert held["packages"]["torch"] and held["hardware"]["cpus"]
+    assert held["packages"]["torch"] and held["hardware"]["cpus"] and held["hardware"]["cpu"]
+    assert held["packages"]["btr_tm"] == btr_tm.__version__
     assert held["sessions"][0]["overrides"] == ["seed=0"]
 
 

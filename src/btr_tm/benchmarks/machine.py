@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from pathlib import Path
 
 import torch
 
 import btr_tm
 from btr_tm.benchmarks.timing import CPU
-from btr_tm.run.manifest import commit
+from btr_tm.run.manifest import commit, cpu_name
 
 
 def machine(device: torch.device = CPU) -> dict[str, str | int | float]:
@@ -30,14 +29,6 @@ def machine(device: torch.device = CPU) -> dict[str, str | int | float]:
         "btr_tm": btr_tm.__version__,
         "commit": commit(),
     }
-
-
-def cpu_name() -> str:
-    """The model, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def load() -> float:

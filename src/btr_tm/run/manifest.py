@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from btr_tm import __version__
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
 from btr_tm.core.types import JsonObject
@@ -106,7 +107,7 @@ def describe(config: JsonObject, seed: int) -> JsonObject:
         "run_id": uuid.uuid4().hex[:10],
         "seed": seed,
         "config": plain(config),
-        "packages": {"python": platform.python_version()} | versions(PACKAGES),
+        "packages": {"btr_tm": __version__, "python": platform.python_version()} | versions(PACKAGES),
         "hardware": hardware(),
         "sessions": [],  # one for each time that the command was typed
     }
@@ -160,7 +161,15 @@ def hardware() -> JsonObject:
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {"platform": platform.platform(), "cpus": os.cpu_count(), "gpus": gpus}
+    return {"platform": platform.platform(), "cpu": cpu_name(), "cpus": os.cpu_count(), "gpus": gpus}
+
+
+def cpu_name() -> str:
+    """The model of the processor, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def commit() -> str:
