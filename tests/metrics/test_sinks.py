@@ -7,13 +7,14 @@ import errno
 import io
 import os
 import sys
+import time
 
 import pytest
 
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.metrics.sinks import tensorboard
-from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, Standing, console
+from btr_tm.metrics.sinks.console import LiveConsole, PlainConsole, Standing, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.summary_text import clock_text, summary_lines
 
@@ -99,7 +100,7 @@ FIGURES = "500 frames  100 frames/s  2.0 updates/s  best 24.50 s  finish 50%  ET
 
 def test_plain_console_prints_one_line_in_ten_seconds_and_the_last(capsys):
     clock = Clock(frames=500)
-    plain = PlainConsole(1000, clock, seconds=10.0)
+    plain = PlainConsole(1000, 100, clock, seconds=10.0)
     plain.write(ROW)
     plain.write(ROW)  # within ten seconds: silent
     assert capsys.readouterr().out == f" 50%  {FIGURES}\n"
@@ -116,7 +117,7 @@ def test_lines_do_not_wait_in_a_buffer(monkeypatch):
             self.flushed = self.getvalue()
 
     monkeypatch.setattr(sys, "stdout", Stream())
-    PlainConsole(1000, Clock()).say("hello")
+    PlainConsole(1000, 100, Clock()).say("hello")
     assert sys.stdout.flushed == "hello\n"
 
 
@@ -132,7 +133,14 @@ def test_figures_without_an_evaluation_are_those_of_training_races():
     standing = Standing(1000)
     expected = "0 frames  0 frames/s  0.0 updates/s  best --  finish --  ETA --"
     assert "  ".join(standing.fields(0)) == expected
-    standing.update({"speed/frames_per_s": 0.5, "race/best_time_s": 30.0, "race/finish_rate": 0.25})
+    standing.update(
+        {
+            "speed/frames_per_s": 0.5,
+            "speed/updates_per_s": 0.1,
+            "race/best_time_s": 30.0,
+            "race/finish_rate": 0.25,
+        }
+    )
     assert standing.fields(999)[3:] == ["best 30.00 s", "finish 25%", "ETA 2s"]
 
 
@@ -140,7 +148,7 @@ def test_figures_without_an_evaluation_are_those_of_training_races():
 def test_the_console_suits_standard_output(monkeypatch, terminal, kind):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     clock = Clock()
-    made = console(1000, clock)
+    made = console(1000, 100, clock)
     assert type(made) is kind and made.clock is clock and made.standing.total_frames == 1000
 
 
@@ -166,21 +174,47 @@ def test_live_console_renders_without_a_terminal(capsys):
     assert "[a line with brackets]" in capsys.readouterr().out
 
 
-def test_estimate_waits_for_updates_and_speaks_once():
-    said = []
-    estimate = Estimate(10_000, Clock(frames=1000), said.append)
-    estimate.write(ROW | {"speed/updates_per_s": 0.0})
-    estimate.write(ROW | {"speed/frames_per_s": 0.0})
-    assert said == []
-    estimate.write(ROW)
-    estimate.write(ROW)
-    assert said == ["about 1m30s to go at 100 frames/s"]
+def test_the_time_to_go_is_that_of_learning_and_not_of_the_warm_up():
+    standing = Standing(10_000)
+    standing.update(ROW | {"speed/updates_per_s": 0.0})
+    assert standing.fields(1000)[-1] == "ETA --"
+    standing.update(ROW | {"speed/frames_per_s": 50.0})
+    assert standing.fields(1000)[-1] == "ETA 3m00s"
+    standing.update(ROW | {"speed/frames_per_s": 60.0, "speed/updates_per_s": 0.0})
+    assert standing.rate == pytest.approx(53.0)
 
 
-def test_estimate_speaks_of_slow_runs_too():
-    said = []
-    Estimate(100, Clock(), said.append).write(ROW | {"speed/frames_per_s": 1.0, "speed/updates_per_s": 0.5})
-    assert said == ["about 1m40s to go at 1 frames/s"]
+def wait_for(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_run_that_is_silent_for_long_says_when_its_first_figures_come(monkeypatch):
+    said, clock = [], Clock(frames=100)
+    plain = PlainConsole(1000, 400, clock, seconds=0.01)
+    monkeypatch.setattr(plain, "say", said.append)
+    plain.start()
+    wait_for(lambda: said)
+    assert said[0] == "0 frames so far, the first figures follow after 300 more"
+    clock.frames = 390
+    wait_for(lambda: "290" in said[-1])
+    assert said[-1] == "290 frames so far, the first figures follow after 10 more, in about 0s"
+    plain.write(ROW)
+    before = len(said)
+    time.sleep(0.1)
+    assert len(said) == before
+
+
+def test_a_run_that_is_not_silent_says_nothing_of_its_first_figures(capsys):
+    for log_every in (0, 400):
+        plain = PlainConsole(1000, log_every, Clock(), seconds=0.01)
+        if log_every:
+            plain.close()
+        plain.start()
+    time.sleep(0.1)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -204,7 +238,7 @@ def test_durations_read_well(seconds, text):
 def test_summary_shows_units():
     lines = summary_lines({"wall_s": 65.0, "eval/finish_rate": 0.9, "eval/canonical_time_s": 24.5, "x": None})
     assert [line.split() for line in lines[:2]] == [["wall_s", "1m05s"], ["finish_rate", "90%"]]
-    assert lines[2].endswith("24.500 s") and lines[3].endswith("--")
+    assert lines[2].endswith("24.50 s") and lines[3].endswith("--")
 
 
 def test_summary_writes_each_kind_of_value_its_own_way():

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from btr_tm.core.files import write_atomic
 from btr_tm.metrics.meter import Row
+from btr_tm.metrics.summary_text import race_time_text
 from btr_tm.sim.track.ribbon import Track
 
 Array = np.ndarray
@@ -182,7 +183,7 @@ def frames_text(frames: float, _position: int | None = None) -> str:
 def note_author(axes: Axes, author_time_s: float, colour: str) -> None:
     """Write the author time at the left end of its line."""
     axes.annotate(
-        f"author {author_time_s:.2f} s",
+        f"author {race_time_text(author_time_s)}",
         (0.0, author_time_s),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",

@@ -12,6 +12,7 @@ from torch import Tensor
 from btr_tm.core.block import by_slot
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.metrics.summary_text import race_time_text
 from btr_tm.run.race import Race
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
@@ -69,7 +70,7 @@ class RaceReport:
         folder.mkdir(parents=True, exist_ok=True)
         race = redrive(self.track, per_tick(best.actions, self.decision_ticks, self.action_delay_ticks))
         if (race.finished, race.time_ms) != (best.finished, best.time_ms) and best.finished:
-            say(f"driven again, the best race of {best.time_ms / 1000:.2f} s {outcome(race)}")
+            say(f"driven again, the best race of {race_time_text(best.time_ms / 1000)} {outcome(race)}")
         inputs = folder / "race.inputs"
         inputs_of(self.track, race).write(inputs)
         if self.track.source is not None:  # without it, nobody could drive them again elsewhere
@@ -103,5 +104,5 @@ class RaceReport:
 
 def outcome(race: Redriven) -> str:
     """How a race ended, in words."""
-    seconds = f"{race.time_ms / 1000:.2f} s"
+    seconds = race_time_text(race.time_ms / 1000)
     return f"finished in {seconds}" if race.finished else f"not finished after {seconds}"

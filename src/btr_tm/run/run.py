@@ -16,7 +16,7 @@ from btr_tm.core.interrupts import Interrupts
 from btr_tm.core.protocols import Learner, ReplayBuffer, Stateful
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Gauge, Logger, Meter, Pace
-from btr_tm.metrics.sinks.console import Estimate, LiveConsole, PlainConsole, console
+from btr_tm.metrics.sinks.console import LiveConsole, PlainConsole, console
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.metrics.summary_text import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint
@@ -68,11 +68,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
-        self.console: PlainConsole | LiveConsole = console(self.plan.total_frames, self.clock)
+        plan = self.plan
+        self.console: PlainConsole | LiveConsole = console(plan.total_frames, plan.log.period, self.clock)
         self.say = self.console.say
         self.record = JsonlSink(self.folder / "record.jsonl", self.say)
-        estimate = Estimate(self.plan.total_frames, self.clock, self.say)
-        sinks = [self.record, *self.loggers, self.console, estimate]
+        sinks = [self.record, *self.loggers, self.console]
         gauges = [self.evaluator.take, *self.gauges]
         self.meter = Meter(sinks, self.collector.watch, gauges, self.pace)
         parts: dict[str, Stateful] = {
@@ -152,9 +152,13 @@ class Run:
 
     def _banner(self) -> None:
         self.say(self.title)
-        for name, value in (self.facts | {"frames": f"{self.plan.total_frames:,}"}).items():
+        for name, value in (self.facts | {"frames": self._frames_text()}).items():
             self.say(f"  {name:<12} {value}")
         self.say(f"  {'folder':<12} {self.folder}")
+
+    def _frames_text(self) -> str:
+        every = self.plan.log.period
+        return f"{self.plan.total_frames:,}" + (f", figures every {every:,}" if every else "")
 
     def _rewind(self) -> None:
         """What was logged after the checkpoint, or without any, will be driven and logged again."""

@@ -62,6 +62,7 @@ def watch_driver(arguments: argparse.Namespace) -> Path:
 
     from btr_tm.cli.assembly.driver import load_driver
     from btr_tm.cli.commands.film import film_driver, refuse_elsewhere
+    from btr_tm.metrics.summary_text import metres_text, race_time_text
 
     driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
     refuse_elsewhere(driver)
@@ -69,9 +70,8 @@ def watch_driver(arguments: argparse.Namespace) -> Path:
     with torch.inference_mode():  # a quarter faster than no_grad for one car
         race = evaluator.race(driver.policy).canonical
     evaluator.close()
-    how = (
-        f"finished in {race.time_ms / 1000:.2f} s" if race.finished else f"gave up at {race.progress_m:.0f} m"
-    )
+    seconds, metres = race_time_text(race.time_ms / 1000), metres_text(race.progress_m)
+    how = f"finished in {seconds}" if race.finished else f"gave up at {metres}"
     print(f"{driver.name}: {how} on {driver.parts.track_name}; filming", flush=True)
     return film_driver(driver, race, arguments.out, arguments.fps)
 
@@ -81,12 +81,12 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
     from btr_tm.cli.commands.film import film_race
     from btr_tm.race.inputs_file import InputsFile
     from btr_tm.report.redrive import redrive
+    from btr_tm.report.summary import outcome
 
     file = InputsFile.read(arguments.driver)
     track = track_of(file, Path(arguments.driver), arguments.track)
     race = redrive(track, file.actions)
-    how = f"finished in {race.time_ms / 1000:.2f} s" if race.finished else "not finished"
-    print(f"{arguments.driver}: {how} on {track.name}; filming", flush=True)
+    print(f"{arguments.driver}: {outcome(race)} on {track.name}; filming", flush=True)
     return film_race(track, race, arguments.out, fps=arguments.fps)
 
 
