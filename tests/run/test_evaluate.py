@@ -55,6 +55,12 @@ def test_canonical_race_is_recorded_decision_by_decision(evaluator):
     assert evaluator.best.frames == 7 and evaluator.best.finished
 
 
+def test_whoever_waits_for_races_hears_how_far_they_are(evaluator):
+    heard = []
+    evaluator.race(Steady(1), lambda decisions, over: heard.append((decisions, over)))
+    assert heard == [(8, 0), (16, 0), (24, 5)]
+
+
 def test_a_race_that_never_ends_is_one_sentence(fake_env, monkeypatch):
     class Endless(fake_env):
         def step(self, action):

@@ -37,6 +37,13 @@ def never() -> bool:
     return False
 
 
+Tell = Callable[[int, int], None]  # (decisions of each race so far, races that are over)
+
+
+def silent(decisions: int, over: int) -> None:
+    """Says nothing."""
+
+
 class Evaluator:
     """Drives `1 + starts` races and keeps the best canonical one.
 
@@ -62,14 +69,16 @@ class Evaluator:
         self.latest_frames = -1
         self.canonical_figures: dict[str, float] = {}  # figures of its canonical race, until they are logged
 
-    def race(self, policy: Actor) -> Result:
-        """Drive every race to its end; raises UserError if one has none."""
-        result = self._race(policy, never)
+    def race(self, policy: Actor, tell: Tell = silent) -> Result:
+        """Drive every race to its end, and `tell` now and then how far they are; raises UserError if one has
+        none.
+        """
+        result = self._race(policy, never, tell)
         assert result is not None
         return result
 
     @torch.inference_mode()
-    def _race(self, policy: Actor, stop: Callable[[], bool]) -> Result | None:
+    def _race(self, policy: Actor, stop: Callable[[], bool], tell: Tell = silent) -> Result | None:
         """The same, or None if `stop()` came first."""
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
@@ -87,7 +96,9 @@ class Evaluator:
                 continue
             if stop():
                 return None
-            if bool(ends.done.all()):
+            ended = int(ends.done.sum())
+            tell(step, ended)
+            if ended == len(ends.done):
                 break
             if step > LONGEST_RACE:
                 raise UserError(

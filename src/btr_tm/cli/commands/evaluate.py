@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
 
 if TYPE_CHECKING:
-    from btr_tm.run.evaluate import Result
+    from btr_tm.run.evaluate import Result, Tell
 
+LINE_S = 10.0
 SHOWN = 40  # races listed one by one; the figures below the table cover all
 
 
@@ -50,12 +54,37 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.video:
         refuse_elsewhere(driver)
     evaluator = driver.parts.evaluator(arguments.races - 1)
-    result = evaluator.race(driver.policy)
-    print(f"{driver.name}, on {driver.parts.track_name}")
+    print(f"{driver.name}, on {driver.parts.track_name}", flush=True)
+    with telling(arguments.races) as tell:
+        result = evaluator.race(driver.policy, tell)
     show(result, evaluator.summarise(result))
     evaluator.close()
     if arguments.video:
         print(film_driver(driver, result.canonical, arguments.video))
+
+
+@contextmanager
+def telling(races: int) -> Iterator[Tell]:
+    """What shows on stderr how far the races are: a bar that goes away, or a line every ten seconds."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from btr_tm.metrics.summary_text import clock_text
+
+    began = said = time.monotonic()
+
+    def tell(decisions: int, over: int) -> None:
+        nonlocal said
+        bar.update(task, completed=over, description=f"{decisions:,} decisions, {over} of {races} races over")
+        now = time.monotonic()
+        if not bar.console.is_terminal and now >= said + LINE_S:
+            said = now
+            line = f"{decisions:,} decisions, {over} of {races} races over after {clock_text(now - began)}"
+            print(line, file=sys.stderr, flush=True)
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=races)
+        yield tell
 
 
 def show(result: Result, figures: dict[str, float]) -> None:
@@ -63,18 +92,20 @@ def show(result: Result, figures: dict[str, float]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from btr_tm.metrics.summary_text import figure_text, metres_text, race_time_text
+
     table = Table(box=None, header_style="bold", padding=(0, 2))
-    for heading in ("race", "start", "time (s)", "progress", "return"):
+    for heading in ("race", "start", "time", "progress", "return"):
         table.add_column(heading, justify="left" if heading == "start" else "right")
     rows = zip(result.finished, result.time_s, result.progress_m, result.reward, strict=True)
     for number, (finished, time_s, progress, reward) in list(enumerate(rows))[:SHOWN]:
         start = "seeded" if number else "canonical"
-        time = f"{float(time_s):.2f}" if finished else "--"
-        table.add_row(str(number), start, time, f"{float(progress):.1f}", f"{float(reward):.2f}")
+        took = race_time_text(float(time_s)) if finished else "--"
+        table.add_row(str(number), start, took, metres_text(float(progress)), f"{float(reward):.3f}")
     console = Console()
     console.print(table)
     if len(result.finished) > SHOWN:
         console.print(f"and {len(result.finished) - SHOWN} more")
     for name, value in figures.items():
         if math.isfinite(value):  # else the figure does not exist
-            console.print(f"  {name:<22} {value:.3f}", highlight=False)
+            console.print(f"  {name:<22} {figure_text(f'eval/{name}', value)}", highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -70,7 +71,8 @@ def report(draft: Draft, root: Path, name: str, groups: Sequence[str]) -> list[s
     width = max((len(LABEL[key.kind]) for key in draft.unmapped), default=0)
     lines += [f"  {LABEL[key.kind]:{width}}  {key}" for key in sorted(draft.unmapped, key=_by_kind)]
     shipped = root.resolve() == conf_dir().resolve()
-    return [*lines, f"python -m btr_tm {'' if shipped else f'--config-dir {root} '}+experiment={name}"]
+    where = "" if shipped else f"--config-dir {shlex.quote(root.as_posix())} "
+    return [*lines, f"python -m btr_tm {where}+experiment={name}"]
 
 
 def _by_kind(key: Unmapped) -> int:
