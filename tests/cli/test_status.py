@@ -25,6 +25,16 @@ def test_jobs_that_ended_well_are_not_mentioned(tmp_path: Path) -> None:
     train._refuse_failed(jobs(tmp_path, a="done", b="stopped"))
 
 
+def test_a_job_that_a_scheduler_stopped_elsewhere_is_not_taken_for_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train._end_unfinished(jobs(tmp_path, a="done"))
+    with pytest.raises(SystemExit) as end:
+        train._end_unfinished(jobs(tmp_path, a="done", b="stopped"))
+    assert end.value.code == 75
+    assert capsys.readouterr().err == "btr_tm: 1 of 2 runs stopped; the same command continues\n"
+
+
 def test_a_failed_job_gives_its_reason_and_several_are_counted(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="^reason of a$"):
         train._refuse_failed(jobs(tmp_path, a="failed"))

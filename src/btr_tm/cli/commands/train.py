@@ -30,7 +30,7 @@ from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
-from btr_tm.core.interrupts import INTERRUPTS, Interrupted
+from btr_tm.core.interrupts import INTERRUPTS, PREEMPTED, Interrupted
 
 STATUS = "status.json"
 REFUSED = "refused.json"  # the status of a job that found its folder in use
@@ -53,6 +53,7 @@ def main() -> None:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
         if not (arguments.cfg or arguments.info):
             _refuse_failed(jobs)
+            _end_unfinished(jobs)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
@@ -203,3 +204,11 @@ def _refuse_failed(jobs: list[Composition]) -> None:
     if failed:
         named = "; ".join(f"{folder.as_posix()}: {reason}" for folder, reason in failed)
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {named}")
+
+
+def _end_unfinished(jobs: list[Composition]) -> None:
+    """Exit as after a signal if a job was stopped by one that only its own process got."""
+    stopped = sum(_status(job.folder)["state"] == "stopped" for job in jobs)
+    if stopped:
+        print(f"btr_tm: {stopped} of {len(jobs)} runs stopped; the same command continues", file=sys.stderr)
+        sys.exit(PREEMPTED)

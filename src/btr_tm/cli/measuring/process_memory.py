@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 from btr_tm.cli.commands import common as commands  # noqa: E402
 from btr_tm.core.errors import UserError  # noqa: E402
 from btr_tm.core.files import write_atomic
+from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.types import JsonObject  # noqa: E402
 
 LIMIT_MIB = 4.0
@@ -83,4 +84,5 @@ def measure(frames: int) -> JsonObject:
 
 
 if __name__ == "__main__":
-    main()
+    with INTERRUPTS.program():
+        main()

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
 from btr_tm.cli.commands import common as commands  # noqa: E402
 from btr_tm.core.files import write_atomic
+from btr_tm.core.interrupts import INTERRUPTS
 
 if TYPE_CHECKING:
     from btr_tm.benchmarks.scaling_study import ImageSize, Point
@@ -192,4 +193,5 @@ def _memory(sizes: Sizes) -> list[Point]:
 
 
 if __name__ == "__main__":
-    main()
+    with INTERRUPTS.program():
+        main()
