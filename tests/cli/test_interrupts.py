@@ -17,6 +17,11 @@ SMALL = (
     "profile=smoke logger=none encoder=none profile.cars=8 profile.warmup_frames=64 profile.eval_every=0 "
     "profile.start_pool=8 profile.race_ms=2000 profile.total_frames=256"
 ).split()
+NO_REPORT = (
+    "from btr_tm.cli.assembly import assemble\n"
+    "from btr_tm.run.run import NoReport\n"
+    "assemble._report = lambda *known: NoReport()"
+)
 TWO_COLLECTORS = ["collector=processes", "collector.workers=2"]
 # Python imports this at the start of every process: the first one of a kind that is about to import a module
 # sends a signal to the whole group, as a terminal does.
@@ -138,7 +143,7 @@ def test_one_ctrl_c_saves_and_ends_a_whole_sweep_which_the_same_command_continue
     )
     assert_quiet(output)
     assert states(tmp_path) == ["stopped"]
-    code, output = run(tmp_path, command(*words))
+    code, output = run(tmp_path, patched(NO_REPORT, *words))
     assert code == 0 and "continuing at 64 frames" in output, output
     assert states(tmp_path) == ["done", "done"]
 
