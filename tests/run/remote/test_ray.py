@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -98,3 +100,25 @@ def test_a_ray_of_its_own_has_what_its_workers_ask_for() -> None:
         assert {name: made.cluster_resources()[name] for name in ("CPU", "game")} == {"CPU": 1.0, "game": 2.0}
     finally:
         made.shutdown()
+
+
+LISTENING = """
+import psutil
+from btr_tm.run.remote.ray import connect
+
+ray = connect("local", 1, {"CPU": 1}, 0, None)
+assert ray.get(ray.remote(lambda: 3).remote()) == 3
+me = psutil.Process()
+for process in [me, *me.children(recursive=True)]:
+    for each in process.net_connections("inet"):
+        if each.status == psutil.CONN_LISTEN:
+            print("listens", process.name(), each.laddr.ip)
+ray.shutdown()
+"""
+
+
+def test_a_ray_of_our_own_listens_on_this_machine_only() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, timeout=120)
+    found = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("listens")]
+    assert found and {ip.removeprefix("::ffff:") for ip in found} == {"127.0.0.1"}, done.stdout + done.stderr
+    assert "Token" not in done.stdout + done.stderr, "Ray's own remark would be one more line to read"

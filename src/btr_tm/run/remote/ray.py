@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -238,8 +240,8 @@ class RayCollector:
 def connect(
     address: str, workers: int, resources: Mapping[str, float], chunk_bytes: int, folder: Path | None
 ) -> ModuleType:
-    """The ray module, connected; "local" has room for `workers` with their `resources` and chunks, and
-    writes its logs and sockets to `folder`.
+    """The ray module, connected; "local" has room for `workers` with their `resources` and chunks,
+    writes its logs and sockets to `folder`, and can be reached from this machine only.
 
     Raises UserError where that cannot be.
     """
@@ -251,10 +253,11 @@ def connect(
         refuse_too_many(workers, chunk_bytes, "num_workers")
         room = {name: workers * share for name, share in resources.items()}
         cpus, gpus = (math.ceil(room.pop(name, 0)) for name in ("CPU", "GPU"))
-        ray.init(
-            "local", num_cpus=cpus, num_gpus=gpus or None, resources=room, include_dashboard=False,
-            log_to_driver=False, configure_logging=False, _temp_dir=str(folder) if folder else None,
-        )  # fmt: skip
+        with _closed_to_others(ray):
+            ray.init(
+                "local", num_cpus=cpus, num_gpus=gpus or None, resources=room, include_dashboard=False,
+                log_to_driver=False, configure_logging=False, _temp_dir=str(folder) if folder else None,
+            )  # fmt: skip
         return ray
     _refuse_unreachable(address)
     try:
@@ -262,6 +265,29 @@ def connect(
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise unreachable(address, str(error)) from error
     return ray
+
+
+@contextmanager
+def _closed_to_others(ray: ModuleType) -> Iterator[None]:
+    """What starts meanwhile listens on this machine only.
+
+    Ray has no argument for that: it listens on every interface where clusters are possible, and only there.
+    Its servers ask for a token by themselves, and a remark of Ray says so.
+    """
+    constants, remarks = ray._private.ray_constants, logging.getLogger("ray._private.authentication")
+    possible, level = constants.ENABLE_RAY_CLUSTER, remarks.level
+    variable = constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    constants.ENABLE_RAY_CLUSTER = False
+    said = os.environ.get(variable)
+    os.environ[variable] = "0"  # the same for the processes that it starts
+    remarks.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = possible
+        os.environ.pop(variable)
+        os.environ.update({} if said is None else {variable: said})
+        remarks.setLevel(level)
 
 
 def unreachable(address: str, reason: str) -> UserError:
