@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -189,3 +192,11 @@ def test_a_dict_of_other_things_is_refused(entry: str) -> None:
     space = gymnasium.spaces.Dict({entry: Endless.observation_space})
     with pytest.raises(UserError, match="Odd must be observed as one array, or as a Dict with an image"):
         entries(space, "Odd")
+
+
+def test_our_class_is_found_in_a_process_that_has_imported_nothing() -> None:
+    code = "from hydra.utils import get_object; get_object('btr_tm.envs.gymnasium.GymnasiumVectorEnv')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import btr_tm.envs; {code}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

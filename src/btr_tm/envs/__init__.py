@@ -1,11 +1,12 @@
 """Environments: every game as a gymnasium VectorEnv of tensors. Importing this registers one-car tracks."""
 
-import gymnasium
+# Not the whole package: its name here would hide our module envs.gymnasium from whoever looks that up.
+from gymnasium import register
 
 TRACKS = ("a01", "oval", "s_bends", "hills", "dirt_and_turbo")
 
 for _track in TRACKS:
-    gymnasium.register(
+    register(
         id=f"btr_tm/{''.join(part.capitalize() for part in _track.split('_'))}-v0",
         entry_point="btr_tm.envs.single:SingleEnv",
         kwargs={"track": _track},
