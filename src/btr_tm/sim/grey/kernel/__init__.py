@@ -1,0 +1,1 @@
+"""The grey camera as loops for a CPU, translated by Numba; `grey.camera` is the reference."""

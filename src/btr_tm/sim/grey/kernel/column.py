@@ -1,0 +1,299 @@
+"""One upright column of a picture: the road from near to far, the fence, what lies beyond, and a gate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from btr_tm.sim.grey.kernel.layout import (
+    ARC,
+    BEAM_HIGH_M,
+    BEAM_LOW_M,
+    CHUNK,
+    DROP,
+    FENCE_DARK,
+    FENCE_LIGHT,
+    FENCE_M,
+    FOG,
+    GATE_NEAREST_M,
+    HALF,
+    LAND,
+    MIDDLE_TEXEL,
+    NEAR,
+    NEAR_M,
+    NOWHERE,
+    ONE,
+    PATCH_PLACES,
+    PER_GRAIN_SQUARE,
+    PLACE,
+    PLACES,
+    POST_M,
+    ROW,
+    SIDE_DROP,
+    SIDE_X,
+    SIDE_Z,
+    SKY,
+    STEEPEST,
+    STRIPS,
+    TEXELS,
+    TINY,
+    WALL,
+    ZERO,
+    Bytes,
+    F,
+    Floats,
+    Gate,
+    Integers,
+    Picture,
+    View,
+    X,
+    Z,
+    clip,
+    fast,
+    fogged,
+    index,
+    row_at,
+)
+from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
+
+
+@fast
+def paint_beyond(size: Picture, view: View, back: Floats) -> None:
+    """Sky and far land (H,), as `Camera._beyond`."""
+    for pixel in range(size.height):
+        above = (view.horizon - (F(pixel) + HALF)) / F(size.height)
+        if above > ZERO:
+            back[pixel] = SKY + (FOG - SKY) / (ONE + F(5) * above)
+        else:
+            back[pixel] = FOG + (LAND - FOG) * min(F(-2) * above, ONE)
+
+
+@fast
+def paint_column(
+    texture: Bytes,
+    slope: np.float32,
+    size: Picture,
+    horizon: np.float32,
+    ahead: Floats,
+    rows_of: Integers,
+    gate: Gate,
+    chain: Floats,
+    lines: Floats,
+    back: Floats,
+    grain: np.float32,
+    pattern: int,
+    grey: Floats,
+) -> None:
+    """`grey` (H,): the ground from near to far, up to the fence, what stands behind it, and a gate."""
+    last = _cut(slope, size.focal_y, horizon, ahead, chain, 0, CHUNK)
+    known = CHUNK
+    while last < 0 and known < ahead.shape[1]:
+        last = _cut(slope, size.focal_y, horizon, ahead, chain, known, min(known + CHUNK, ahead.shape[1]))
+        known = min(known + CHUNK, ahead.shape[1])
+    nearest = _nearest_row(size, horizon, gate, slope, ahead, chain, known)
+    top, panel = NOWHERE, ZERO
+    if last >= 0:
+        top, panel = _stand_fence(size.focal_y, horizon, ahead, chain, last)
+    else:
+        last = known - 1
+    _draw_lines(chain, lines, last)
+    free = size.height  # the rows from here on are painted
+    for k in range(1, last + 1):
+        # A car fallen below the road sees sample 0, painted as a part of the first strip.
+        upper = min(chain[ROW, 0], chain[ROW, 1]) if k == 1 else chain[ROW, k]
+        if upper <= F(free) - HALF:
+            first = int(np.ceil(max(upper - HALF, F(-1))))
+            first = first if first > size.top else size.top
+            _paint_strip(texture, rows_of[k], lines, k, first, free, grain, pattern, grey)
+            free = first if first < free else free
+            if free <= size.top:
+                break
+    for pixel in range(free):
+        cover = clip(F(pixel) + ONE - top, ZERO, ONE)
+        grey[pixel] = back[pixel] + cover * (panel - back[pixel])
+    if gate.exists:
+        _paint_gate(size, horizon, gate, slope, nearest, grey)
+
+
+@fast
+def _cut(
+    slope: np.float32,
+    focal_y: np.float32,
+    horizon: np.float32,
+    ahead: Floats,
+    chain: Floats,
+    begin: int,
+    end: int,
+) -> int:
+    """As `Columns.cut`, the samples `begin` to `end` of one column; the first beyond the fence, or -1.
+
+    The first loop has no branches, so that it becomes vectors.
+    """
+    side_x0, side_z0 = ahead[SIDE_X, 0], ahead[SIDE_Z, 0]
+    square = side_x0 * side_x0 + side_z0 * side_z0
+    under = -(ahead[X, 0] * side_x0 + ahead[Z, 0] * side_z0) / square
+    least = STEEPEST * np.sqrt(square * (ONE + slope * slope))
+    if side_x0 - slope * side_z0 < least:  # as Columns.bent
+        slope = (side_x0 - least) / (F(1e-3) if abs(side_z0) < F(1e-3) else side_z0)
+    for k in range(begin, end):
+        across = ahead[SIDE_X, k] - slope * ahead[SIDE_Z, k]
+        place = (slope * ahead[Z, k] - ahead[X, k]) / (F(0.05) if across < F(0.05) else across)
+        depth = ahead[Z, k] + place * ahead[SIDE_Z, k]
+        passed = depth < NEAR_M or k == 0  # sample 0 is the point under the eye
+        place = under if passed else place
+        near = ONE / (NEAR_M if passed else depth)
+        chain[ROW, k] = focal_y * (ahead[DROP, k] + place * ahead[SIDE_DROP, k]) * near + horizon
+        chain[NEAR, k] = near
+        chain[PLACE, k] = place
+    for k in range(max(begin, 1), end):
+        aside = abs(chain[PLACE, k])
+        if aside > ahead[WALL, k] and aside > abs(chain[PLACE, k - 1]):
+            return k
+    return -1
+
+
+@fast
+def _draw_lines(chain: Floats, lines: Floats, last: int) -> None:
+    """Of the strips 1 to `last`: nearness and texel * nearness at row 0, and by how much they grow per row.
+
+    Perspective: along a strip not the place but nearness and place * nearness are linear in the row.
+    """
+    for k in range(1, last + 1):
+        texel0 = (chain[PLACE, k - 1] * TEXELS + MIDDLE_TEXEL) * chain[NEAR, k - 1]
+        texel1 = (chain[PLACE, k] * TEXELS + MIDDLE_TEXEL) * chain[NEAR, k]
+        rows = chain[ROW, k] - chain[ROW, k - 1]
+        per_row = ONE / (-TINY if rows > -TINY else rows)
+        tilt, drift = (chain[NEAR, k] - chain[NEAR, k - 1]) * per_row, (texel1 - texel0) * per_row
+        lines[0, k] = chain[NEAR, k] - tilt * chain[ROW, k]
+        lines[1, k] = tilt
+        lines[2, k] = texel1 - drift * chain[ROW, k]
+        lines[3, k] = drift
+
+
+@fast
+def _paint_strip(
+    texture: Bytes,
+    texture_row: int,
+    lines: Floats,
+    k: int,
+    first: int,
+    end: int,
+    grain: np.float32,
+    pattern: int,
+    grey: Floats,
+) -> None:
+    """The rows `first` to `end` of one column with strip `k`."""
+    near_top, tilt, texel_top, drift = lines[0, k], lines[1, k], lines[2, k], lines[3, k]
+    start = texture_row * PLACES
+    for pixel in range(first, end):
+        middle = F(pixel) + HALF
+        nearness = max(near_top + tilt * middle, TINY)
+        texel = index((texel_top + drift * middle) / nearness, PLACES)
+        value = F(texture[np.uint64(start + texel)])
+        if grain != ZERO:
+            value = _grainy(value, nearness, grain, texture_row, texel, pattern)
+        grey[pixel] = value
+
+
+@fast
+def _grainy(
+    value: np.float32, nearness: np.float32, grain: np.float32, texture_row: int, texel: int, pattern: int
+) -> np.float32:
+    """As `Variation.textured`."""
+    patch = texture_row // STRIPS * (PLACES // PATCH_PLACES) + texel // PATCH_PLACES
+    square = nearness * nearness
+    noise = _noise(patch + pattern)
+    return clip(value + grain * (square / (square + PER_GRAIN_SQUARE)) * noise, ZERO, F(255))
+
+
+@fast
+def _noise(number: int) -> np.float32:
+    """As `appearance._noise`."""
+    number &= 0x7FFFFFFF
+    for _ in range(2):
+        number = ((number ^ (number >> 16)) * 0x45D9F3B) & 0x7FFFFFFF
+    return F(number >> 23) / F(127.5) - ONE
+
+
+@fast
+def _stand_fence(
+    focal_y: np.float32, horizon: np.float32, ahead: Floats, chain: Floats, k: int
+) -> tuple[np.float32, np.float32]:
+    """Puts the fence's foot into the place of sample `k`; the row of its upper edge, and its grey."""
+    row0, near0, place0 = chain[ROW, k - 1], chain[NEAR, k - 1], chain[PLACE, k - 1]
+    row1, near1, place1 = chain[ROW, k], chain[NEAR, k], chain[PLACE, k]
+    wall = -ahead[WALL, k] if place1 < ZERO else ahead[WALL, k]
+    part = clip((wall - place0) / (place1 - place0), ZERO, ONE)
+    depth = ONE / near0 + part * (ONE / near1 - ONE / near0)
+    # Along the ground place, height and depth are linear, that is (row - horizon) / nearness.
+    drop0, drop1 = (row0 - horizon) / near0, (row1 - horizon) / near1
+    chain[ROW, k] = horizon + (drop0 + part * (drop1 - drop0)) / depth
+    chain[NEAR, k] = ONE / depth
+    chain[PLACE, k] = place0 + part * (place1 - place0)
+    panel = _panel(ahead[ARC, k - 1] + part * (ahead[ARC, k] - ahead[ARC, k - 1]), chain[NEAR, k])
+    return chain[ROW, k] - focal_y * FENCE_M / depth, panel
+
+
+@fast
+def _panel(s_m: np.float32, near: np.float32) -> np.float32:
+    """Grey of the fence at arc length `s_m`."""
+    panels = np.floor(s_m / F(4))
+    odd = panels - F(2) * np.floor(panels / F(2))
+    return fogged(FENCE_DARK + odd * (FENCE_LIGHT - FENCE_DARK), near)
+
+
+@fast
+def _gate_at(size: Picture, gate: Gate, slope: np.float32) -> tuple[np.float32, np.float32, np.float32]:
+    """Where a column meets the line of a gate: place in half widths, depth, and the place where posts end."""
+    place = (slope * gate.z - gate.x) / max(gate.side_x - slope * gate.side_z, F(0.05))
+    depth = gate.z + place * gate.side_z
+    half_width = np.sqrt(gate.side_x * gate.side_x + gate.side_z * gate.side_z)
+    return place, depth, ONE + max(max(depth, GATE_NEAREST_M) / size.focal_x, POST_M) / half_width
+
+
+@fast
+def _nearest_row(
+    size: Picture,
+    horizon: np.float32,
+    gate: Gate,
+    slope: np.float32,
+    ahead: Floats,
+    chain: Floats,
+    known: int,
+) -> np.float32:
+    """The row above which nothing nearer hides a gate; cuts the samples after `known` for that."""
+    row = NOWHERE
+    place, depth, end = _gate_at(size, gate, slope)
+    if not gate.exists or depth <= GATE_NEAREST_M or abs(place) >= end:
+        return row
+    for begin in range(known, ahead.shape[1], CHUNK):
+        _cut(slope, size.focal_y, horizon, ahead, chain, begin, min(begin + CHUNK, ahead.shape[1]))
+    for k in range(ahead.shape[1]):
+        # Nearer by 2 %, or the ground that the gate stands on would hide its foot.
+        if chain[NEAR, k] >= F(1.02) / depth:
+            row = min(row, chain[ROW, k])
+    return row
+
+
+@fast
+def _paint_gate(
+    size: Picture, horizon: np.float32, gate: Gate, slope: np.float32, nearest: np.float32, grey: Floats
+) -> None:
+    """As `Camera._gate` and `Camera._blend`, of one column; `nearest` is the row that hides what is below."""
+    place, depth, end = _gate_at(size, gate, slope)
+    if not (depth > GATE_NEAREST_M and abs(place) < end):
+        return
+    near = ONE / depth
+    foot = horizon - size.focal_y * (gate.y + place * gate.side_y) * near
+    high = foot - size.focal_y * BEAM_HIGH_M * near
+    low = min(nearest, foot if abs(place) > ONE else foot - size.focal_y * BEAM_LOW_M * near)
+    colour = F(25)
+    if gate.kind == FINISH_GATE:
+        fields = np.floor(place * F(4))
+        colour = (fields - F(2) * np.floor(fields / F(2))) * F(255)
+    elif gate.kind == CHECKPOINT_GATE:
+        colour = F(255)
+    colour = fogged(colour, near * F(1.5))
+    for pixel in range(row_at(high - ONE, size), row_at(low + F(2), size)):
+        middle = F(pixel) + HALF
+        cover = clip(min(middle + HALF - high, low + HALF - middle), ZERO, ONE)
+        grey[pixel] += cover * (colour - grey[pixel])
