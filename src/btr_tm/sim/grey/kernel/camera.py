@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from btr_tm.sim.appearance import NO_VARIATION, Variation
+from btr_tm.sim.compiled import outer
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
 from btr_tm.sim.grey.kernel.column import paint_beyond, paint_column
-from btr_tm.sim.grey.kernel.layout import Bytes, Floats, Integers, Picture, fast, picture, tables
+from btr_tm.sim.grey.kernel.layout import Bytes, Floats, Integers, Picture, picture, tables
 from btr_tm.sim.grey.kernel.own_car import paint_car, tint
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing
@@ -34,11 +36,15 @@ class KernelCamera:
         framing = Framing(height, width)
         self._tables, self._picture = tables(track, framing), picture(track, framing)
 
+        self._plain = cache(
+            partial(drawn_by, NO_VARIATION)
+        )  # the same in every picture, for each number of cars
+
     def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
         cars, size = len(pose.s_m), self._picture
         out = np.empty((cars, size.height, size.width), np.uint8)
-        drawn = drawn_by(variation, cars)
+        drawn = self._plain(cars) if variation is NO_VARIATION else drawn_by(variation, cars)
         flat = [np.ascontiguousarray(values.numpy()) for values in pose]
 
         def render(part: slice) -> None:
@@ -66,7 +72,7 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
     return torch.stack(each, 1).contiguous().numpy()
 
 
-@fast
+@outer
 def _render(
     road: Floats,
     gates: Integers,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from btr_tm.sim import scene
 from btr_tm.sim.appearance import GRAIN_M
-from btr_tm.sim.compiled import compiled
+from btr_tm.sim.compiled import inner
 from btr_tm.sim.grey import camera, columns, own_car, strips
 from btr_tm.sim.scene import Framing
 from btr_tm.sim.track.ribbon import SPACING_M, Track
@@ -24,7 +24,7 @@ Bytes = NDArray[np.uint8]
 
 F = np.float32
 # Not "nnan": a car whose state is no number must not lead to an address outside of the tables.
-fast = compiled(fastmath={"contract", "reassoc", "arcp", "nsz"})
+fast = inner(fastmath={"contract", "reassoc", "arcp", "nsz"})
 SKY, LAND, FOG = F(camera.SKY), F(camera.LAND), F(strips.FOG)
 FENCE_DARK, FENCE_LIGHT = F(camera.FENCE_GREYS[0]), F(camera.FENCE_GREYS[1])
 GATE_NEAREST_M, GATE_FARTHEST_M = F(camera.GATE_NEAREST_M), F(camera.GATE_FARTHEST_M)
