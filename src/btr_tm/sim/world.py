@@ -15,7 +15,7 @@ from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
 from btr_tm.sim.physics.car_state import axes, car_state
 from btr_tm.sim.physics.constants import CarConstants, TickConstants, tick_constants
-from btr_tm.sim.physics.dynamics import Body, Keys, Tick, eager_tick
+from btr_tm.sim.physics.dynamics import LEAST_STRETCH, Body, Keys, Tick, eager_tick
 from btr_tm.sim.physics.road import REACH_M, Road, pack_road
 from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.pose import Pose
@@ -41,14 +41,15 @@ class World:
     action_delay_ticks: int = 0
     make_tick: Callable[[Road, TickConstants], Tick] = eager_tick
     _tick: Tick = field(init=False, repr=False)
+    _road: Road = field(init=False, repr=False)
     _constants: TickConstants = field(init=False, repr=False)
     _gates_m: Tensor = field(init=False, repr=False)  # (G,) ascending, the finish last
 
     def __post_init__(self) -> None:
         gates = torch.tensor([*self.track.checkpoints_m, self.track.finish_m], device=self.device)
         object.__setattr__(self, "_constants", tick_constants(self.constants, self.device))
-        road = pack_road(self.track, self.constants)
-        object.__setattr__(self, "_tick", self.make_tick(road, self._constants))
+        object.__setattr__(self, "_road", pack_road(self.track, self.constants))
+        object.__setattr__(self, "_tick", self.make_tick(self._road, self._constants))
         object.__setattr__(self, "_gates_m", gates)
 
     @property
@@ -136,7 +137,7 @@ class World:
             s_m=s_m,
             d_m=d_m,
             height_m=zero,
-            s_rate=speed_mps * cos.squeeze(1) / (1 - here.curvature * d_m).clamp(min=0.2),
+            s_rate=speed_mps * cos.squeeze(1) / (1 - here.curvature * d_m).clamp(min=LEAST_STRETCH),
             steer=zero,
             yaw_rate=zero,
             gear=self._constants.curves[row, 6],

@@ -18,6 +18,7 @@ from btr_tm.sim.physics.road import REACH_M, Road, RoadPoint
 
 CONTACT_M = 0.02  # the road holds the car up to this height; gravity moves it 3 mm per tick
 PIT_M = 8.0  # depth of a gap
+LEAST_STRETCH = 0.2  # for a car near, or beyond, the centre of its bend
 VECTORS = 4  # the first fields of Body have three columns each
 
 
@@ -93,9 +94,8 @@ def tick(body: Body, keys: Keys, road: Road, k: TickConstants) -> Body:
     change = (rolled.unflatten(0, (3, 3)) - local).unsqueeze(2)
     shift, gain, turn = (here.axes * change).sum(1).unbind(0)
     forward = body.forward + turn
-    # On the inside of a bend a metre of driving passes more than a metre of the centreline; the least stretch
-    # is for a car near, or beyond, the centre of the bend.
-    stretch = (k.one - (here.bend * place[1:]).sum(0)).clamp(min=0.2)
+    # On the inside of a bend a metre of driving passes more than a metre of the centreline.
+    stretch = (k.one - (here.bend * place[1:]).sum(0)).clamp(min=LEAST_STRETCH)
     return driven._replace(
         position=position + shift,
         velocity=velocity + gain,

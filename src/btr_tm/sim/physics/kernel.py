@@ -1,0 +1,353 @@
+"""The physics as one loop over cars and ticks, compiled by Numba: the numbers of `dynamics.tick`, to the bit.
+
+`dynamics` is the reference and the place to read what a formula means; functions here have the names of
+those there. Every operation is the float32 one that torch does, in the same order: sums begin with +0, as
+torch's do, and `torch.add` with alpha is a fused multiply-add. Numbers come in as arguments only: the cache
+on disk does not notice a constant that changes in another file.
+
+Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates, A actions of a decision (1 or K).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Number = np.float32
+Vector = tuple[Number, Number, Number]
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Function = TypeVar("Function", bound=Callable)
+
+# Columns of SimState.floats: the fields of dynamics.Body
+POSITION, VELOCITY, FORWARD, UP = 0, 3, 6, 9
+S, D, HEIGHT, S_RATE, STEER, YAW_RATE, GEAR, SHIFT, DAMPER, DAMPER_SPEED, SLIP, CONTACT, BRAKE = range(12, 25)
+# Columns of Road.table: the fields of RoadPoint after the arc length; as many differences follow
+CENTRE, AXES, BEND, HALF_WIDTH, WALL, FLOOR, TYRE, COLUMNS = 0, 3, 12, 14, 15, 16, 17, 21
+# Columns of TickConstants.curves: the fields of Curves
+THRUST, REVERSE_THRUST, CURVE_BRAKE, GRIP, BRAKE_LOSS, LOCK, GEAR_UP, GEAR_DOWN = range(8)
+# Columns of SimState.counters
+TICK, FINISH, GATE, HOLD = range(4)
+
+ZERO = np.float32(0)
+ONE = np.float32(1)
+
+
+def _part(function: Function) -> Function:
+    """Compiled into `drive`; as in torch, a division by zero is not an exception."""
+    return cast(Function, njit(error_model="numpy")(function))
+
+
+def _whole(function: Function) -> Function:
+    """Compiled at the first call, or taken from the cache on disk; other threads run on."""
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def _fused(typing: object, a: object, b: object, c: object) -> tuple[object, Callable]:
+    """a * b + c, rounded once: its signature, and how LLVM does it."""
+
+    def build(context: object, builder: ir.IRBuilder, signature: object, values: list[ir.Value]) -> ir.Value:
+        return builder.fma(*values)
+
+    return types.float32(types.float32, types.float32, types.float32), build
+
+
+_multiply_add = cast(Callable[[Number, Number, Number], Number], intrinsic(_fused))
+
+
+@_part
+def _clamp(x: Number, low: Number, high: Number) -> Number:
+    x = low if x < low else x
+    return high if x > high else x
+
+
+@_part
+def _positive(x: Number) -> Number:
+    return ZERO if x < ZERO else x
+
+
+@_part
+def _sign(x: Number) -> Number:
+    return ONE if x > ZERO else -ONE if x < ZERO else ZERO
+
+
+@_part
+def _sum2(a: Number, b: Number) -> Number:
+    return (ZERO + a) + b
+
+
+@_part
+def _sum3(a: Number, b: Number, c: Number) -> Number:
+    return ((ZERO + a) + b) + c
+
+
+@_part
+def _index(where: Number, rows: Floats) -> int:
+    """The row of a position among `rows`; inside them even where a state is not a number."""
+    row = np.int64(where)
+    return 0 if row < 0 else len(rows) - 1 if row >= len(rows) else row  # type: ignore[return-value]
+
+
+@_part
+def _to_road(here: Floats, x: Number, y: Number, z: Number) -> Vector:
+    """World axes to the road's: along, right and up."""
+    return (
+        _sum3(here[AXES] * x, here[AXES + 1] * y, here[AXES + 2] * z),
+        _sum3(here[AXES + 3] * x, here[AXES + 4] * y, here[AXES + 5] * z),
+        _sum3(here[AXES + 6] * x, here[AXES + 7] * y, here[AXES + 8] * z),
+    )
+
+
+@_part
+def _to_world(here: Floats, along: Number, right: Number, up: Number) -> Vector:
+    """The road's axes to the world's."""
+    return (
+        _sum3(here[AXES] * along, here[AXES + 3] * right, here[AXES + 6] * up),
+        _sum3(here[AXES + 1] * along, here[AXES + 4] * right, here[AXES + 7] * up),
+        _sum3(here[AXES + 2] * along, here[AXES + 5] * right, here[AXES + 8] * up),
+    )
+
+
+@_part
+def _road_at(s_m: Number, table: Floats, closed: bool, k: np.record, here: Floats) -> Number:
+    """Writes the road at `s_m` to `here` (21,); gives `s_m`, on an open road no farther than its ends."""
+    if closed:
+        where = np.fmod(s_m * k.per_metre, k.last)
+        if where < ZERO:
+            where += k.last
+    else:
+        s_m = _clamp(s_m, k.first_m, k.last_m)
+        where = s_m * k.per_metre
+    row = table[_index(where, table)]
+    share = where - np.trunc(where)
+    for column in range(COLUMNS):
+        here[column] = row[column] + row[COLUMNS + column] * share
+    return s_m
+
+
+@_part
+def _meet(
+    place: Vector, velocity: Vector, nose: Vector, here: Floats, k: np.record
+) -> tuple[Vector, Vector, Number, Number, Number, Number, Number]:
+    """Velocity and nose after ground and wall, then contact, wall, offset, height and impact."""
+    _, d, height = place
+    ahead, aside, rise = velocity
+    along, flank, pitch = nose
+    depth = -height
+    carried = height < k.contact_m and height > here[FLOOR]
+    contact = ONE if carried else ZERO
+    keep = ONE if carried else k.pit_keep if depth > k.reach_m else k.air_keep
+    impact = _positive(-rise) * contact
+    lift = _positive(depth) * contact + _positive(depth - k.pit_m)
+
+    room = here[WALL] - _sum2(abs(along) * k.half_width_m, abs(flank) * k.half_length_m)
+    inside = _clamp(d, -room, room)
+    wall = _sign(d - inside)
+    hit = _positive(aside * wall)
+    loss = hit * k.wall_friction
+    turned = _positive(flank * wall) * wall * abs(ahead) * k.wall_align
+    met = (
+        (ahead - _clamp(ahead, -loss, loss)) * keep,
+        (aside - hit * wall * k.wall_bounce) * keep,
+        (rise + impact) * keep,
+    )
+    turned_nose = (along, flank - turned, pitch - pitch * contact * k.settle)
+    return met, turned_nose, contact, wall, inside, height + lift, impact
+
+
+@_part
+def _shift(car: Floats, curve: Floats, k: np.record) -> tuple[Number, Number]:
+    """The gear and the time left of its change."""
+    gear = car[GEAR]
+    gear = curve[GEAR_UP] if gear < curve[GEAR_UP] else gear
+    gear = curve[GEAR_DOWN] if gear > curve[GEAR_DOWN] else gear
+    return gear, _positive(car[SHIFT] - k.tick_s) if gear == car[GEAR] else k.shift_s
+
+
+@_part
+def _thrust(
+    gas: Number, brake: Number, forwards: np.bool_, shift_s: Number, curve: Floats, k: np.record
+) -> Number:
+    backing = ZERO if forwards else brake - brake * gas
+    thrust = gas * curve[THRUST] - backing * curve[REVERSE_THRUST]
+    return thrust * k.shift_thrust if shift_s > ZERO else thrust
+
+
+@_part
+def _damp(car: Floats, impact: Number, k: np.record) -> None:
+    """Writes compression and its speed."""
+    force = k.stiffness * car[DAMPER] + k.damping * car[DAMPER_SPEED]
+    speed = car[DAMPER_SPEED] + impact - force
+    car[DAMPER] = _clamp(_multiply_add(speed, k.tick_s, car[DAMPER]), ZERO, k.damper_max_m)
+    car[DAMPER_SPEED] = speed
+
+
+@_part
+def _tyre(here: Floats, d_m: Number, contact: Number, k: np.record) -> tuple[Number, Number, Number, Number]:
+    """Grip, resistance, drag and boost under a car that stands `d_m` to the right."""
+    share = _clamp((here[HALF_WIDTH] - abs(d_m)) * k.half_per_track + k.half, ZERO, ONE)
+    return (
+        (k.grass_grip + here[TYRE] * share) * contact,
+        (k.grass_resistance + here[TYRE + 1] * share) * contact,
+        (k.grass_drag + here[TYRE + 2] * share) * contact,
+        (k.grass_boost + here[TYRE + 3] * share) * contact,
+    )
+
+
+@_part
+def _roll(
+    car: Floats,
+    keys: Vector,
+    motion: Vector,
+    along: Number,
+    flank: Number,
+    touch: tuple[Number, Number],
+    tyre: tuple[Number, Number, Number, Number],
+    curves: Floats,
+    k: np.record,
+) -> tuple[Number, Number, Number, Number]:
+    """Velocity and nose in the road's plane after engine, brake, steering and tyres; writes the rest."""
+    gas, brake, steering = keys
+    contact, wall = touch
+    grip, resistance, drag, boost = tyre
+    ahead = _sum2(motion[0] * along, motion[1] * flank)
+    aside = _sum2(motion[0] * -flank, motion[1] * along)
+    speed = abs(ahead)
+    curve = curves[_index(speed * k.rows_per_mps, curves)]
+    gear, shift_s = _shift(car, curve, k)
+
+    forwards = ahead > ZERO
+    braking = brake if forwards else gas
+    thrust = _thrust(gas, brake, forwards, shift_s, curve, k)
+    most = k.brake_limit - k.brake_limit_lost * car[SLIP]
+    braked = curve[CURVE_BRAKE] * braking
+    braked = most if braked > most else braked
+    slowing = resistance + drag * speed + braked * grip
+    gain = thrust * contact + boost - _clamp(ahead, -slowing, slowing)
+
+    hold = (curve[GRIP] - curve[BRAKE_LOSS] * braking) * (ONE - k.slide_grip_lost * car[SLIP])
+    hold = hold * grip * (ONE - k.wall_grip_lost * abs(wall))
+    caught = _clamp(aside, -hold, hold)
+    drift = aside - caught
+    sideways = abs(drift)
+    slip = sideways * k.slip_per_mps
+    slip = (ONE if slip > ONE else slip) * contact
+
+    steer = car[STEER] + _clamp(steering - car[STEER], -k.steer_most, k.steer_most)
+    yaw_rate = steer * curve[LOCK] * ahead + k.align * drift / (speed + sideways + ONE)
+    yaw_rate = car[YAW_RATE] + (yaw_rate - car[YAW_RATE]) * contact
+    turn = yaw_rate * k.tick_s
+    car[STEER], car[YAW_RATE], car[GEAR], car[SHIFT] = steer, yaw_rate, gear, shift_s
+    car[SLIP], car[BRAKE] = slip, brake
+    return (
+        motion[0] + (along * gain - -flank * caught),
+        motion[1] + (flank * gain - along * caught),
+        along + -flank * turn,
+        flank + along * turn,
+    )
+
+
+@_part
+def _tick(
+    car: Floats, keys: Vector, table: Floats, closed: bool, curves: Floats, k: np.record, here: Floats
+) -> None:
+    """Moves one car (25,) by one tick."""
+    velocity = (
+        car[VELOCITY] + ZERO,
+        car[VELOCITY + 1] + (k.fall + k.cling * car[CONTACT]),
+        car[VELOCITY + 2] + ZERO,
+    )
+    x = _multiply_add(velocity[0], k.tick_s, car[POSITION])
+    y = _multiply_add(velocity[1], k.tick_s, car[POSITION + 1])
+    z = _multiply_add(velocity[2], k.tick_s, car[POSITION + 2])
+    s_m = _road_at(_multiply_add(car[S_RATE], k.tick_s, car[S]), table, closed, k, here)
+    place = _to_road(here, x - here[CENTRE], y - here[CENTRE + 1], z - here[CENTRE + 2])
+    moving = _to_road(here, velocity[0], velocity[1], velocity[2])
+    nose = _to_road(here, car[FORWARD], car[FORWARD + 1], car[FORWARD + 2])
+
+    motion, (along, flank, pitch), contact, wall, d_m, height_m, impact = _meet(place, moving, nose, here, k)
+    tyre = _tyre(here, d_m, contact, k)
+    ahead, aside, along, flank = _roll(car, keys, motion, along, flank, (contact, wall), tyre, curves, k)
+    _damp(car, impact, k)
+
+    shift = _to_world(here, place[0] - place[0], d_m - place[1], height_m - place[2])
+    gain = _to_world(here, ahead - moving[0], aside - moving[1], motion[2] - moving[2])
+    turn = _to_world(here, along - nose[0], flank - nose[1], pitch - nose[2])
+    stretch = ONE - _sum2(here[BEND] * d_m, here[BEND + 1] * height_m)
+    stretch = k.least_stretch if stretch < k.least_stretch else stretch
+    car[POSITION], car[POSITION + 1], car[POSITION + 2] = x + shift[0], y + shift[1], z + shift[2]
+    for axis in range(3):
+        car[VELOCITY + axis] = velocity[axis] + gain[axis]
+        car[FORWARD + axis] = car[FORWARD + axis] + turn[axis]
+        car[UP + axis] = here[AXES + 6 + axis]
+    forward = (car[FORWARD], car[FORWARD + 1], car[FORWARD + 2])
+    square = _sum3(forward[0] * forward[0], forward[1] * forward[1], forward[2] * forward[2])
+    shorter = ONE / np.sqrt(square)
+    for axis in range(3):
+        car[FORWARD + axis] = forward[axis] * shorter
+    car[S], car[D], car[HEIGHT] = s_m + place[0] / stretch, d_m, height_m
+    car[S_RATE], car[CONTACT] = ahead / stretch, contact
+
+
+@_part
+def _keys(action: int) -> Vector:
+    """Gas, brake and steering of a key combination, as race.actions.keys has them."""
+    steer, pedals = action % 3, action // 3
+    gas = ONE if pedals == 0 or pedals == 3 else ZERO
+    brake = ONE if pedals >= 2 else ZERO
+    return gas, brake, ONE if steer == 2 else -ONE if steer == 1 else ZERO
+
+
+@_whole
+def drive(
+    floats: Floats,
+    counters: Integers,
+    queue: Integers,
+    actions: Integers,
+    ticks: int,
+    no_keys: int,
+    table: Floats,
+    closed: bool,
+    curves: Floats,
+    gates_m: Floats,
+    constants: np.ndarray,
+) -> None:
+    """Moves all cars by one decision, in place.
+
+    floats (E, 25) float32, counters (E, 4) int64 and queue (E, Q) int64 are those of SimState; actions (E, A)
+    int64. Of the road and the car: table (S, 42), curves (rows, 8) and gates_m (G,), float32; constants (1,)
+    of NUMBERS.
+    """
+    k = constants[0]
+    here = np.empty(COLUMNS, np.float32)
+    arriving = np.empty(queue.shape[1] + ticks, np.int64)
+    for e in range(len(floats)):
+        car, counter = floats[e], counters[e]
+        delay = queue.shape[1]
+        for q in range(delay):
+            arriving[q] = queue[e, q]
+        for tick in range(ticks):
+            arriving[delay + tick] = actions[e, min(tick, actions.shape[1] - 1)]
+        first, furthest = ticks + 1, -np.float32(np.inf)
+        for tick in range(ticks):
+            held = counter[TICK] + tick < counter[HOLD]
+            _tick(car, _keys(no_keys if held else arriving[tick]), table, closed, curves, k, here)
+            if car[HEIGHT] > -k.reach_m:
+                furthest = car[S] if car[S] > furthest else furthest
+                if first > ticks and car[S] >= gates_m[-1]:
+                    first = tick + 1
+        for q in range(delay):
+            queue[e, q] = arriving[ticks + q]
+        passed = 0
+        for gate_m in gates_m:
+            passed += furthest >= gate_m
+        if counter[FINISH] < 0 and first <= ticks:
+            counter[FINISH] = counter[TICK] + first
+        counter[TICK] += ticks
+        counter[GATE] = max(counter[GATE], passed)
