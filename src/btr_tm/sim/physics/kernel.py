@@ -11,19 +11,20 @@ Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates, A a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from btr_tm.core.kernels import kernel, part
 
 Number = np.float32
 Vector = tuple[Number, Number, Number]
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-Function = TypeVar("Function", bound=Callable)
 
 # Columns of SimState.floats: the fields of dynamics.Body
 POSITION, VELOCITY, FORWARD, UP = 0, 3, 6, 9
@@ -39,16 +40,6 @@ ZERO = np.float32(0)
 ONE = np.float32(1)
 
 
-def _part(function: Function) -> Function:
-    """Compiled into `drive`; as in torch, a division by zero is not an exception."""
-    return cast(Function, njit(error_model="numpy")(function))
-
-
-def _whole(function: Function) -> Function:
-    """Compiled at the first call, or taken from the cache on disk; other threads run on."""
-    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
 def _fused(typing: object, a: object, b: object, c: object) -> tuple[object, Callable]:
     """a * b + c, rounded once: its signature, and how LLVM does it."""
 
@@ -61,40 +52,40 @@ def _fused(typing: object, a: object, b: object, c: object) -> tuple[object, Cal
 _multiply_add = cast(Callable[[Number, Number, Number], Number], intrinsic(_fused))
 
 
-@_part
+@part
 def _clamp(x: Number, low: Number, high: Number) -> Number:
     x = low if x < low else x
     return high if x > high else x
 
 
-@_part
+@part
 def _positive(x: Number) -> Number:
     return ZERO if x < ZERO else x
 
 
-@_part
+@part
 def _sign(x: Number) -> Number:
     return ONE if x > ZERO else -ONE if x < ZERO else ZERO
 
 
-@_part
+@part
 def _sum2(a: Number, b: Number) -> Number:
     return (ZERO + a) + b
 
 
-@_part
+@part
 def _sum3(a: Number, b: Number, c: Number) -> Number:
     return ((ZERO + a) + b) + c
 
 
-@_part
+@part
 def _index(where: Number, rows: Floats) -> int:
     """The row of a position among `rows`; inside them even where a state is not a number."""
     row = np.int64(where)
     return 0 if row < 0 else len(rows) - 1 if row >= len(rows) else row  # type: ignore[return-value]
 
 
-@_part
+@part
 def _to_road(here: Floats, x: Number, y: Number, z: Number) -> Vector:
     """World axes to the road's: along, right and up."""
     return (
@@ -104,7 +95,7 @@ def _to_road(here: Floats, x: Number, y: Number, z: Number) -> Vector:
     )
 
 
-@_part
+@part
 def _to_world(here: Floats, along: Number, right: Number, up: Number) -> Vector:
     """The road's axes to the world's."""
     return (
@@ -114,7 +105,7 @@ def _to_world(here: Floats, along: Number, right: Number, up: Number) -> Vector:
     )
 
 
-@_part
+@part
 def _road_at(s_m: Number, table: Floats, closed: bool, k: np.record, here: Floats) -> Number:
     """Writes the road at `s_m` to `here` (21,); gives `s_m`, on an open road no farther than its ends."""
     if closed:
@@ -131,7 +122,7 @@ def _road_at(s_m: Number, table: Floats, closed: bool, k: np.record, here: Float
     return s_m
 
 
-@_part
+@part
 def _meet(
     place: Vector, velocity: Vector, nose: Vector, here: Floats, k: np.record
 ) -> tuple[Vector, Vector, Number, Number, Number, Number, Number]:
@@ -161,7 +152,7 @@ def _meet(
     return met, turned_nose, contact, wall, inside, height + lift, impact
 
 
-@_part
+@part
 def _shift(car: Floats, curve: Floats, k: np.record) -> tuple[Number, Number]:
     """The gear and the time left of its change."""
     gear = car[GEAR]
@@ -170,7 +161,7 @@ def _shift(car: Floats, curve: Floats, k: np.record) -> tuple[Number, Number]:
     return gear, _positive(car[SHIFT] - k.tick_s) if gear == car[GEAR] else k.shift_s
 
 
-@_part
+@part
 def _thrust(
     gas: Number, brake: Number, forwards: np.bool_, shift_s: Number, curve: Floats, k: np.record
 ) -> Number:
@@ -179,7 +170,7 @@ def _thrust(
     return thrust * k.shift_thrust if shift_s > ZERO else thrust
 
 
-@_part
+@part
 def _damp(car: Floats, impact: Number, k: np.record) -> None:
     """Writes compression and its speed."""
     force = k.stiffness * car[DAMPER] + k.damping * car[DAMPER_SPEED]
@@ -188,7 +179,7 @@ def _damp(car: Floats, impact: Number, k: np.record) -> None:
     car[DAMPER_SPEED] = speed
 
 
-@_part
+@part
 def _tyre(here: Floats, d_m: Number, contact: Number, k: np.record) -> tuple[Number, Number, Number, Number]:
     """Grip, resistance, drag and boost under a car that stands `d_m` to the right."""
     share = _clamp((here[HALF_WIDTH] - abs(d_m)) * k.half_per_track + k.half, ZERO, ONE)
@@ -200,7 +191,7 @@ def _tyre(here: Floats, d_m: Number, contact: Number, k: np.record) -> tuple[Num
     )
 
 
-@_part
+@part
 def _roll(
     car: Floats,
     keys: Vector,
@@ -253,7 +244,7 @@ def _roll(
     )
 
 
-@_part
+@part
 def _tick(
     car: Floats, keys: Vector, table: Floats, closed: bool, curves: Floats, k: np.record, here: Floats
 ) -> None:
@@ -295,7 +286,7 @@ def _tick(
     car[S_RATE], car[CONTACT] = ahead / stretch, contact
 
 
-@_part
+@part
 def _keys(action: int) -> Vector:
     """Gas, brake and steering of a key combination, as race.actions.keys has them."""
     steer, pedals = action % 3, action // 3
@@ -304,7 +295,7 @@ def _keys(action: int) -> Vector:
     return gas, brake, ONE if steer == 2 else -ONE if steer == 1 else ZERO
 
 
-@_whole
+@kernel
 def drive(
     floats: Floats,
     counters: Integers,
