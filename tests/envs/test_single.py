@@ -128,7 +128,7 @@ def test_a_step_before_the_first_reset_says_so() -> None:
             early()
 
 
-@pytest.mark.parametrize("compile", ["eager", "traced"])
+@pytest.mark.parametrize("compile", ["eager", "kernel"])
 def test_an_environment_is_pickled_with_its_race(compile: str) -> None:
     env = gymnasium.make("btr_tm/A01-v0", image_size=(8, 8), compile=compile)
     pickle.dumps(env)  # before a race

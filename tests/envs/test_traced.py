@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.tree import flatten
+from btr_tm.envs.drive import StagedRace
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.envs.traced import Traced
@@ -67,14 +68,14 @@ def test_recording_warns_of_nothing() -> None:
 @pytest.mark.parametrize("start", ["training", "evaluation"])
 @pytest.mark.parametrize("offsets", [(0,), (0, 10, 20, 30, 40)], ids=["one action", "a block"])
 def test_a_recorded_simulator_drives_like_any_other(start, offsets) -> None:
-    recorded, plain = simulator("traced", offsets), simulator("eager", offsets)
-    assert isinstance(recorded.decide, Traced)
+    recorded, plain = simulator("kernel", offsets), simulator("eager", offsets)
+    assert isinstance(recorded.decide, StagedRace) and isinstance(recorded.decide.judge, Traced)
     pairs = list(zip(driven(recorded, start), driven(plain, start), strict=True))
     assert all(torch.equal(a, b) for a, b in pairs) and len(pairs) > 100
 
 
 def test_no_step_changes_what_an_earlier_one_returned() -> None:
-    env = simulator("traced")
+    env = simulator("kernel")
     first = driven(env, "training")
     kept = [x.clone() for x in first]
     env.step(torch.zeros(env.num_envs, dtype=torch.int64))
@@ -83,5 +84,5 @@ def test_no_step_changes_what_an_earlier_one_returned() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_nothing_is_recorded() -> None:
-    env = plain_simulator(load_track("hills"), 2, (64, 64), 1024, device="cuda", compile="traced")
-    assert not isinstance(env.decide, Traced)
+    env = plain_simulator(load_track("hills"), 2, (64, 64), 1024, device="cuda", compile="kernel")
+    assert not isinstance(env.decide, StagedRace)

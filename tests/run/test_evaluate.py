@@ -138,7 +138,7 @@ def simulator(compile="eager"):
     return lambda cars: plain_simulator(track, cars, (16, 16), start_pool=2, **options)
 
 
-@pytest.mark.parametrize("compile", ["eager", "traced"])
+@pytest.mark.parametrize("compile", ["eager", "kernel"])
 def test_races_that_are_over_are_not_driven_on_and_nothing_else_changes(compile):
     results, asked = [], []
     for shrinks in (True, False):

@@ -19,16 +19,16 @@ CARS = 256
 IMAGE = (64, 64)
 FLAT = "s_bends"  # the oval is not: its curves are banked
 LAND = {FLAT: "flat", "hills": "elevation"}
-MODES: tuple[Compile, ...] = ("eager", "traced", "compiled")
+MODES: tuple[Compile, ...] = ("eager", "kernel", "compiled")
 TARGETS = {  # decisions/s on two idle cores
     (FLAT, "eager"): Target(2_000),
     ("hills", "eager"): Target(2_000),
-    (FLAT, "traced"): NO_TARGET,
-    ("hills", "traced"): NO_TARGET,
+    (FLAT, "kernel"): Target(50_000),
+    ("hills", "kernel"): Target(50_000),
     (FLAT, "compiled"): Target(20_000),
     ("hills", "compiled"): Target(8_000),
 }
-CAMERA_TARGETS = {"eager": NO_TARGET, "traced": NO_TARGET, "compiled": Target(14_000)}  # frames/s, hills
+CAMERA_TARGETS = {"eager": NO_TARGET, "kernel": NO_TARGET, "compiled": Target(14_000)}  # frames/s, hills
 COMPILE_TARGET = Target(60, at_least=False)  # seconds, on an idle machine
 
 
@@ -48,7 +48,7 @@ class Drives:
         self.env.reset()
         self.actions = torch.randint(self.env.actions, (effort.decisions, cars), device=device)
         camera = self.env.race.camera
-        self.camera = HOW[compile](camera)
+        self.camera = camera if compile == "kernel" else HOW[compile](camera)
         self.pose = self.env.race.world.pose(self.env.drive.sim)
         with fresh_cache():  # nothing compiled by an earlier run or for another track
             self.first_s = seconds_of(lambda: self.env.step(self.actions[0]))

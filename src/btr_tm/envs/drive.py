@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -84,7 +85,7 @@ class Race:
         moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
         drive = Drive(sim, moment, history, reward_sum, from_start, over, variation)
-        return drive, self._seen(drive, floats)
+        return drive, self.seen(drive, floats, self.reward.potential(moment))
 
     def decide(
         self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
@@ -94,6 +95,13 @@ class Race:
         `coefficients` hold what the reward's say at present.
         """
         sim = self.world.step(drive.sim, action)
+        after, floats, potential, outcome = self.judge(drive, sim, action, coefficients)
+        return after, self.seen(after, floats, potential), outcome
+
+    def judge(
+        self, drive: Drive, sim: SimState, action: Tensor, coefficients: Tensor
+    ) -> tuple[Drive, Tensor, Tensor, Outcome]:
+        """What it means that `action` led from `drive` to `sim`, with floats (E, F) and Phi (E,) there."""
         car = self.world.car(sim)
         finished = sim.finish_tick >= 0
         time_ms = TICK_MS * torch.where(finished, sim.finish_tick, sim.tick)
@@ -114,15 +122,35 @@ class Race:
         )
         over = drive.over | races.done
         after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.variation)
-        return after, self._seen(after, floats), Outcome(reward, finished, truncated, races)
+        return after, floats, self.reward.potential(moment), Outcome(reward, finished, truncated, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
         read, points = self.float_lookup(self.features, floats, car, progress, self.line)
         return Moment(read, progress, time_ms, points)
 
-    def _seen(self, drive: Drive, floats: Tensor) -> Seen:
+    def seen(self, drive: Drive, floats: Tensor, potential: Tensor) -> Seen:
+        """With the picture."""
         image = self.camera(self.world.pose(drive.sim), self.appearance.variation(drive.variation))
-        return Seen(Obs(image, floats), self.reward.potential(drive.moment))
+        return Seen(Obs(image, floats), potential)
+
+
+Judge = Callable[[Drive, SimState, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
+
+
+@dataclass(frozen=True)
+class StagedRace:
+    """`Race.decide` with another way to `judge`: a recording that must hold nothing before or after it."""
+
+    race: Race
+    judge: Judge
+
+    def __call__(
+        self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
+    ) -> tuple[Drive, Seen, Outcome]:
+        """As `Race.decide`."""
+        sim = self.race.world.step(drive.sim, action)
+        after, floats, potential, outcome = self.judge(drive, sim, action, coefficients)
+        return after, self.race.seen(after, floats, potential), outcome
 
 
 class Coefficients:

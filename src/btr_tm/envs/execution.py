@@ -1,17 +1,26 @@
-"""Three ways to run the simulator's functions: step by step, recorded and replayed, or compiled."""
+"""Three ways to run the simulator: step by step, with kernels for a CPU, or compiled by torch."""
 
 from __future__ import annotations
 
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol, TypeVar, cast
 
 import torch
+from torch import Tensor
 
+from btr_tm.envs.drive import Drive, Outcome, Race, Renders, Seen, StagedRace
 from btr_tm.envs.traced import traced
-from btr_tm.sim.grey.rasterizer import CompiledRasterizer, EagerRasterizer, Rasterizer
-from btr_tm.sim.physics.dynamics import compiled_tick, eager_tick
+from btr_tm.race.reward.moment import NO_COEFFICIENTS
+from btr_tm.sim.grey.camera import Camera
+from btr_tm.sim.grey.rasterizer import CompiledRasterizer
+from btr_tm.sim.kernel_world import KernelWorld
+from btr_tm.sim.physics.constants import CarConstants
+from btr_tm.sim.physics.dynamics import compiled_tick
+from btr_tm.sim.track.ribbon import Track
+from btr_tm.sim.world import World
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -22,15 +31,29 @@ class Wrapper(Protocol):
     def __call__(self, function: Function) -> Function: ...
 
 
-Compile = Literal["eager", "traced", "compiled"]
-# Equal in what they compute; each is the faster one there.
-RASTERIZERS: dict[Compile, Callable[[], Rasterizer]] = {
-    "eager": EagerRasterizer,
-    "traced": EagerRasterizer,
-    "compiled": CompiledRasterizer,
+Compile = Literal["eager", "kernel", "compiled"]
+
+
+class MakesWorld(Protocol):
+    """A kind of world."""
+
+    def __call__(
+        self, track: Track, constants: CarConstants, ticks_per_action: int, action_delay_ticks: int
+    ) -> World: ...
+
+
+# Equal in what they compute; each is the fastest one there. A region is compiled once for all ticks.
+WORLDS: dict[Compile, MakesWorld] = {
+    "eager": World,
+    "kernel": KernelWorld,
+    "compiled": partial(World, make_tick=compiled_tick),
 }
-# Likewise; a region is compiled once for all ticks.
-TICKS = {"eager": eager_tick, "traced": eager_tick, "compiled": compiled_tick}
+# Likewise: cameras for a track and the height and width of its pictures.
+CAMERAS: dict[Compile, Callable[[Track, int, int], Renders]] = {
+    "eager": Camera,
+    "kernel": Camera,
+    "compiled": lambda track, height, width: Camera(track, height, width, CompiledRasterizer()),
+}
 
 
 def compiled(function: Function) -> Function:
@@ -46,20 +69,35 @@ def as_it_is(function: Function) -> Function:
     return function
 
 
-HOW: dict[Compile, Wrapper] = {"eager": as_it_is, "traced": traced, "compiled": compiled}
+# Of functions that only torch computes.
+HOW: dict[Compile, Wrapper] = {"eager": as_it_is, "kernel": traced, "compiled": compiled}
+
+
+class Decide(Protocol):
+    """`Race.decide`, run in some way."""
+
+    def __call__(
+        self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
+    ) -> tuple[Drive, Seen, Outcome]: ...
+
+
+def decision(race: Race, compile: Compile) -> Decide:
+    """How to decide in `race`, whose world and camera are those for `compile`."""
+    # A recording would hold what a kernel computed once as a constant.
+    return StagedRace(race, traced(race.judge)) if compile == "kernel" else HOW[compile](race.decide)
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:
     """`wanted`, or the nearest that works here; a warning says so where no C++ compiler is found."""
-    if wanted == "traced":
-        return "traced" if device.type == "cpu" else "eager"
+    if wanted == "kernel":
+        return "kernel" if device.type == "cpu" else "eager"
     found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
     if wanted == "eager" or found:
         return wanted
-    warnings.warn("no C++ compiler found: the simulator is replayed, which is slower", stacklevel=3)
-    return within_reach("traced", device)
+    warnings.warn("no C++ compiler found: the simulator is not compiled by torch", stacklevel=3)
+    return within_reach("kernel", device)
 
 
 def for_moves(compile: Compile, device: torch.device) -> Compile:
     """How to run a function that only moves rows: compiling it for a CPU takes long and gains nothing."""
-    return "traced" if compile == "compiled" and device.type == "cpu" else compile
+    return "kernel" if compile == "compiled" and device.type == "cpu" else compile

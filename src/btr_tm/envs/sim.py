@@ -15,7 +15,7 @@ from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_r
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, early_step
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
-from btr_tm.envs.execution import HOW, RASTERIZERS, TICKS, Compile, for_moves, within_reach
+from btr_tm.envs.execution import CAMERAS, HOW, WORLDS, Compile, decision, for_moves, within_reach
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
@@ -24,12 +24,10 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.appearance import Appearance
-from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.physics.constants import CarConstants
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
-from btr_tm.sim.world import World
 
 LONGEST_DELAY = 1000  # ticks: 10 s
 VARIATION_SEED = 0  # of what evaluation draws: the same in every run
@@ -46,9 +44,9 @@ class SimVectorEnv(TensorVectorEnv):
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
-    `compile`: "traced" repeats recorded operations without Python on a CPU (elsewhere it is "eager"), with
-    the same numbers; "compiled" fuses them by torch.compile. `plain_simulator` builds one without a
-    configuration.
+    `compile`: "kernel" drives the cars, and draws what they see, in loops made for a CPU, and repeats all
+    other operations from a recording; the races are the same to the bit, elsewhere it is "eager". "compiled"
+    fuses operations by torch.compile. `plain_simulator` builds one without a configuration.
     """
 
     with_track = can_redrive = has_clock = True
@@ -90,9 +88,8 @@ class SimVectorEnv(TensorVectorEnv):
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
         self.action_delay_ticks = action_delay_ticks
-        make_tick = TICKS[compile]
-        world = World(self.track, CarConstants(), self.decision_ticks, action_delay_ticks, make_tick)
-        camera = Camera(self.track, *image_size, RASTERIZERS[compile]()) if image_size[0] else NoCamera()
+        world = WORLDS[compile](self.track, CarConstants(), self.decision_ticks, action_delay_ticks)
+        camera = CAMERAS[compile](self.track, *image_size) if image_size[0] else NoCamera()
         line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs, camera, self.appearance)
@@ -103,7 +100,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.actions = features.layout, actions.COUNT
         self.image_shape = (1, image_size[0], image_size[1])
-        self.decide = HOW[compile](self.race.decide)
+        self.decide = decision(self.race, compile)
         self._restart = HOW[for_moves(compile, self.device)](restart)
         self.set_spaces(cars)
         self.refuse_too_many(start_pool, "starts in the pool", "profile.start_pool")
