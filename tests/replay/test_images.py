@@ -144,6 +144,15 @@ def test_the_batches_are_those_of_the_whole_images_that_others_keep() -> None:
         assert torch.equal(a.image, b.image)
 
 
+@pytest.mark.parametrize(("images", "slots"), [(WholeImages(), 1), (FrameStacks(FRAMES), FRAMES)])
+def test_a_cut_takes_no_more_slots_than_the_next_stack_needs(images, slots: int) -> None:
+    replay = build(images)
+    replay.add(decide([Camera(name) for name in range(CARS)], random.Random(0), 1e-9))
+    before = replay.ring.cursor.clone()
+    replay.cut(PARTS[0])
+    assert (replay.ring.cursor - before).tolist() == [slots, slots, 0, 0]
+
+
 def test_a_car_first_seen_in_the_middle_of_a_race_shows_what_it_saw_before() -> None:
     cars = [Camera(name) for name in range(CARS)]
     for car in cars:
