@@ -10,6 +10,7 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
+from btr_tm.replay.n_step import GammaAtInsertion
 from btr_tm.replay.sampler.uniform import Uniform
 
 from .helpers import GAMMA, PRIORITIZED, SlowReplay, discounted, drive, observe, potential
@@ -128,3 +129,11 @@ def test_a_batch_is_a_copy() -> None:
 def test_too_small_a_capacity_is_refused() -> None:
     with pytest.raises(UserError, match="at least 4 transitions per car, 12 for 3 cars, got 11;"):
         replay(capacity=11)
+
+
+class Exact(GammaAtInsertion):
+    columns = {"gamma": torch.float64}
+
+
+def test_a_column_of_a_convention_has_the_type_that_it_asks_for() -> None:
+    assert replay(gamma_at=Exact()).ring.rows["gamma"].dtype == torch.float64
