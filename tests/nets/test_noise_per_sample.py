@@ -109,3 +109,19 @@ def test_the_state_is_that_of_the_layer_with_one_draw() -> None:
     ours, theirs = network(**PER_SAMPLE).state_dict(), network(**ALL_ON).state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_number_of_samples_keeps_its_memory_whatever_is_drawn_in_between() -> None:
+    """A CUDA graph that was captured for an update reads where the noise was then."""
+    made = layer()
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    made.reset_noise(generators[0], samples=5)
+    addresses = [noise.data_ptr() for noise in made._drawn]
+    for samples in (3, 5):  # a decision of three cars, then the next update
+        made.disable_noise()
+        made.reset_noise(generators[0], samples)
+    assert [noise.data_ptr() for noise in made._chosen] == addresses
+    for samples in (5, 3, 5):
+        fresh = layer()  # has no memory yet
+        fresh.reset_noise(generators[1], samples)
+    assert all(torch.equal(a, b) for a, b in zip(made._drawn, fresh._drawn, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -85,19 +86,30 @@ class NoisyLinearPerSample(NoisyLinear):
 
     The rows (R, inputs) of a forward pass are S samples one after the other, R / S rows each, which share
     their noise: y = mu x + mu_b + f(e_out) * (sigma (f(e_in) * x) + sigma_b), without a weight per sample.
-    The noise is not saved: it lasts for one update or one decision.
+    The noise is not saved: it lasts for one update or one decision. Each number of samples has memory of its
+    own, which later draws write into: a CUDA graph reads where the first draw was.
     """
 
     def __init__(self, inputs: int, outputs: int, sigma0: float, bias_sigma: BiasSigma) -> None:
         super().__init__(inputs, outputs, sigma0, bias_sigma)
+        self._memory: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
         self._drawn: tuple[Tensor, ...] = ()  # f(e_in) (S, inputs) and f(e_out) (S, outputs), or no noise
         self._chosen: tuple[Tensor, ...] = ()
 
     @torch.no_grad()
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
         """Draw new noise for each of `samples`; `generator` lives on the device of the layer."""
-        self._drawn = tuple(signed_root((samples, size), generator) for size in (self.inputs, self.outputs))
-        self._chosen = self._drawn
+        self._drawn = self._chosen = self._memory_for(samples, generator.device)
+        for noise in self._drawn:
+            noise.copy_(signed_root(noise.shape, generator))
+
+    def _memory_for(self, samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        kept = self._memory.get((samples, device))
+        if kept is None:
+            empty = partial(torch.empty, device=device)
+            kept = empty(samples, self.inputs), empty(samples, self.outputs)
+            self._memory[samples, device] = kept
+        return kept
 
     def disable_noise(self) -> None:
         self._drawn = self._chosen = ()
