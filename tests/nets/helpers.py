@@ -22,6 +22,7 @@ from btr_tm.nets.layers import LayerNorm, LeakyRelu, NoNorm, Orthogonal, initial
 from btr_tm.nets.linear import Noisy, NoisyLinear, Plain
 from btr_tm.nets.pixels import Centred
 
+CPU = torch.device("cpu")
 CNN = CnnBody(LeakyRelu())
 ORTHOGONAL = Orthogonal()
 HEAD = {"linear": Plain(), "norm": NoNorm(), "activation": LeakyRelu(), "block": ()}
@@ -75,7 +76,7 @@ def network(
     encoder = partial(encoder_of, body=parts["body"], norm=parts["norm"], pool=parts["pool"])
     head = partial(dueling, hidden=hidden, linear=parts["linear"], norm=parts["layer"])
     known = {"cosines": 8, "first_cosine": 1, "float_hidden": 8, "float_norm": parts["layer"]}
-    known |= {"activation": LeakyRelu(), "weights": ORTHOGONAL, "precision": "fp32", "block": ()}
+    known |= {"activation": LeakyRelu(), "weights": ORTHOGONAL, "precision": "fp32", "block": (), "device": CPU}
     return IQN(
         image_shape,
         FloatLayout.generic(5) if layout is None else layout,

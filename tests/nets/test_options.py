@@ -55,6 +55,7 @@ def small(activation, weights=ORTHOGONAL) -> IQN:
     return IQN(
         (1, 36, 36), layout, 4, encoder, head, generator, cosines=4, first_cosine=1, float_hidden=8,
         float_norm=NoNorm(), activation=activation, weights=weights, precision="fp32", block=(),
+        device=torch.device("cpu"),
     )  # fmt: skip
 
 

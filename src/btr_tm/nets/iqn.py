@@ -19,7 +19,7 @@ from btr_tm.nets.fusion import CosineFusion
 from btr_tm.nets.heads import Head
 from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import NoisyLinear
-from btr_tm.nets.precision import Precision, resolved
+from btr_tm.nets.precision import Format, Precision, resolved
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -31,7 +31,7 @@ class IQN(nn.Module):
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head have their own. `precision` "bf16"
     runs convolutions and the large matrix products in that format: image encoder, embedding and the hidden
-    layers of the head; "fp16" the image encoder alone; "auto" is bf16 on devices that multiply it natively.
+    layers of the head; "fp16" the image encoder alone; "auto" is bf16 if `device`, on which it will run, multiplies it natively.
     Parameters, norms, values and gradients of parameters are float32 always. With `block` (K,) a decision is
     a block of K actions. Raises UserError if there is neither an image encoder nor a float.
     """
@@ -52,9 +52,10 @@ class IQN(nn.Module):
         weights: DrawWeights,
         precision: Precision,
         block: Block,
+        device: torch.device,
     ) -> None:
         super().__init__()
-        self.precision = precision
+        self.precision: Format = resolved(precision, device.type)
         self.encoder = encoder(image_shape)
         self.float_head = float_head(layout, float_hidden, float_norm, activation)
         features = self.encoder.out_features + self.float_head.out_features
@@ -80,11 +81,10 @@ class IQN(nn.Module):
             image = self.encoder(obs.image)
         return torch.cat([image.float(), self.float_head(obs.floats)], dim=1)
 
-    def _autocast(self, like: Tensor, *formats: Precision) -> torch.autocast:
+    def _autocast(self, like: Tensor, *formats: Format) -> torch.autocast:
         """Autocast to the format of this network, if that is one of `formats`."""
-        device = like.device.type
-        own = resolved(self.precision, device)
-        return torch.autocast(device, _HALF.get(own), enabled=own in formats)
+        half = _HALF.get(self.precision)
+        return torch.autocast(like.device.type, half, enabled=self.precision in formats)
 
     def quantiles(self, features: Tensor, taus: Tensor) -> Tensor:
         """As `forward`, from what `features` returned."""

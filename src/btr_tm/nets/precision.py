@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Format = Literal["fp32", "bf16", "fp16"]
 
 _BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
-def resolved(precision: Precision, device_type: str) -> Literal["fp32", "bf16", "fp16"]:
+def resolved(precision: Precision, device_type: str) -> Format:
     """`auto` is bf16 on devices that multiply it natively, else fp32."""
     if precision != "auto":
         return precision

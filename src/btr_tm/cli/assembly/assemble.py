@@ -21,7 +21,7 @@ from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
-from btr_tm.nets.precision import resolved
+from btr_tm.nets.iqn import IQN
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.manifest import Manifest, claim
 from btr_tm.run.protocols import Collector, LearningProcesses
@@ -123,14 +123,13 @@ def set_threads(threads: int | str) -> None:
         torch.set_num_threads(int(threads))
 
 
-def facts(parts: Parts, net: torch.nn.Module, replay: ReplayBuffer) -> dict[str, str]:
+def facts(parts: Parts, net: IQN, replay: ReplayBuffer) -> dict[str, str]:
     """What the banner says about size and place."""
     place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
-    precision = resolved(parts.profile["precision"], parts.device.type)
     memory = replay.bytes_per_transition * replay.capacity
     height, width = parts.image_size
     return {
-        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads, {precision})",
+        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads, {net.precision})",
         "track": parts.track_name,
         "image": f"{height} x {width}" if height else "none",
         "parameters": f"{sum(p.numel() for p in net.parameters()):,}",

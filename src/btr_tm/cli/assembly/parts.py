@@ -137,6 +137,7 @@ class Parts:
             encoder=partial(self.values["encoder"]),
             head=partial(self.values["head"]),
             generator=generator(self.seed, "weights"),
+            device=self.device,
         )
 
     def policy(self, env: EnvironmentSpec) -> IqnPolicy:
