@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +19,7 @@ from btr_tm.core.types import Batch
 from btr_tm.nets.iqn import IQN
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
-from .helpers import learner
+from .helpers import learner, step_of
 
 FUSED = partial(torch.optim.Adam, eps=1.95e-5, fused=True)
 BOTH = pytest.mark.parametrize("parts", [ALL_OFF, ALL_ON], ids=["all off", "all on"])
@@ -38,12 +40,14 @@ def rate_in_a_tensor(generator: torch.Generator) -> RateInATensor:
     return RateInATensor()
 
 
-def trained(net: IQN, execution: Any, updates: int = 6) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
+def trained(
+    net: IQN, execution: Any, updates: int = 6, optimizer: Any = FUSED
+) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     """Parameters after some updates on different batches, and all metrics, on the CPU."""
     device = next(net.parameters()).device
     generator = torch.Generator(device).manual_seed(2)
     each = learner(
-        net, optimizer=FUSED, execution=execution(generator), weight_decay_ratio=0.1, generator=generator
+        net, optimizer=optimizer, execution=execution(generator), weight_decay_ratio=0.1, generator=generator
     )
     metrics = []
     for number in range(updates):
@@ -56,6 +60,60 @@ def trained(net: IQN, execution: Any, updates: int = 6) -> tuple[torch.Tensor, l
 def test_a_learning_rate_in_a_tensor_gives_the_same_numbers(parts) -> None:
     one, other = (trained(network(**parts), execution) for execution in (eager, rate_in_a_tensor))
     torch.testing.assert_close(one, other)
+
+
+def radam_on_a_device(monkeypatch) -> None:
+    """torch counts steps on a device only on some; the CPU stands for one of them."""
+    module = sys.modules[torch.optim.RAdam.__module__]
+    monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda **options: ["cpu"])
+
+
+def test_an_optimizer_that_is_not_fused_takes_a_rate_in_a_tensor_too(monkeypatch) -> None:
+    radam_on_a_device(monkeypatch)
+    radam = partial(torch.optim.RAdam, eps=1e-4, foreach=True)
+    one, other = (trained(network(), execution, optimizer=radam) for execution in (eager, rate_in_a_tensor))
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "taken"),
+    [
+        (FUSED, True),
+        (torch.optim.RAdam, True),
+        (partial(torch.optim.SGD, fused=True), True),
+        (torch.optim.SGD, False),
+        (torch.optim.Adagrad, False),
+    ],
+)
+def test_only_optimizers_that_take_a_rate_in_a_tensor_are_captured(optimizer, taken: bool) -> None:
+    execution = RateInATensor()
+    each = learner(network(), optimizer=optimizer, execution=execution)
+    assert each.step.takes_tensor_rate is taken
+    assert (each.execution is execution) is taken and isinstance(each.execution, Eager)
+
+
+def test_a_run_of_a_graph_goes_on_without_one(monkeypatch) -> None:
+    radam = partial(torch.optim.RAdam, foreach=True)
+    graph, plain = (learner(network(), optimizer=radam, execution=way) for way in (RateInATensor(), Eager()))
+    with monkeypatch.context() as patch:
+        radam_on_a_device(patch)
+        graph.update(random_batch(8))
+        plain.load_state_dict(copy.deepcopy(graph.state_dict()))
+        graph.update(random_batch(8, seed=1))
+    plain.update(random_batch(8, seed=1))
+    torch.testing.assert_close(plain.step.parameters, graph.step.parameters)
+
+
+def test_a_run_without_a_graph_goes_on_with_one(monkeypatch) -> None:
+    """Its steps were counted on the host, where no graph may look."""
+    module = sys.modules[torch.optim.RAdam.__module__]
+    monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda **options: ["meta"])
+    radam = partial(torch.optim.RAdam, foreach=True)
+    host, device = (step_of(network().to(place), radam) for place in ("cpu", "meta"))
+    host(0.1)
+    device.load_state_dict(copy.deepcopy(host.state_dict()))
+    device(torch.zeros((), device="meta"))
+    assert {value.device.type for value in device.optimizer.state[device.parameters].values()} == {"meta"}
 
 
 class Stream:

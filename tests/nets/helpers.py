@@ -76,7 +76,13 @@ def network(
     encoder = partial(encoder_of, body=parts["body"], norm=parts["norm"], pool=parts["pool"])
     head = partial(dueling, hidden=hidden, linear=parts["linear"], norm=parts["layer"])
     known = {"cosines": 8, "first_cosine": 1, "float_hidden": 8, "float_norm": parts["layer"]}
-    known |= {"activation": LeakyRelu(), "weights": ORTHOGONAL, "precision": "fp32", "block": (), "device": CPU}
+    known |= {
+        "activation": LeakyRelu(),
+        "weights": ORTHOGONAL,
+        "precision": "fp32",
+        "block": (),
+        "device": CPU,
+    }
     return IQN(
         image_shape,
         FloatLayout.generic(5) if layout is None else layout,

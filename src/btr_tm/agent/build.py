@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from btr_tm.agent.batch_loss import BatchLoss
-from btr_tm.agent.execution import Execution
+from btr_tm.agent.execution import Eager, Execution
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.noise import RedrawNoise
 from btr_tm.agent.observer import Observer
@@ -51,6 +51,8 @@ class LearnerBuilder:
         """Trains `policy.net`, whose parameters it lays out anew, and a target copy of it.
 
         `generator` draws the noise of both networks and the fractions of the loss, on the networks' device.
+        An optimizer that takes no rate in a tensor learns eagerly whatever `execution` is: a graph would keep
+        the rate of the moment when it was captured.
         """
         target_net = target_copy(policy.net)
         step = self.step(policy.net, optimizer)
@@ -71,6 +73,6 @@ class LearnerBuilder:
             self.noise,
             self.reset,
             self.priority_error,
-            execution,
+            execution if step.takes_tensor_rate else Eager(),
             observer,
         )

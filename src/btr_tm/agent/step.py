@@ -71,21 +71,36 @@ class GuardedStep:
         """Returns the gradient norm before clipping. It is not finite if the update was refused, unless that
         was the fault of loss scaling: then it is the norm of the step before.
 
-        A rate in a tensor () on the device may change inside a CUDA graph; only fused optimizers take it.
+        A rate in a tensor () on the device may change inside a CUDA graph; only where `takes_tensor_rate`.
         """
         self.scaling.unscale(self.gradient)
         norm = torch.linalg.vector_norm(self.gradient)
         finite = torch.isfinite(norm)
         self.scaling.update(finite)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-            if isinstance(learning_rate, Tensor):
-                group["capturable"] = True  # counts its steps on the device
+        self._set_rate(learning_rate)
         self._apply(norm, finite)
         if self.weight_decay_ratio:
             kept = 1.0 - self.weight_decay_ratio * learning_rate
             self.parameters.mul_(torch.where(finite, kept, 1.0))
         return self.scaling.logged_norm(norm)
+
+    @property
+    def takes_tensor_rate(self) -> bool:
+        """Whether the optimizer can work in a CUDA graph: with a fused kernel, or as torch calls capturable."""
+        return bool(self.optimizer.defaults.get("fused")) or "capturable" in self.optimizer.defaults
+
+    def _set_rate(self, rate: float | Tensor) -> None:
+        """Steps are counted where the rate is known: on the device for a tensor, also after a load from a run
+        that was made in the other way.
+        """
+        on_device = isinstance(rate, Tensor)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+            if group.get("capturable", on_device) != on_device:
+                group["capturable"] = on_device
+                place = self.parameters.device if on_device or group.get("fused") else torch.device("cpu")
+                for state in self.optimizer.state.values():
+                    state["step"] = state["step"].to(place)
 
     def state_dict(self) -> StateDict:
         return {"optimizer": self.optimizer.state_dict(), "scaling": self.scaling.state_dict()}
