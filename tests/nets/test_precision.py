@@ -33,7 +33,7 @@ def test_each_precision_reaches_the_layers_it_names(precision, image, products) 
 
 
 def test_auto_is_decided_once_by_the_device_that_it_is_built_for(monkeypatch) -> None:
-    """Asking the machine in every forward pass breaks a compiled graph, and a captured one at its worst time."""
+    """Asking the machine in a forward pass would break a compiled graph."""
     asked = []
 
     def native(device: str) -> bool:

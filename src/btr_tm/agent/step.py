@@ -86,7 +86,7 @@ class GuardedStep:
 
     @property
     def takes_tensor_rate(self) -> bool:
-        """Whether the optimizer can work in a CUDA graph: with a fused kernel, or as torch calls capturable."""
+        """Whether the optimizer can work in a CUDA graph: it is fused, or what torch calls capturable."""
         return bool(self.optimizer.defaults.get("fused")) or "capturable" in self.optimizer.defaults
 
     def _set_rate(self, rate: float | Tensor) -> None:

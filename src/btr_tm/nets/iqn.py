@@ -31,9 +31,10 @@ class IQN(nn.Module):
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head have their own. `precision` "bf16"
     runs convolutions and the large matrix products in that format: image encoder, embedding and the hidden
-    layers of the head; "fp16" the image encoder alone; "auto" is bf16 if `device`, on which it will run, multiplies it natively.
-    Parameters, norms, values and gradients of parameters are float32 always. With `block` (K,) a decision is
-    a block of K actions. Raises UserError if there is neither an image encoder nor a float.
+    layers of the head; "fp16" the image encoder alone; "auto" is bf16 if `device`, on which it will run,
+    multiplies it natively. Parameters, norms, values and gradients of parameters are float32 always. With
+    `block` (K,) a decision is a block of K actions. Raises UserError if there is neither an image encoder nor
+    a float.
     """
 
     def __init__(
