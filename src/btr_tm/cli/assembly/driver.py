@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import PARSE_ERRORS, short
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
@@ -19,6 +23,8 @@ from btr_tm.run.policy_file import SUFFIX, PolicyFile
 from btr_tm.sim.track.source import from_json, source_in
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
+# What building a world from a configuration may raise that somebody has written into a file by hand.
+MISFITS = (RuntimeError, OmegaConfBaseException, HydraException, *PARSE_ERRORS)
 # Parts of a configuration that a manifest leaves out because they say where a run lies.
 LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
 
@@ -48,15 +54,20 @@ def load_driver(
     source = shipped() if where is None else Path(where)
     saved = read_driver(source)
     values = LABELS | saved.config | {"logger": {}, "plugins": list(plugins)}
-    kept = None
-    if track is not None:
-        values = values | {"track": values["track"] | {"name_or_path": track}}
-    elif saved.track is not None:
-        kept = from_json(saved.track, str(source))
-    parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames), kept)
-    # One car is enough to know what the network looks at.
-    env = parts.env(1, start_pool=1)
-    policy = parts.policy(env)
+    try:
+        kept = None
+        if track is not None:
+            values = values | {"track": values["track"] | {"name_or_path": track}}
+        elif saved.track is not None:
+            kept = from_json(saved.track, str(source))
+        parts = Parts(checked(values), device_of(device), Clock(frames=saved.frames), kept)
+        # One car is enough to know what the network looks at.
+        policy = parts.policy(parts.env(1, start_pool=1))
+    except MISFITS as error:
+        raise UserError(
+            f"the configuration stored in {source} is not one that this version makes "
+            f"({type(error).__name__}: {short(error)})"
+        ) from error
     load_part("network", policy.net, saved.weights, source)
     return Driver(parts, policy, source, saved.frames)
 

@@ -16,6 +16,7 @@ from btr_tm.cli.configuration import slots
 from btr_tm.cli.configuration.schema import Node, Settings
 from btr_tm.cli.configuration.sentences import suggest
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 
 INSTANTIATE_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 
@@ -67,7 +68,7 @@ def _refuse_nameless(loggers: object) -> None:
 
 def _plain_node(node: object, schema: type, path: str) -> Node:
     if not isinstance(node, Mapping):
-        raise UserError(f"{path} must hold keys and values, got {node!r}")
+        raise UserError(f"{path} must hold keys and values, got {short(repr(node))}")
     hints = get_type_hints(schema)
     _refuse_unknown(node, hints, path)
     missing = sorted(set(hints) - set(node))
@@ -112,7 +113,7 @@ def _typed(value: object, hint: object, path: str) -> object:
         fits, converted = _fits(value, option)
         if fits:
             return converted
-    raise UserError(f"{path} must be {_in_words(hint)}, got {value!r}")
+    raise UserError(f"{path} must be {_in_words(hint)}, got {short(repr(value))}")
 
 
 def _fits(value: object, hint: object) -> tuple[bool, object]:
