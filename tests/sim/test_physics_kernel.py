@@ -117,6 +117,26 @@ def test_the_tests_see_flights_falls_walls_slides_and_finishes() -> None:
     assert int((room < 2.1).sum()) > 100 and int((sim.next_gate == 1).sum()) > 5
 
 
+def same(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...]) -> list[bool]:
+    """Field by field, to the bit."""
+    return [
+        a.shape == b.shape and a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("cars", [1, 2, 7, 33, 256])
+@pytest.mark.parametrize("name", ["hills", "oval", "made"])
+def test_what_a_car_reports_is_that_of_the_reference(name: str, cars: int) -> None:
+    world, generator = KernelWorld(TRACKS[name]()), torch.Generator().manual_seed(cars)
+    reference = World(world.track)
+    actions = [keys(cars, (), generator) for _ in range(25)]
+    for sim in driven(world, starts(world, cars, generator), actions):
+        ours, theirs = world.car(sim), reference.car(sim)
+        assert dict(zip(ours._fields, same(ours, theirs), strict=True)) == dict.fromkeys(ours._fields, True)
+        assert all(same(world.pose(sim), reference.pose(sim)))
+
+
 @pytest.mark.parametrize("name", shipped_tracks())
 def test_author_inputs_drive_the_same_race(name: str) -> None:
     world, stored = KernelWorld(load_track(name)), InputsFile.read(FOLDER / f"{name}.author.inputs")

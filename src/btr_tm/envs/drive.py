@@ -95,14 +95,14 @@ class Race:
         `coefficients` hold what the reward's say at present.
         """
         sim = self.world.step(drive.sim, action)
-        after, floats, potential, outcome = self.judge(drive, sim, action, coefficients)
+        car = self.world.car(sim)
+        after, floats, potential, outcome = self.judge(drive, sim, car, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
 
     def judge(
-        self, drive: Drive, sim: SimState, action: Tensor, coefficients: Tensor
+        self, drive: Drive, sim: SimState, car: CarState, action: Tensor, coefficients: Tensor
     ) -> tuple[Drive, Tensor, Tensor, Outcome]:
         """What it means that `action` led from `drive` to `sim`, with floats (E, F) and Phi (E,) there."""
-        car = self.world.car(sim)
         finished = sim.finish_tick >= 0
         time_ms = TICK_MS * torch.where(finished, sim.finish_tick, sim.tick)
         progress = progress_of.advance(drive.moment.progress, self.line, car.position, time_ms)
@@ -134,7 +134,7 @@ class Race:
         return Seen(Obs(image, floats), potential)
 
 
-Judge = Callable[[Drive, SimState, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
+Judge = Callable[[Drive, SimState, CarState, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ class StagedRace:
     ) -> tuple[Drive, Seen, Outcome]:
         """As `Race.decide`."""
         sim = self.race.world.step(drive.sim, action)
-        after, floats, potential, outcome = self.judge(drive, sim, action, coefficients)
+        car = self.race.world.car(sim)
+        after, floats, potential, outcome = self.judge(drive, sim, car, action, coefficients)
         return after, self.race.seen(after, floats, potential), outcome
 
 

@@ -9,11 +9,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.sim.physics import dynamics, kernel
-from btr_tm.sim.physics.constants import TickConstants
+from btr_tm.race.car import CarState
+from btr_tm.sim.physics import car_kernel, car_state, dynamics, kernel
+from btr_tm.sim.physics.constants import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants, TickConstants
 from btr_tm.sim.physics.road import REACH_M, Road
 from btr_tm.sim.physics.state import SimState
+from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.ribbon import GRASS, OTHER, SPACING_M, Track
 from btr_tm.sim.world import NO_KEYS, World
+
+
+class _Reading(NamedTuple):
+    """What `car_kernel.read` takes after the cars, in its order."""
+
+    stations: np.ndarray
+    materials: np.ndarray
+    closed: bool
+    top_mps: np.ndarray
+    constants: np.ndarray
 
 
 class _Arrays(NamedTuple):
@@ -32,6 +45,7 @@ class KernelWorld(World):
     """A World for tensors on the CPU whose `step` is one compiled loop, the same to the bit."""
 
     _arrays: _Arrays = field(init=False, repr=False)
+    _reading: _Reading = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +58,7 @@ class KernelWorld(World):
             constants=_numbers(self._constants, self._road),
         )
         object.__setattr__(self, "_arrays", arrays)
+        object.__setattr__(self, "_reading", _reading(self.track, self.constants))
 
     def step(self, state: SimState, action: Tensor) -> SimState:
         """As `World.step`."""
@@ -53,6 +68,81 @@ class KernelWorld(World):
         floats, counters, queue = (part.numpy() for part in after)
         kernel.drive(floats, counters, queue, actions, ticks, *self._arrays)
         return after
+
+    def car(self, state: SimState) -> CarState:
+        """As `World.car`."""
+        cars = len(state.floats)
+        read = torch.empty(cars, car_kernel.WRITTEN)
+        surface = torch.empty(cars, 4, dtype=torch.int64)
+        car_kernel.read(state.floats.contiguous().numpy(), *self._reading, read.numpy(), surface.numpy())
+        rotation, turning, sliding, contact, damper_m, alone = read.split((9, 3, 4, 4, 4, 3), 1)
+        gearbox, gear, rpm = alone.unbind(1)
+        return CarState(
+            position=state.position,
+            rotation=rotation.unflatten(1, (3, 3)),
+            velocity=state.velocity,
+            angular_velocity=turning,
+            wheel_sliding=sliding,
+            wheel_contact=contact,
+            damper_m=damper_m,
+            surface=surface,
+            gearbox_state=gearbox,
+            gear=gear,
+            rpm=rpm,
+            freewheeling=torch.zeros(cars),
+        )
+
+    def pose(self, state: SimState) -> Pose:
+        """As `World.pose`."""
+        body, up = state.body, torch.empty(len(state.floats), 3)
+        car_kernel.stand(state.floats.contiguous().numpy(), up.numpy())
+        return Pose(
+            position=state.position,
+            forward=state.forward,
+            up=up,
+            s_m=body.s_m,
+            d_m=body.d_m,
+            height_m=body.height_m,
+            damper=body.damper_m,
+            steer=body.steer,
+            brake=body.brake,
+            velocity=state.velocity,
+        )
+
+
+def _reading(track: Track, car: CarConstants) -> _Reading:
+    ribbon = track.ribbon
+    columns = (ribbon.tangent, ribbon.up, ribbon.half_width_m[:, None], ribbon.road[:, None])
+    tops = [kmh * KMH for kmh in (*car.shift_up_kmh, car_state.TOP_KMH)]
+    numbers = {
+        "spacing_m": SPACING_M,
+        "reach_m": REACH_M,
+        "near_m": 3 * dynamics.CONTACT_M,
+        "half_track_m": car.half_track_m,
+        "axle_m": car.axle_m,
+        "grass": GRASS,
+        "other": OTHER,
+        "sliding": car_state.SLIDING,
+        "roll_m": car_state.ROLL_M,
+        "backing_mps": car_state.BACKING_MPS,
+        "idle_rpm": IDLE_RPM,
+        "rpm_range": MAX_RPM - IDLE_RPM,
+        "rpm_lost": car_state.SHIFTING_RPM_LOST,
+        "per_shift_s": 1 / (car.shift_s + TICK_S),
+    }
+    return _Reading(
+        stations=torch.cat(columns, 1).float().contiguous().numpy(),
+        materials=ribbon.surface.contiguous().numpy(),
+        closed=track.closed,
+        top_mps=np.array(tops, np.float32),
+        constants=_record(numbers, integers=("grass", "other")),
+    )
+
+
+def _record(numbers: dict[str, float], integers: tuple[str, ...] = ()) -> np.ndarray:
+    """Numbers by name, as a kernel reads them: (1,)."""
+    kinds = [(name, np.int64 if name in integers else np.float32) for name in numbers]
+    return np.array([tuple(numbers.values())], dtype=kinds)
 
 
 def _numbers(k: TickConstants, road: Road) -> np.ndarray:
@@ -70,4 +160,4 @@ def _numbers(k: TickConstants, road: Road) -> np.ndarray:
         "least_stretch": dynamics.LEAST_STRETCH,
         "reach_m": REACH_M,
     }
-    return np.array([tuple(numbers.values())], dtype=[(name, np.float32) for name in numbers])
+    return _record(numbers)

@@ -14,8 +14,11 @@ from btr_tm.sim.physics.dynamics import CONTACT_M, Body
 from btr_tm.sim.physics.road import REACH_M
 from btr_tm.sim.track.ribbon import GRASS, OTHER, RibbonPoint
 
+TOP_KMH = 450.0  # of the last gear
+BACKING_MPS = -1.0  # a car that rolls back faster has no gear
+SHIFTING_RPM_LOST = 0.2
 SLIDING = 0.1  # a wheel slides from this share of full slip
-_ROLL_M = 0.00025  # m of damper per m/s^2 of sideways acceleration: 1 to 2 cm in a fast curve
+ROLL_M = 0.00025  # m of damper per m/s^2 of sideways acceleration: 1 to 2 cm in a fast curve
 
 
 def axes(body: Body) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,7 +45,7 @@ def car_state(body: Body, here: RibbonPoint, car: CarConstants) -> CarState:
         damper_m=_dampers(body, speed),
         surface=surface,
         gearbox_state=(body.shift_s > 0).float(),
-        gear=torch.where(speed < -1, zero, body.gear),
+        gear=torch.where(speed < BACKING_MPS, zero, body.gear),
         rpm=_rpm(speed.abs(), body, car),
         freewheeling=zero,
     )
@@ -74,14 +77,14 @@ _WHEELS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # ahead, to the left
 
 def _dampers(body: Body, speed: Tensor) -> Tensor:
     """Compression (E, W): the car leans to the outside of its curve."""
-    lean = _ROLL_M * body.yaw_rate * speed * body.contact  # > 0 in a curve to the right: left wheels
+    lean = ROLL_M * body.yaw_rate * speed * body.contact  # > 0 in a curve to the right: left wheels
     return (body.damper_m.unsqueeze(1) + torch.stack([lean, -lean, lean, -lean], dim=1)).clamp(min=0)
 
 
 def _rpm(speed: Tensor, body: Body, car: CarConstants) -> Tensor:
     """Engine speed: proportional to the road's within a gear, highest where the next gear comes."""
-    top = torch.full_like(speed, 450 * KMH)
+    top = torch.full_like(speed, TOP_KMH * KMH)
     for gear, limit_kmh in reversed(list(enumerate(car.shift_up_kmh, start=1))):
         top = torch.where(body.gear <= gear, limit_kmh * KMH, top)
     settled = IDLE_RPM + (MAX_RPM - IDLE_RPM) * (speed / top).clamp(max=1)
-    return settled * (1 - 0.2 * (body.shift_s * (1 / (car.shift_s + TICK_S))))
+    return settled * (1 - SHIFTING_RPM_LOST * (body.shift_s * (1 / (car.shift_s + TICK_S))))

@@ -10,21 +10,23 @@ Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates, A a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
-
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-from btr_tm.core.kernels import kernel, part
-
-Number = np.float32
-Vector = tuple[Number, Number, Number]
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+from btr_tm.core.kernels import (
+    ONE,
+    ZERO,
+    Floats,
+    Integers,
+    Number,
+    Vector,
+    clamp,
+    kernel,
+    multiply_add,
+    part,
+    positive,
+    sum2,
+    sum3,
+)
 
 # Columns of SimState.floats: the fields of dynamics.Body
 POSITION, VELOCITY, FORWARD, UP = 0, 3, 6, 9
@@ -36,32 +38,6 @@ THRUST, REVERSE_THRUST, CURVE_BRAKE, GRIP, BRAKE_LOSS, LOCK, GEAR_UP, GEAR_DOWN 
 # Columns of SimState.counters
 TICK, FINISH, GATE, HOLD = range(4)
 
-ZERO = np.float32(0)
-ONE = np.float32(1)
-
-
-def _fused(typing: object, a: object, b: object, c: object) -> tuple[object, Callable]:
-    """a * b + c, rounded once: its signature, and how LLVM does it."""
-
-    def build(context: object, builder: ir.IRBuilder, signature: object, values: list[ir.Value]) -> ir.Value:
-        return builder.fma(*values)
-
-    return types.float32(types.float32, types.float32, types.float32), build
-
-
-_multiply_add = cast(Callable[[Number, Number, Number], Number], intrinsic(_fused))
-
-
-@part
-def _clamp(x: Number, low: Number, high: Number) -> Number:
-    x = low if x < low else x
-    return high if x > high else x
-
-
-@part
-def _positive(x: Number) -> Number:
-    return ZERO if x < ZERO else x
-
 
 @part
 def _sign(x: Number) -> Number:
@@ -69,29 +45,19 @@ def _sign(x: Number) -> Number:
 
 
 @part
-def _sum2(a: Number, b: Number) -> Number:
-    return (ZERO + a) + b
-
-
-@part
-def _sum3(a: Number, b: Number, c: Number) -> Number:
-    return ((ZERO + a) + b) + c
-
-
-@part
 def _index(where: Number, rows: Floats) -> int:
     """The row of a position among `rows`; inside them even where a state is not a number."""
-    row = np.int64(where)
-    return 0 if row < 0 else len(rows) - 1 if row >= len(rows) else row  # type: ignore[return-value]
+    row = int(where)
+    return 0 if row < 0 else len(rows) - 1 if row >= len(rows) else row
 
 
 @part
 def _to_road(here: Floats, x: Number, y: Number, z: Number) -> Vector:
     """World axes to the road's: along, right and up."""
     return (
-        _sum3(here[AXES] * x, here[AXES + 1] * y, here[AXES + 2] * z),
-        _sum3(here[AXES + 3] * x, here[AXES + 4] * y, here[AXES + 5] * z),
-        _sum3(here[AXES + 6] * x, here[AXES + 7] * y, here[AXES + 8] * z),
+        sum3(here[AXES] * x, here[AXES + 1] * y, here[AXES + 2] * z),
+        sum3(here[AXES + 3] * x, here[AXES + 4] * y, here[AXES + 5] * z),
+        sum3(here[AXES + 6] * x, here[AXES + 7] * y, here[AXES + 8] * z),
     )
 
 
@@ -99,9 +65,9 @@ def _to_road(here: Floats, x: Number, y: Number, z: Number) -> Vector:
 def _to_world(here: Floats, along: Number, right: Number, up: Number) -> Vector:
     """The road's axes to the world's."""
     return (
-        _sum3(here[AXES] * along, here[AXES + 3] * right, here[AXES + 6] * up),
-        _sum3(here[AXES + 1] * along, here[AXES + 4] * right, here[AXES + 7] * up),
-        _sum3(here[AXES + 2] * along, here[AXES + 5] * right, here[AXES + 8] * up),
+        sum3(here[AXES] * along, here[AXES + 3] * right, here[AXES + 6] * up),
+        sum3(here[AXES + 1] * along, here[AXES + 4] * right, here[AXES + 7] * up),
+        sum3(here[AXES + 2] * along, here[AXES + 5] * right, here[AXES + 8] * up),
     )
 
 
@@ -113,7 +79,7 @@ def _road_at(s_m: Number, table: Floats, closed: bool, k: np.record, here: Float
         if where < ZERO:
             where += k.last
     else:
-        s_m = _clamp(s_m, k.first_m, k.last_m)
+        s_m = clamp(s_m, k.first_m, k.last_m)
         where = s_m * k.per_metre
     row = table[_index(where, table)]
     share = where - np.trunc(where)
@@ -134,17 +100,17 @@ def _meet(
     carried = height < k.contact_m and height > here[FLOOR]
     contact = ONE if carried else ZERO
     keep = ONE if carried else k.pit_keep if depth > k.reach_m else k.air_keep
-    impact = _positive(-rise) * contact
-    lift = _positive(depth) * contact + _positive(depth - k.pit_m)
+    impact = positive(-rise) * contact
+    lift = positive(depth) * contact + positive(depth - k.pit_m)
 
-    room = here[WALL] - _sum2(abs(along) * k.half_width_m, abs(flank) * k.half_length_m)
-    inside = _clamp(d, -room, room)
+    room = here[WALL] - sum2(abs(along) * k.half_width_m, abs(flank) * k.half_length_m)
+    inside = clamp(d, -room, room)
     wall = _sign(d - inside)
-    hit = _positive(aside * wall)
+    hit = positive(aside * wall)
     loss = hit * k.wall_friction
-    turned = _positive(flank * wall) * wall * abs(ahead) * k.wall_align
+    turned = positive(flank * wall) * wall * abs(ahead) * k.wall_align
     met = (
-        (ahead - _clamp(ahead, -loss, loss)) * keep,
+        (ahead - clamp(ahead, -loss, loss)) * keep,
         (aside - hit * wall * k.wall_bounce) * keep,
         (rise + impact) * keep,
     )
@@ -158,7 +124,7 @@ def _shift(car: Floats, curve: Floats, k: np.record) -> tuple[Number, Number]:
     gear = car[GEAR]
     gear = curve[GEAR_UP] if gear < curve[GEAR_UP] else gear
     gear = curve[GEAR_DOWN] if gear > curve[GEAR_DOWN] else gear
-    return gear, _positive(car[SHIFT] - k.tick_s) if gear == car[GEAR] else k.shift_s
+    return gear, positive(car[SHIFT] - k.tick_s) if gear == car[GEAR] else k.shift_s
 
 
 @part
@@ -175,14 +141,14 @@ def _damp(car: Floats, impact: Number, k: np.record) -> None:
     """Writes compression and its speed."""
     force = k.stiffness * car[DAMPER] + k.damping * car[DAMPER_SPEED]
     speed = car[DAMPER_SPEED] + impact - force
-    car[DAMPER] = _clamp(_multiply_add(speed, k.tick_s, car[DAMPER]), ZERO, k.damper_max_m)
+    car[DAMPER] = clamp(multiply_add(speed, k.tick_s, car[DAMPER]), ZERO, k.damper_max_m)
     car[DAMPER_SPEED] = speed
 
 
 @part
 def _tyre(here: Floats, d_m: Number, contact: Number, k: np.record) -> tuple[Number, Number, Number, Number]:
     """Grip, resistance, drag and boost under a car that stands `d_m` to the right."""
-    share = _clamp((here[HALF_WIDTH] - abs(d_m)) * k.half_per_track + k.half, ZERO, ONE)
+    share = clamp((here[HALF_WIDTH] - abs(d_m)) * k.half_per_track + k.half, ZERO, ONE)
     return (
         (k.grass_grip + here[TYRE] * share) * contact,
         (k.grass_resistance + here[TYRE + 1] * share) * contact,
@@ -207,8 +173,8 @@ def _roll(
     gas, brake, steering = keys
     contact, wall = touch
     grip, resistance, drag, boost = tyre
-    ahead = _sum2(motion[0] * along, motion[1] * flank)
-    aside = _sum2(motion[0] * -flank, motion[1] * along)
+    ahead = sum2(motion[0] * along, motion[1] * flank)
+    aside = sum2(motion[0] * -flank, motion[1] * along)
     speed = abs(ahead)
     curve = curves[_index(speed * k.rows_per_mps, curves)]
     gear, shift_s = _shift(car, curve, k)
@@ -220,17 +186,17 @@ def _roll(
     braked = curve[CURVE_BRAKE] * braking
     braked = most if braked > most else braked
     slowing = resistance + drag * speed + braked * grip
-    gain = thrust * contact + boost - _clamp(ahead, -slowing, slowing)
+    gain = thrust * contact + boost - clamp(ahead, -slowing, slowing)
 
     hold = (curve[GRIP] - curve[BRAKE_LOSS] * braking) * (ONE - k.slide_grip_lost * car[SLIP])
     hold = hold * grip * (ONE - k.wall_grip_lost * abs(wall))
-    caught = _clamp(aside, -hold, hold)
+    caught = clamp(aside, -hold, hold)
     drift = aside - caught
     sideways = abs(drift)
     slip = sideways * k.slip_per_mps
     slip = (ONE if slip > ONE else slip) * contact
 
-    steer = car[STEER] + _clamp(steering - car[STEER], -k.steer_most, k.steer_most)
+    steer = car[STEER] + clamp(steering - car[STEER], -k.steer_most, k.steer_most)
     yaw_rate = steer * curve[LOCK] * ahead + k.align * drift / (speed + sideways + ONE)
     yaw_rate = car[YAW_RATE] + (yaw_rate - car[YAW_RATE]) * contact
     turn = yaw_rate * k.tick_s
@@ -254,10 +220,10 @@ def _tick(
         car[VELOCITY + 1] + (k.fall + k.cling * car[CONTACT]),
         car[VELOCITY + 2] + ZERO,
     )
-    x = _multiply_add(velocity[0], k.tick_s, car[POSITION])
-    y = _multiply_add(velocity[1], k.tick_s, car[POSITION + 1])
-    z = _multiply_add(velocity[2], k.tick_s, car[POSITION + 2])
-    s_m = _road_at(_multiply_add(car[S_RATE], k.tick_s, car[S]), table, closed, k, here)
+    x = multiply_add(velocity[0], k.tick_s, car[POSITION])
+    y = multiply_add(velocity[1], k.tick_s, car[POSITION + 1])
+    z = multiply_add(velocity[2], k.tick_s, car[POSITION + 2])
+    s_m = _road_at(multiply_add(car[S_RATE], k.tick_s, car[S]), table, closed, k, here)
     place = _to_road(here, x - here[CENTRE], y - here[CENTRE + 1], z - here[CENTRE + 2])
     moving = _to_road(here, velocity[0], velocity[1], velocity[2])
     nose = _to_road(here, car[FORWARD], car[FORWARD + 1], car[FORWARD + 2])
@@ -270,7 +236,7 @@ def _tick(
     shift = _to_world(here, place[0] - place[0], d_m - place[1], height_m - place[2])
     gain = _to_world(here, ahead - moving[0], aside - moving[1], motion[2] - moving[2])
     turn = _to_world(here, along - nose[0], flank - nose[1], pitch - nose[2])
-    stretch = ONE - _sum2(here[BEND] * d_m, here[BEND + 1] * height_m)
+    stretch = ONE - sum2(here[BEND] * d_m, here[BEND + 1] * height_m)
     stretch = k.least_stretch if stretch < k.least_stretch else stretch
     car[POSITION], car[POSITION + 1], car[POSITION + 2] = x + shift[0], y + shift[1], z + shift[2]
     for axis in range(3):
@@ -278,7 +244,7 @@ def _tick(
         car[FORWARD + axis] = car[FORWARD + axis] + turn[axis]
         car[UP + axis] = here[AXES + 6 + axis]
     forward = (car[FORWARD], car[FORWARD + 1], car[FORWARD + 2])
-    square = _sum3(forward[0] * forward[0], forward[1] * forward[1], forward[2] * forward[2])
+    square = sum3(forward[0] * forward[0], forward[1] * forward[1], forward[2] * forward[2])
     shorter = ONE / np.sqrt(square)
     for axis in range(3):
         car[FORWARD + axis] = forward[axis] * shorter

@@ -1,0 +1,159 @@
+"""What a car reports about itself as one loop over cars: the numbers of `car_state`, to the bit.
+
+`car_state` and `track.ribbon.at` are the reference; functions here have the names of those there. Numbers
+come in as arguments only: the cache on disk does not notice a constant that changes in another file.
+
+Letters in shapes: E cars, S stations, J gears that can be raised, W = 4 wheels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from btr_tm.core.kernels import (
+    HALF,
+    ONE,
+    ZERO,
+    Floats,
+    Integers,
+    Number,
+    Vector,
+    clamp,
+    cross,
+    dot,
+    kernel,
+    lerp,
+    part,
+    positive,
+)  # fmt: skip
+from btr_tm.sim.physics import kernel as body
+
+# Columns of the road's stations
+TANGENT, UP, HALF_WIDTH, ROAD, COLUMNS = 0, 3, 6, 7, 8
+# Columns of what is written; a field of more than one column begins there
+ROTATION, TURNING, SLIDING, CONTACT, DAMPER, SHIFTING, GEAR, RPM, WRITTEN = 0, 9, 12, 16, 20, 24, 25, 26, 27
+
+
+@part
+def _vector(row: Floats, column: int) -> Vector:
+    return row[column], row[column + 1], row[column + 2]
+
+
+@part
+def _scaled(a: Vector, by: Number) -> Vector:
+    return a[0] * by, a[1] * by, a[2] * by
+
+
+@part
+def _unit(a: Vector) -> Vector:
+    length = np.sqrt(dot(a, a))
+    return a[0] / length, a[1] / length, a[2] / length
+
+
+@part
+def axes(car: Floats) -> tuple[Vector, Vector, Vector]:
+    """Left, up and forward of a car."""
+    forward = _vector(car, body.FORWARD)
+    left = cross(_vector(car, body.UP), forward)
+    left = _scaled(left, ONE / np.sqrt(dot(left, left)))
+    return left, cross(forward, left), forward
+
+
+@part
+def _neighbours(s_m: Number, stations: int, closed: bool, spacing_m: Number) -> tuple[int, int, Number]:
+    position = s_m / spacing_m
+    count = np.float32(stations)
+    if closed:
+        position = np.fmod(position, count)
+        if position < ZERO:
+            position += count
+        whole = np.floor(position)
+        below = int(whole) % stations
+        return below, (below + 1) % stations, position - whole
+    position = clamp(position, ZERO, count - ONE)
+    below = min(max(int(position), 0), stations - 2)
+    return below, below + 1, position - np.float32(below)
+
+
+@part
+def _mixed(a: Floats, b: Floats, column: int, share: Number) -> Vector:
+    return (
+        lerp(a[column], b[column], share),
+        lerp(a[column + 1], b[column + 1], share),
+        lerp(a[column + 2], b[column + 2], share),
+    )
+
+
+@part
+def _rpm(speed: Number, gear: Number, shift_s: Number, top_mps: Floats, k: np.record) -> Number:
+    top = top_mps[-1]
+    for number in range(len(top_mps) - 2, -1, -1):
+        if gear <= np.float32(number + 1):
+            top = top_mps[number]
+    share = speed / top
+    settled = k.idle_rpm + k.rpm_range * (ONE if share > ONE else share)
+    return settled * (ONE - k.rpm_lost * (shift_s * k.per_shift_s))
+
+
+@kernel
+def read(
+    floats: Floats,
+    stations: Floats,
+    materials: Integers,
+    closed: bool,
+    top_mps: Floats,
+    constants: np.ndarray,
+    out: Floats,
+    surface: Integers,
+) -> None:
+    """Writes what the cars (E, 25) report to `out` (E, 27) and `surface` (E, W).
+
+    stations (S, 8) and materials (S,) of the road, and top_mps (J + 1,)
+    of the gears; constants (1,) record.
+    """
+    k = constants[0]
+    for e in range(len(floats)):
+        car, row = floats[e], out[e]
+        below, above, share = _neighbours(car[body.S], len(stations), closed, k.spacing_m)
+        low, high = stations[below], stations[above]
+        tangent = _unit(_mixed(low, high, TANGENT, share))
+        right = _unit(cross(tangent, _mixed(low, high, UP, share)))
+        road_up = cross(right, tangent)
+        half_width_m = lerp(low[HALF_WIDTH], high[HALF_WIDTH], share)
+        nearest = below if share < HALF else above
+
+        left, up, forward = axes(car)
+        speed = dot(forward, _vector(car, body.VELOCITY))
+        aside, ahead = dot(left, right), dot(forward, right)
+        rise_left, rise_ahead = dot(left, road_up), dot(forward, road_up)
+        ground = stations[nearest, ROAD] > HALF and car[body.HEIGHT] > -k.reach_m
+        sliding = ONE if car[body.SLIP] > k.sliding else ZERO
+        yaw_rate = car[body.YAW_RATE]
+        lean = k.roll_m * yaw_rate * speed * car[body.CONTACT]
+        for axis in range(3):
+            row[ROTATION + 3 * axis] = left[axis]
+            row[ROTATION + 3 * axis + 1] = up[axis]
+            row[ROTATION + 3 * axis + 2] = forward[axis]
+            row[TURNING + axis] = up[axis] * -yaw_rate
+        for wheel in range(4):
+            x = k.axle_m if wheel < 2 else -k.axle_m
+            y = k.half_track_m if wheel % 2 == 0 else -k.half_track_m
+            d_m = car[body.D] + y * aside + x * ahead
+            height_m = car[body.HEIGHT] + y * rise_left + x * rise_ahead
+            near = height_m < k.near_m and ground
+            material = materials[nearest] if abs(d_m) < half_width_m else k.grass
+            surface[e, wheel] = material if near else k.other
+            row[CONTACT + wheel] = ONE if near else ZERO
+            row[SLIDING + wheel] = sliding * row[CONTACT + wheel]
+            row[DAMPER + wheel] = positive(car[body.DAMPER] + (lean if wheel % 2 == 0 else -lean))
+        row[SHIFTING] = ONE if car[body.SHIFT] > ZERO else ZERO
+        row[GEAR] = ZERO if speed < k.backing_mps else car[body.GEAR]
+        row[RPM] = _rpm(abs(speed), car[body.GEAR], car[body.SHIFT], top_mps, k)
+
+
+@kernel
+def stand(floats: Floats, up: Floats) -> None:
+    """Writes the upward axes (E, 3) of the cars (E, 25)."""
+    for e in range(len(floats)):
+        _, axis, _ = axes(floats[e])
+        up[e, 0], up[e, 1], up[e, 2] = axis
