@@ -15,6 +15,7 @@ from btr_tm.envs.drive import Drive, Outcome, Race, Renders, Seen, StagedRace
 from btr_tm.envs.traced import traced
 from btr_tm.race.reward.moment import NO_COEFFICIENTS
 from btr_tm.sim.grey.camera import Camera
+from btr_tm.sim.grey.kernel.camera import KernelCamera
 from btr_tm.sim.grey.rasterizer import CompiledRasterizer
 from btr_tm.sim.kernel_world import KernelWorld
 from btr_tm.sim.physics.constants import CarConstants
@@ -48,10 +49,10 @@ WORLDS: dict[Compile, MakesWorld] = {
     "kernel": KernelWorld,
     "compiled": partial(World, make_tick=compiled_tick),
 }
-# Likewise: cameras for a track and the height and width of its pictures.
+# Likewise but for rounding in the kernel: cameras for a track and the height and width of its pictures.
 CAMERAS: dict[Compile, Callable[[Track, int, int], Renders]] = {
     "eager": Camera,
-    "kernel": Camera,
+    "kernel": KernelCamera,
     "compiled": lambda track, height, width: Camera(track, height, width, CompiledRasterizer()),
 }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
 
 import numpy as np
 import torch
@@ -36,15 +35,13 @@ class KernelCamera:
         framing = Framing(height, width)
         self._tables, self._picture = tables(track, framing), picture(track, framing)
 
-        self._plain = cache(
-            partial(drawn_by, NO_VARIATION)
-        )  # the same in every picture, for each number of cars
+        self._plain: dict[int, Floats] = {}  # drawn_by(NO_VARIATION), by the number of cars
 
     def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
         cars, size = len(pose.s_m), self._picture
         out = np.empty((cars, size.height, size.width), np.uint8)
-        drawn = self._plain(cars) if variation is NO_VARIATION else drawn_by(variation, cars)
+        drawn = self._drawn(variation, cars)
         flat = [np.ascontiguousarray(values.numpy()) for values in pose]
 
         def render(part: slice) -> None:
@@ -53,6 +50,13 @@ class KernelCamera:
 
         in_threads(render, cars)
         return torch.from_numpy(out).unsqueeze(1)
+
+    def _drawn(self, variation: Variation, cars: int) -> Floats:
+        if variation is not NO_VARIATION:
+            return drawn_by(variation, cars)
+        if cars not in self._plain:
+            self._plain[cars] = drawn_by(variation, cars)
+        return self._plain[cars]
 
 
 def in_threads(render: Callable[[slice], None], cars: int) -> None:
