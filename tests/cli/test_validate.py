@@ -163,6 +163,8 @@ def test_a_device_that_is_not_there_is_one_sentence() -> None:
         ("schedule.learning_rate.points=[[0,nan]]", "schedule.learning_rate.points must be a finite number"),
         ("profile.image_height=4000", "profile.image_height must be from 16 to 1024, got 4000"),
         ("profile.pool_size=999", "profile.pool_size must be at most 40, the size of the image, got 999"),
+        ("profile.probe_states=1000000000", "profile.probe_states must be at most 100000, got 1000000000"),
+        ("convention.n_step=1000000000", "convention.n_step must be at most 1000, got 1000000000"),
         ("profile.taus_act=1000000000", "profile.taus_act must be at most 1024, got 1000000000"),
         ("profile.impala_model_size=nan", "profile.impala_model_size must be a finite number, got nan"),
         ("schedule.speed=nan", "schedule.speed must be a finite number, got nan"),

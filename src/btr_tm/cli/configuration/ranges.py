@@ -17,7 +17,13 @@ SCHEDULES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "eps
 MAY_BE_INFINITE = ("clip_value", "reward_clip", "stop_frames")
 SMALLEST_IMAGE = 16  # pixels each way; of fewer, the encoders here leave a single row
 LARGEST_IMAGE = 1024  # pixels each way; more is a slip: no encoder here is made for it
-LARGEST = {"taus": 1024, "taus_act": 1024, "cosines": 65_536}  # far beyond what anybody uses
+LARGEST = {  # far beyond what anybody uses
+    "profile.taus": 1024,
+    "profile.taus_act": 1024,
+    "profile.cosines": 65_536,
+    "profile.probe_states": 100_000,
+    "convention.n_step": 1000,
+}
 THREADS_PER_CORE = 4
 
 
@@ -35,9 +41,10 @@ def out_of_range(values: Node) -> Iterator[str]:
         if not SMALLEST_IMAGE <= values["profile"][name] <= LARGEST_IMAGE:
             size = values["profile"][name]
             yield f"profile.{name} must be from {SMALLEST_IMAGE} to {LARGEST_IMAGE}, got {size}"
-    for name, count in LARGEST.items():
-        if values["profile"][name] > count:
-            yield f"profile.{name} must be at most {count}, got {values['profile'][name]}"
+    for path, count in LARGEST.items():
+        section, name = path.split(".")
+        if values[section][name] > count:
+            yield f"{path} must be at most {count}, got {values[section][name]}"
     sides = (values["profile"]["image_height"], values["profile"]["image_width"])
     if values["profile"]["pool_size"] > min(sides):
         size = values["profile"]["pool_size"]
