@@ -38,7 +38,7 @@ def write_experiment(folder: Path, text: str) -> None:
             r"env\.ticks_per_action must be a whole number, got 'many'",
         ),
         ("logger:\n  wandbb:\n    project: x\n", r"unknown key 'logger\.wandbb'; did you mean 'wandb'\?"),
-        ("env:\n  compile: fast\n", "env.compile must be eager or kernel or compiled, got 'fast'"),
+        ("env:\n  compile: fast\n", "env.compile must be auto or eager or kernel or compiled, got 'fast'"),
         (
             "head:\n  linear:\n    _target_: os.system\n",
             "head.linear cannot be 'os.system'; it can be btr_tm.nets.linear.Noisy",

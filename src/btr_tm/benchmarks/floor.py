@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from btr_tm.benchmarks.arithmetic import Conv, Layer, Product, forward_flops, update_flops
 from btr_tm.benchmarks.timing import Subject, seconds_of, waiting
+from btr_tm.core.gpu_kernels import choose_kernels
 
 DTYPES = (torch.float32, torch.bfloat16)
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -125,9 +126,9 @@ def _fastest(jobs: Iterable[Job], device: torch.device) -> list[tuple[int, Run]]
     return chosen
 
 
-@torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True)
 def _replayed(run: Run, device: torch.device) -> Run:
     """`run` itself, or on CUDA a graph of it, whose launches cost next to nothing."""
+    choose_kernels(device)
     for _ in range(2):
         run()  # libraries choose their kernels
     if device.type != "cuda":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Literal, Protocol, TypeVar, cast
 
 import torch
@@ -32,7 +34,7 @@ class Wrapper(Protocol):
     def __call__(self, function: Function) -> Function: ...
 
 
-Compile = Literal["eager", "kernel", "compiled"]
+Compile = Literal["auto", "eager", "kernel", "compiled"]
 
 
 class MakesWorld(Protocol):
@@ -59,10 +61,18 @@ CAMERAS: dict[Compile, Callable[[Track, int, int], Renders]] = {
 
 def compiled(function: Function) -> Function:
     """`torch.compile` with fixed shapes."""
-    # All environments of a process share one limit, 8 graphs; a sweep of five seeds has ten environments.
+    allow_many_graphs()
+    return cast(Function, torch.compile(function, dynamic=False, fullgraph=True))
+
+
+def allow_many_graphs() -> None:
+    """Let torch compile a function for more than 8 combinations of shapes.
+
+    All environments of a process share the limit, and a sweep of five seeds has ten; networks are asked for
+    decisions, evaluations, predictions, targets and probes. Beyond it torch would run them uncompiled.
+    """
     dynamo = torch._dynamo.config
     dynamo.recompile_limit = max(dynamo.recompile_limit, dynamo.accumulated_recompile_limit)
-    return cast(Function, torch.compile(function, dynamic=False, fullgraph=True))
 
 
 def as_it_is(function: Function) -> Function:
@@ -89,14 +99,35 @@ def decision(race: Race, compile: Compile) -> Decide:
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:
-    """`wanted`, or the nearest that works here; a warning says so where no C++ compiler is found."""
+    """`wanted`, or the nearest that works here; "auto" is "compiled" on a GPU and "kernel" on a CPU.
+
+    A warning says so where what torch.compile needs is not found.
+    """
+    if wanted == "auto":
+        wanted = "compiled" if device.type == "cuda" else "kernel"
     if wanted == "kernel":
         return "kernel" if device.type == "cpu" else "eager"
-    found = torch.cuda.is_available() or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
-    if wanted == "eager" or found:
+    if wanted == "eager":
         return wanted
-    warnings.warn("no C++ compiler found: the simulator is not compiled by torch", stacklevel=3)
+    missing = what_compiling_lacks(device)
+    if not missing:
+        return wanted
+    warnings.warn(f"no {missing} found: nothing is compiled by torch", stacklevel=3)
     return within_reach("kernel", device)
+
+
+def what_compiling_lacks(device: torch.device) -> str:
+    """Of what torch.compile makes code for `device` with; empty if it has all."""
+    if device.type == "cuda":
+        if find_spec("triton") is None:
+            return "Triton"
+        # Triton builds what launches its kernels.
+        return "" if os.environ.get("CC") or _on_path("cc", "gcc", "clang", "cl") else "C compiler"
+    return "" if _on_path("c++", "g++", "clang++", "cl") else "C++ compiler"
+
+
+def _on_path(*names: str) -> bool:
+    return any(shutil.which(name) for name in names)
 
 
 def for_moves(compile: Compile, device: torch.device) -> Compile:

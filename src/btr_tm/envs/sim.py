@@ -46,7 +46,8 @@ class SimVectorEnv(TensorVectorEnv):
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
     `compile`: "kernel" drives the cars, and draws what they see, in loops made for a CPU, and repeats all
     other operations from a recording; the races are the same to the bit, elsewhere it is "eager". "compiled"
-    fuses operations by torch.compile. `plain_simulator` builds one without a configuration.
+    fuses operations by torch.compile; "auto" is "compiled" on a GPU and "kernel" on a CPU. `plain_simulator`
+    builds one without a configuration.
     """
 
     with_track = can_redrive = has_clock = True

@@ -23,9 +23,11 @@ from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
+from btr_tm.core.gpu_kernels import choose_kernels
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer, StoredSpec, TargetFn
 from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
+from btr_tm.envs.execution import allow_many_graphs, within_reach
 from btr_tm.nets.iqn import IQN
 from btr_tm.replay.images import images_of
 from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
@@ -124,6 +126,7 @@ class Parts:
 
     def net(self, env: EnvironmentSpec) -> IQN:
         """The online network with its initial weights, for what `env` shows."""
+        choose_kernels(self.device)
         return self.plain_net(env).to(self.device)
 
     def plain_net(self, env: EnvironmentSpec) -> IQN:
@@ -156,24 +159,27 @@ class Parts:
     ) -> IqnLearner:
         """Trains `policy` with the processes of `group`.
 
-        On a GPU, profile.compile=compiled fuses its networks and replays an update as one CUDA graph; on a
-        CPU it leaves both alone, which is faster there (docs/performance.md).
+        On a GPU, profile.compile=compiled (or auto) fuses its networks and replays an update as one CUDA
+        graph; on a CPU both are left alone, which is faster there (docs/performance.md).
         """
         node, drawing = self.values["learner"], self.stream("learning")
         resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
         builder: LearnerBuilder = make(node, reset=make_with_known(node["reset"], **resetting))
-        on_gpu = self.profile["compile"] == "compiled" and self.device.type == "cuda"
+        on_gpu = self.device.type == "cuda"
+        compiled = on_gpu and within_reach(self.profile["compile"], self.device) == "compiled"
         learner = builder.build(
             policy,
             optimizer=partial(self.values["optimizer"]),
             target=self.target,
             generator=drawing,
             group=group,
-            execution=CudaGraph(drawing) if on_gpu and group is SingleProcess else Eager(),
+            execution=CudaGraph(drawing) if compiled and group is SingleProcess else Eager(),
             observer=observer or NoObserver(),
         )
-        for net in (learner.online, learner.target_net) if on_gpu else ():
-            net.compile(dynamic=False)
+        if compiled:
+            allow_many_graphs()
+            for net in (learner.online, learner.target_net):
+                net.compile(dynamic=False)
         return learner
 
     def probe(self, replay: ReplayBuffer) -> Probe:

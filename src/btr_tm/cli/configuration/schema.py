@@ -36,7 +36,7 @@ class Profile:
     taus_act: int
     threads: int | Literal["auto"]
     precision: Literal["auto", "fp32", "bf16", "fp16"]
-    compile: Literal["eager", "kernel", "compiled"]
+    compile: Literal["auto", "eager", "kernel", "compiled"]
     replay_steps: list[object]  # [frame, transitions held, transitions with which learning starts] steps
     probe_states: int  # stored states on which the network is looked at
     probe_every: int  # frames between two looks
