@@ -170,3 +170,32 @@ def test_what_is_sampled_lies_on_the_learners_device() -> None:
     fill(buffer)
     for batch in (buffer.sample(8), buffer.sample_test(8), buffer.draw_states(8, torch.Generator())):
         assert {leaf.device.type for leaf in flatten(batch)} == {"meta"}
+
+
+def test_a_decision_made_on_a_gpu_is_waited_for_once(monkeypatch) -> None:
+    """And only when all of it is on its way: a blocking copy for each part would wait a dozen times."""
+    happened: list[str] = []
+
+    class Event:
+        def synchronize(self) -> None:
+            happened.append("wait")
+
+    def fetch(self: HostReplay, tensor: torch.Tensor) -> torch.Tensor:
+        happened.append("copy")
+        return tensor.clone()
+
+    monkeypatch.setattr("btr_tm.replay.host.on_gpu", lambda tensor: True)
+    monkeypatch.setattr(HostReplay, "_fetch", fetch)
+    monkeypatch.setattr(HostReplay, "_event", lambda self: Event())
+    fast, slow = build(HostReplay, Uniform), build(Replay, Uniform)
+    for t in drive(60, 3, torch.Generator().manual_seed(0)):
+        happened.clear()
+        fast.add(t)
+        assert happened == ["copy"] * len(flatten(t)) + ["wait"]
+        slow.add(t)
+    assert equal(Replay.sample(fast, 8), Replay.sample(slow, 8))
+
+
+def test_what_was_driven_on_the_host_is_not_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr(HostReplay, "_event", lambda self: pytest.fail("waits for the learner"))
+    fill(build(HostReplay, Uniform), decisions=2)

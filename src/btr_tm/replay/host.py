@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from btr_tm.core.tree import Tree, tree_map
-from btr_tm.core.types import Batch, Obs
+from btr_tm.core.tree import Tree, flatten, tree_map
+from btr_tm.core.types import Batch, Obs, Transition
 from btr_tm.replay.archive import Manifest
-from btr_tm.replay.buffer import Replay
+from btr_tm.replay.buffer import ALL, Replay
 
 
 class _Prefetched(NamedTuple):
@@ -46,6 +46,9 @@ class HostReplay(Replay):
     ) -> tuple[str | torch.device, torch.Generator]:
         self._learner = torch.device(device)
         return "cpu", torch.Generator().manual_seed(generator.initial_seed())
+
+    def add(self, transition: Transition, cars: slice = ALL) -> None:
+        super().add(self._fetch_all(transition), cars)
 
     def sample(self, batch_size: int) -> Batch:
         """A batch on the learner's device."""
@@ -99,9 +102,18 @@ class HostReplay(Replay):
             return tree_map(lambda leaf: leaf.to(self._learner), tree)
         return tree_map(lambda leaf: leaf.pin_memory().to(self._learner, non_blocking=True), tree)
 
+    def _fetch_all(self, tree: Tree) -> Tree:
+        """Copies in main memory, which are all on their way before the host waits, once."""
+        if not any(on_gpu(leaf) for leaf in flatten(tree)):
+            return tree
+        here, arrived = tree_map(self._fetch, tree), self._event()
+        if arrived is not None:
+            arrived.synchronize()
+        return here
+
     def _fetch(self, tensor: Tensor) -> Tensor:
         """A copy in main memory, on its way."""
-        if tensor.device.type != "cuda":
+        if not on_gpu(tensor):
             return tensor.cpu()
         return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
 
@@ -112,3 +124,7 @@ class HostReplay(Replay):
         event = torch.cuda.Event()
         event.record()
         return event
+
+
+def on_gpu(tensor: Tensor) -> bool:
+    return tensor.is_cuda
