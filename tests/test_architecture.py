@@ -69,7 +69,10 @@ UNTYPED = {  # files that may say Any, and the library that gives no type there
     "cli/configuration/schema.py": "OmegaConf: the values of a node",
     "cli/importing/draft.py": "PyYAML: the values of a file",
     "core/types.py": "json, and torch's state dicts",
+    "envs/arrays.py": "the options of gymnasium.make",
+    "envs/many.py": "the options of gymnasium.make_vec",
     "envs/single.py": "the options of gymnasium.make",
+    "envs/stable_baselines.py": "Stable-Baselines3: attributes and infos",
     "run/remote/ray.py": "ray: an actor and its remote methods",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,18 +11,15 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs
+from btr_tm.envs.arrays import Arrays, arrays, check_size, observation_space, simulator_for
 from btr_tm.envs.contract import early_step
-from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.actions import check_actions
-from btr_tm.sim.track.load import load_track
 
 if TYPE_CHECKING:
     from btr_tm.sim.colour.view import ColourView
 
 
-LARGEST = 4096  # pixels each way
-OWN = {"track", "render_mode", "image_size", "render_size", "anywhere_share"}
-OPTIONS = {*inspect.signature(plain_simulator).parameters} - OWN - {"cars", "start_pool"}
+OWN = {"render_mode", "render_size"}
 
 
 class RaceInfo(TypedDict):
@@ -57,25 +53,17 @@ class SingleEnv(gymnasium.Env):
     ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise UserError(f"render_mode must be None or rgb_array, got {render_mode!r}")
-        _check_size("image_size", image_size, least=0)
-        _check_size("render_size", render_size, least=1)
-        if not 0.0 <= anywhere_share <= 1.0:
-            raise UserError(f"anywhere_share must be from 0 to 1, got {anywhere_share}")
-        for name in options:
-            if name not in OPTIONS:
-                raise UserError(f"there is no option {name}; valid: {', '.join(sorted(OPTIONS | OWN))}")
-        self._cars = plain_simulator(load_track(track), 1, image_size, start_pool=1, **options)
+        check_size("render_size", render_size, least=1)
+        self._cars = simulator_for(track, 1, image_size, 1, anywhere_share, OWN, options)
         self.render_mode, self._render_size, self._anywhere_share = render_mode, render_size, anywhere_share
         self._view: ColourView | None = None
-        floats = gymnasium.spaces.Box(-np.inf, np.inf, (self._cars.layout.size,), np.float32)
-        image = gymnasium.spaces.Box(0, 255, (*image_size, 1), np.uint8)
-        self.observation_space = gymnasium.spaces.Dict({"image": image, "floats": floats})
+        self.observation_space = observation_space(self._cars)
         self.action_space = self._cars.single_action_space
 
     @torch.no_grad()
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: Mapping[str, str] | None = None
-    ) -> tuple[dict[str, np.ndarray], RaceInfo]:
+    ) -> tuple[Arrays, RaceInfo]:
         """Begin a race; `options["start"]` "canonical" forces the start line."""
         super().reset(seed=seed)
         generator = torch.Generator().manual_seed(int(self.np_random.integers(2**31)))
@@ -86,12 +74,12 @@ class SingleEnv(gymnasium.Env):
         drawn = appearance.draw(1, generator).to(self._cars.device)
         variation = torch.zeros_like(drawn) if canonical else drawn
         self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), variation)
-        return _arrays(seen.obs), RaceInfo(time_ms=0, progress_m=0.0, finished=False)
+        return _of_one(seen.obs), RaceInfo(time_ms=0, progress_m=0.0, finished=False)
 
     @torch.no_grad()
     def step(  # type: ignore[override]
         self, action: int | np.ndarray
-    ) -> tuple[dict[str, np.ndarray], float, bool, bool, RaceInfo]:
+    ) -> tuple[Arrays, float, bool, bool, RaceInfo]:
         """One decision, or (K,) of a block; raises UserError for an action out of 0..11."""
         if not hasattr(self, "_drive"):
             raise early_step()
@@ -106,7 +94,7 @@ class SingleEnv(gymnasium.Env):
             finished=bool(races.finished),
         )
         reward = float(outcome.reward)
-        return _arrays(seen.obs), reward, bool(outcome.terminated), bool(outcome.truncated), info
+        return _of_one(seen.obs), reward, bool(outcome.terminated), bool(outcome.truncated), info
 
     @torch.no_grad()
     def render(self) -> np.ndarray | None:
@@ -126,15 +114,5 @@ class SingleEnv(gymnasium.Env):
         self._cars.close()
 
 
-def _check_size(name: str, size: tuple[int, int], least: int) -> None:
-    """Raise UserError unless `size` is H, W."""
-    pair = isinstance(size, tuple | list) and len(size) == 2
-    if not pair or not all(isinstance(side, int) and least <= side <= LARGEST for side in size):
-        raise UserError(
-            f"{name} must be (height, width), whole numbers from {least} to {LARGEST}, got {size!r:.80}"
-        )
-
-
-def _arrays(obs: Obs) -> dict[str, np.ndarray]:
-    image, floats = obs.image[0].permute(1, 2, 0), obs.floats[0]
-    return {"image": image.contiguous().cpu().numpy(), "floats": floats.cpu().numpy()}
+def _of_one(obs: Obs) -> Arrays:
+    return {name: leaf[0] for name, leaf in arrays(obs).items()}
