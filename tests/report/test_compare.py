@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from btr_tm.cli.commands import sweep
 from btr_tm.cli.commands.compare import METRICS, main
 from btr_tm.core.errors import UserError
 from btr_tm.report import compare as report
 from btr_tm.report.arms import read_arm, read_arms
 from btr_tm.report.compare_plots import draw, mean_band
 from btr_tm.report.table_text import markdown
+from btr_tm.run import status
+from btr_tm.run.status import Status
 
 EVERY = 1000  # frames between two evaluations
 CLIMB = (0.0, 0.5, 1.0)  # progress and finish rate, evaluation by evaluation
@@ -158,6 +161,27 @@ def test_the_command_writes_and_prints(tmp_path: Path, capsys: pytest.CaptureFix
     assert "Area of no noise / area of base" in shown and "Still running or stopped" in shown
     assert all(line in text for line in shown.splitlines()[:4]) and "![curves](comparison.png)" in text
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_is_compared_as_a_whole_its_base_first(tmp_path: Path) -> None:
+    for arm in ("no_impala", "base", "no_noisy"):
+        write_arm(tmp_path / "sweep" / arm)
+    (tmp_path / "sweep" / "plots").mkdir()
+    assert [arm.label for arm in read_arms([str(tmp_path / "sweep")])] == ["base", "no_impala", "no_noisy"]
+
+
+def test_what_the_arms_of_a_sweep_have_reached(tmp_path: Path) -> None:
+    for arm in ("base", "no_noisy"):
+        write_arm(tmp_path / arm)
+    for seed in ("s0", "s1"):
+        status.write(tmp_path / "base" / seed, Status("done"))
+    status.write(tmp_path / "no_noisy" / "s0", Status("failed", "lr is wrong"))
+    said = "\n".join(sweep.lines(tmp_path))
+    assert (
+        said.startswith("2 arms, 3 runs: 2 done, 1 failed\n") and "no_noisy/s0: failed, lr is wrong" in said
+    )
+    assert "| base     |    2 of 2 |" in said and "| no_noisy |    0 of 1 |" in said
+    assert said.endswith(f"next: python -m btr_tm.compare {tmp_path.as_posix()}")
 
 
 def test_panels_without_any_value_and_single_runs_can_be_drawn(tmp_path: Path) -> None:

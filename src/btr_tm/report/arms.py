@@ -16,8 +16,10 @@ from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run.manifest import differences
+from btr_tm.run.sweep import BASE
 
 Array = np.ndarray
+SEED = re.compile(r"s\d+")
 
 
 class Seed(NamedTuple):
@@ -47,13 +49,25 @@ class Arm(NamedTuple):
 
 
 def read_arms(arguments: Sequence[str]) -> list[Arm]:
-    """Arms of arguments `LABEL=FOLDER` or `FOLDER`; UserErrors say which file is missing or broken."""
-    arms = [read_arm(argument) for argument in arguments]
+    """Arms of arguments `LABEL=FOLDER` or `FOLDER`; UserErrors say which file is missing or broken.
+
+    The folder of a sweep stands for all its arms, the base first.
+    """
+    arms = [read_arm(argument) for each in arguments for argument in arms_in(each)]
     labels = [arm.label for arm in arms]
     for label in labels:
         if labels.count(label) > 1:
             raise UserError(f"two arms are called {label!r}; give them names with LABEL=FOLDER")
     return arms
+
+
+def arms_in(argument: str) -> list[str]:
+    """The argument itself, or the folders of the arms of a sweep that have recorded something."""
+    found = [path for path in Path(argument).glob("*/s*/record.jsonl") if SEED.fullmatch(path.parent.name)]
+    if (Path(argument) / "record.jsonl").exists() or not found:
+        return [argument]
+    folders = {path.parents[1] for path in found}
+    return [str(folder) for folder in sorted(folders, key=lambda each: (each.name != BASE, each.name))]
 
 
 def read_arm(argument: str) -> Arm:
@@ -72,7 +86,7 @@ def seed_folders(folder: Path) -> list[Path]:
     """The folder itself where it is a run, else s0, s1, ... in it."""
     if (folder / "record.jsonl").exists():
         return [folder]
-    found = [each for each in folder.iterdir() if re.fullmatch(r"s\d+", each.name) and each.is_dir()]
+    found = [each for each in folder.iterdir() if SEED.fullmatch(each.name) and each.is_dir()]
     if not found:
         raise UserError(f"{folder} holds neither seeds s0, s1, ... nor a record.jsonl; name an arm or a run")
     return sorted(found, key=lambda each: int(each.name[1:]))
@@ -81,7 +95,7 @@ def seed_folders(folder: Path) -> list[Path]:
 def name_of(folder: Path) -> str:
     """`base`; `base/s0` for a single run."""
     parts = folder.resolve().parts[-2:]
-    return "/".join(parts if re.fullmatch(r"s\d+", parts[-1]) else parts[-1:])
+    return "/".join(parts if SEED.fullmatch(parts[-1]) else parts[-1:])
 
 
 def read_seed(folder: Path) -> Seed:

@@ -28,3 +28,16 @@ def hold(folder: Path) -> FileLock:
     except OSError as error:
         raise UserError(f"cannot write into {folder.as_posix()} ({error.strerror or error})") from error
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file at `path`."""
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False

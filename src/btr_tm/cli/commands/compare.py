@@ -21,7 +21,10 @@ def parser() -> argparse.ArgumentParser:
         "plain=runs/quickstart/no_munchausen --x cpu_s",
     )
     parser.add_argument(
-        "arms", metavar="[LABEL=]FOLDER", nargs="+", help="a folder of seeds s0, s1, ..., or one run"
+        "arms",
+        metavar="[LABEL=]FOLDER",
+        nargs="+",
+        help="a folder of seeds s0, s1, ..., one run, or a whole sweep runs/NAME",
     )
     parser.add_argument(
         "--metric",

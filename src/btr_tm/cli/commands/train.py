@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from btr_tm import __version__
+from btr_tm.cli.commands import sweep
 from btr_tm.cli.commands.common import refuse_unwritable_folder
 from btr_tm.cli.commands.launcher import beside_launcher
 from btr_tm.cli.configuration.composition import (
@@ -29,11 +32,10 @@ from btr_tm.cli.configuration.composition import (
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import read_json, write_json
 from btr_tm.core.interrupts import INTERRUPTS, PREEMPTED, Interrupted
-
-STATUS = "status.json"
-REFUSED = "refused.json"  # the status of a job that found its folder in use
+from btr_tm.run import status as status_of
+from btr_tm.run import sweep as sweep_of_runs
+from btr_tm.run.status import Status
 
 
 def main() -> None:
@@ -49,9 +51,12 @@ def main() -> None:
             print(OmegaConf.to_yaml(jobs[0].cfg, resolve=arguments.resolve), end="")
             return
         register()
+        swept = _folders_of(jobs) if arguments.multirun and not arguments.info else []
+        _plan(jobs, swept)
         with beside_launcher(jobs):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
         if not (arguments.cfg or arguments.info):
+            print("\n".join(line for folder in swept for line in ["", *sweep.lines(folder)]), flush=True)
             _refuse_failed(jobs)
             _end_unfinished(jobs)
     except UserError as error:
@@ -110,6 +115,27 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
     return jobs
 
 
+def _folders_of(jobs: Sequence[Composition]) -> list[Path]:
+    """The folders of the arms of a sweep; one, unless the name is swept."""
+    return list(dict.fromkeys(job.folder.parents[1] for job in jobs))
+
+
+def _plan(jobs: Sequence[Composition], folders: Sequence[Path]) -> None:
+    """List the runs of a sweep in its folder, where `btr_tm.sweep --status` finds those that wait."""
+    for folder in folders:
+        runs = [(job.folder.parent.name, job.folder.name) for job in jobs if job.folder.parents[1] == folder]
+        try:
+            sweep_of_runs.write(folder, runs)
+        except OSError as error:
+            raise UserError(f"cannot write into {folder} ({error.strerror or error})") from error
+
+
+def _say_standing(job: Composition) -> None:
+    """One line on the sweep that a job belongs to, after its end."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        print(sweep_of_runs.line(sweep_of_runs.standings(job.folder.parents[1])), flush=True)
+
+
 def run_job(cfg: DictConfig) -> None:
     """One run. A user's error becomes its status, so that the other arms of a sweep still run.
 
@@ -124,7 +150,9 @@ def run_job(cfg: DictConfig) -> None:
     try:
         with INTERRUPTS.unwinding():
             if not INTERRUPTS.asked:
-                reason = _run_locked(current_job(cfg))
+                job = current_job(cfg)
+                reason = _run_locked(job)
+                _say_standing(job)
     except Interrupted:
         if INTERRUPTS.is_program:
             raise
@@ -139,7 +167,7 @@ def _run_locked(job: Composition) -> str:
     try:
         lock = hold(job.folder)
     except UserError as error:  # the status in the folder is that of the run that holds it
-        _write_status(job.folder, "failed", str(error), REFUSED)
+        _write_status(job.folder, "failed", str(error), status_of.REFUSED)
         return str(error)
     try:
         with INTERRUPTS.closing(lambda: _write_status(job.folder, "stopped")):
@@ -169,35 +197,31 @@ def _run_alone(job: Composition) -> str:
     return ""
 
 
-def _write_status(folder: Path, state: str, reason: str = "", name: str = STATUS) -> None:
+def _write_status(folder: Path, state: str, reason: str = "", name: str = status_of.NAME) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / name, {"state": state, "reason": reason})
+        status_of.write(folder, Status(state, reason), name)
     except OSError as error:
         reason = f"; {reason}" if reason else ""
         print(f"btr_tm: {state}, but {name} could not be written ({error}){reason}", file=sys.stderr)
 
 
-def _status(folder: Path) -> dict[str, str]:
+def _status(folder: Path) -> Status:
     """How a job ended; unknown if it left nothing readable."""
-    refused = folder / REFUSED
-    try:
-        if refused.exists():
-            status = read_json(refused)
-            refused.unlink()
-            return status
-        return read_json(folder / STATUS)
-    except (OSError, UserError):
-        return {"state": "unknown", "reason": f"{folder / STATUS} is missing or cannot be read"}
+    refused = folder / status_of.REFUSED
+    if refused.exists():
+        found = status_of.read(folder, status_of.REFUSED)
+        refused.unlink()
+        return found
+    return status_of.read(folder)
 
 
 def _refuse_failed(jobs: list[Composition]) -> None:
     """Raise UserError naming the jobs whose status says that they failed."""
     read = [(job.folder, _status(job.folder)) for job in jobs]
     failed = [
-        (folder, status["reason"] or "it ended and does not say how; the lines above may")
+        (folder, status.reason or "it ended and does not say how; the lines above may")
         for folder, status in read
-        if status["state"] not in ("done", "stopped")
+        if not status.well
     ]
     if len(jobs) == 1 and failed:
         raise UserError(failed[0][1])
@@ -208,7 +232,7 @@ def _refuse_failed(jobs: list[Composition]) -> None:
 
 def _end_unfinished(jobs: list[Composition]) -> None:
     """Exit as after a signal if a job was stopped by one that only its own process got."""
-    stopped = sum(_status(job.folder)["state"] == "stopped" for job in jobs)
+    stopped = sum(_status(job.folder).state == "stopped" for job in jobs)
     if stopped:
         print(f"btr_tm: {stopped} of {len(jobs)} runs stopped; the same command continues", file=sys.stderr)
         sys.exit(PREEMPTED)

@@ -1,0 +1,106 @@
+"""How the runs of a sweep stand.
+
+They lie in FOLDER/ARM/s0, s1, ...; FOLDER/sweep.json lists them from the start, so that those which have not
+begun are known too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from btr_tm.core.errors import UserError
+from btr_tm.core.files import read_json, write_json
+from btr_tm.run import status as status_of
+from btr_tm.run.lock import NAME as LOCK
+from btr_tm.run.lock import is_held
+from btr_tm.run.status import Status
+
+PLAN = "sweep.json"
+BASE = "base"  # the arm that leaves nothing out
+WAITING, ENDED = "waiting", "ended without a word"
+ORDER = ("done", "running", "stopped", WAITING, "failed", "crashed", ENDED, "unknown")
+
+
+class Standing(NamedTuple):
+    """One run of a sweep."""
+
+    arm: str
+    seed: str
+    folder: Path
+    status: Status
+
+    @property
+    def failed(self) -> bool:
+        return self.status.state in ("failed", "crashed", ENDED, "unknown")
+
+
+def write(folder: Path, runs: Iterable[tuple[str, str]]) -> None:
+    """Add `runs`, arms and seeds, to those of `folder`; raises OSError."""
+    there = set(planned(folder)) if (folder / PLAN).exists() else set()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / PLAN, {"runs": sorted(map(list, there | set(runs)))})
+
+
+def planned(folder: Path) -> list[tuple[str, str]]:
+    """Arms and seeds that a sweep was started with."""
+    runs = read_json(folder / PLAN).get("runs")
+    if not isinstance(runs, list) or not all(map(is_pair, runs)):
+        raise UserError(f"{folder / PLAN} does not list the runs of a sweep; delete it")
+    return [(arm, seed) for arm, seed in runs]
+
+
+def is_pair(run: object) -> bool:
+    """An arm and a seed, `s` and a number; no path that leads elsewhere."""
+    if not isinstance(run, list) or len(run) != 2 or not all(isinstance(name, str) for name in run):
+        return False
+    return Path(run[0]).name == run[0] and bool(re.fullmatch(r"s\d+", run[1]))
+
+
+def standings(folder: Path) -> list[Standing]:
+    """Every run of a sweep, the base first; UserError if there is none."""
+    runs = set(planned(folder)) if (folder / PLAN).exists() else set()
+    if folder.is_dir():
+        runs |= {(path.parent.name, path.name) for path in folder.glob("*/s*") if is_run(path)}
+    if not runs:
+        raise UserError(f"{folder} holds no sweep; name the folder of its arms, runs/NAME")
+    ordered = sorted(runs, key=lambda run: (run[0] != BASE, run[0], int(run[1][1:])))
+    return [Standing(arm, seed, folder / arm / seed, status(folder / arm / seed)) for arm, seed in ordered]
+
+
+def is_run(folder: Path) -> bool:
+    return bool(re.fullmatch(r"s\d+", folder.name)) and (folder / status_of.NAME).exists()
+
+
+def status(folder: Path) -> Status:
+    """What the run says of itself, if that can still be true."""
+    if not folder.exists():
+        return Status(WAITING)
+    found = status_of.read(folder)
+    if found.state == "running" and not is_held(folder / LOCK):
+        return Status(ENDED, "its process is gone; the same command continues it")
+    return found
+
+
+def line(found: Sequence[Standing]) -> str:
+    """`7 arms x 5 seeds: 20 done, 1 running, 14 waiting`."""
+    arms = len({each.arm for each in found})
+    counts = Counter(each.status.state for each in found)
+    parts = [f"{counts[state]} {state}" for state in ORDER if counts[state]]
+    return f"{arms} arm{'s' * (arms > 1)}, {len(found)} run{'s' * (len(found) > 1)}: {', '.join(parts)}"
+
+
+def failures(found: Sequence[Standing]) -> list[str]:
+    """One line for each failed run: where, and the last line of its error."""
+    return [
+        f"{each.folder.as_posix()}: {each.status.state}, {last_line(each.status.reason)}"
+        for each in found
+        if each.failed
+    ]
+
+
+def last_line(text: str) -> str:
+    return next((part for part in reversed(text.splitlines()) if part.strip()), "no reason is known")
