@@ -50,6 +50,14 @@ def test_last_value_of_a_repeated_index_counts() -> None:
     assert tree.total == tree.leaves.sum() == 37 + 5.5
 
 
+def test_sums_are_single_where_the_device_has_no_double(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(torch, "zeros", lambda *shape, dtype, device: made.append((device.type, dtype)))
+    for device in ("mps", "cpu"):
+        SumTree(WIDTH, torch.device(device))
+    assert made == [("mps", torch.float32), ("cpu", torch.float64)]
+
+
 def test_never_answers_an_empty_leaf() -> None:
     """Masses at and around every edge, with sums that do round."""
     generator = torch.Generator().manual_seed(0)
