@@ -40,8 +40,8 @@ class Storage:
 
     def after(self, slot: Tensor, steps: Tensor) -> Tensor:
         """The slots `steps` after `slot` in the same car; the two broadcast."""
-        first = slot - slot % self.slots_per_car
-        return first + (slot - first + steps) % self.slots_per_car
+        first = slot - slot % self.slots_per_car  # a whole number of rings, so it does not count below
+        return first + (slot + steps) % self.slots_per_car
 
     def put(self, name: str, slot: Tensor, value: Tensor) -> None:
         """Overwrite a row of each car, `slot` (E,), in the column `name` with `value` (E, ...)."""
