@@ -46,7 +46,7 @@ class Storage:
     def put(self, name: str, slot: Tensor, value: Tensor) -> None:
         """Overwrite a row of each car, `slot` (E,), in the column `name` with `value` (E, ...)."""
         column = self.rows[name]
-        row = column.shape[1:].numel() if column.ndim > 1 else 1
+        row = column.shape[1:].numel()
         assert value.numel() == self.cars * row, (name, tuple(value.shape), self.cars, row)
         value = value.to(self.device, column.dtype)
         column.index_copy_(0, slot, value.reshape(self.cars, *column.shape[1:]))
