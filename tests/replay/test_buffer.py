@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+from btr_tm.core import memory
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs, Transition
 from btr_tm.replay.n_step import GammaAtInsertion
@@ -137,3 +138,12 @@ class Exact(GammaAtInsertion):
 
 def test_a_column_of_a_convention_has_the_type_that_it_asks_for() -> None:
     assert replay(gamma_at=Exact()).ring.rows["gamma"].dtype == torch.float64
+
+
+def test_rows_that_memory_cannot_hold_are_refused_to_the_byte(monkeypatch) -> None:
+    free = sum(column.nbytes for column in replay().ring.rows.values())
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    replay()
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free - 1)
+    with pytest.raises(UserError, match="lower profile.replay_capacity to"):
+        replay()
