@@ -168,6 +168,12 @@ def test_a_sweep_is_compared_as_a_whole_its_base_first(tmp_path: Path) -> None:
         write_arm(tmp_path / "sweep" / arm)
     (tmp_path / "sweep" / "plots").mkdir()
     assert [arm.label for arm in read_arms([str(tmp_path / "sweep")])] == ["base", "no_impala", "no_noisy"]
+    for arm in ("no_noisy,profile=cpu", "profile=cpu"):
+        write_arm(tmp_path / "other" / arm)
+    assert [arm.label for arm in read_arms([str(tmp_path / "other")])] == [
+        "profile=cpu",
+        "no_noisy,profile=cpu",
+    ]
 
 
 def test_what_the_arms_of_a_sweep_have_reached(tmp_path: Path) -> None:

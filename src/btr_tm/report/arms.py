@@ -16,7 +16,7 @@ from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run.manifest import differences
-from btr_tm.run.sweep import BASE
+from btr_tm.run.sweep import rank
 
 Array = np.ndarray
 SEED = re.compile(r"s\d+")
@@ -67,7 +67,7 @@ def arms_in(argument: str) -> list[str]:
     if (Path(argument) / "record.jsonl").exists() or not found:
         return [argument]
     folders = {path.parents[1] for path in found}
-    return [str(folder) for folder in sorted(folders, key=lambda each: (each.name != BASE, each.name))]
+    return [str(folder) for folder in sorted(folders, key=lambda each: rank(each.name))]
 
 
 def read_arm(argument: str) -> Arm:

@@ -67,8 +67,13 @@ def standings(folder: Path) -> list[Standing]:
         runs |= {(path.parent.name, path.name) for path in folder.glob("*/s*") if is_run(path)}
     if not runs:
         raise UserError(f"{folder} holds no sweep; name the folder of its arms, runs/NAME")
-    ordered = sorted(runs, key=lambda run: (run[0] != BASE, run[0], int(run[1][1:])))
+    ordered = sorted(runs, key=lambda run: (*rank(run[0]), int(run[1][1:])))
     return [Standing(arm, seed, folder / arm / seed, status(folder / arm / seed)) for arm, seed in ordered]
+
+
+def rank(arm: str) -> tuple[int, str]:
+    """Sorts arms by the number of their overrides: the base, to which each of the others adds one, is first."""
+    return (0 if arm == BASE else 1 + arm.count(","), arm)
 
 
 def is_run(folder: Path) -> bool:
