@@ -72,7 +72,7 @@ def standings(folder: Path) -> list[Standing]:
 
 
 def rank(arm: str) -> tuple[int, str]:
-    """Sorts arms by the number of their overrides: the base, to which each of the others adds one, is first."""
+    """Sorts arms by the number of their overrides: the base, to which the others add some, is first."""
     return (0 if arm == BASE else 1 + arm.count(","), arm)
 
 
