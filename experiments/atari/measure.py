@@ -1,6 +1,6 @@
 """What Atari costs on this machine: emulators, updates at profile=atari_cpu, replay of planes and of stacks.
 
-    OMP_NUM_THREADS=1 python experiments/atari/measure.py
+OMP_NUM_THREADS=1 python experiments/atari/measure.py
 """
 
 from __future__ import annotations
