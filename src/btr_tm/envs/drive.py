@@ -38,6 +38,15 @@ class Drive(NamedTuple):
     variation: Tensor  # (E, V) float32, what this race drew from its appearance
 
 
+class Here(NamedTuple):
+    """Where a decision led: leading axis E."""
+
+    sim: SimState
+    car: CarState
+    time_ms: Tensor  # (E,) int64
+    finished: Tensor  # (E,) bool
+
+
 class Seen(NamedTuple):
     """What a decision shows: leading axis E."""
 
@@ -95,18 +104,21 @@ class Race:
         `coefficients` hold what the reward's say at present.
         """
         sim = self.world.step(drive.sim, action)
-        car = self.world.car(sim)
-        after, floats, potential, outcome = self.judge(drive, sim, car, action, coefficients)
+        here = Here(sim, self.world.car(sim), *clock(sim))
+        progress = self.advance(drive.moment.progress, sim.position, here.time_ms, here.finished)
+        after, floats, potential, outcome = self.judge(drive, here, progress, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
 
+    def advance(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress:
+        """Progress of cars that came to `position` (E, 3) at `time_ms` (E,), of the `finished` (E,) too."""
+        progress = progress_of.advance(before, self.line, position, time_ms)
+        return progress_of.finish(progress, self.line, finished)
+
     def judge(
-        self, drive: Drive, sim: SimState, car: CarState, action: Tensor, coefficients: Tensor
+        self, drive: Drive, here: Here, progress: Progress, action: Tensor, coefficients: Tensor
     ) -> tuple[Drive, Tensor, Tensor, Outcome]:
-        """What it means that `action` led from `drive` to `sim`, with floats (E, F) and Phi (E,) there."""
-        finished = sim.finish_tick >= 0
-        time_ms = TICK_MS * torch.where(finished, sim.finish_tick, sim.tick)
-        progress = progress_of.advance(drive.moment.progress, self.line, car.position, time_ms)
-        progress = progress_of.finish(progress, self.line, finished)
+        """What it means that `action` led from `drive` to `here`, with floats (E, F) and Phi (E,) there."""
+        sim, car, time_ms, finished = here
         history = self.features.remember(drive.history, action, car)
         floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, time_ms)
@@ -134,14 +146,27 @@ class Race:
         return Seen(Obs(image, floats), potential)
 
 
-Judge = Callable[[Drive, SimState, CarState, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
+def clock(sim: SimState) -> tuple[Tensor, Tensor]:
+    """Race time (E,) int64, that of the finish where a car has finished, and whether it has (E,)."""
+    finished = sim.finish_tick >= 0
+    return TICK_MS * torch.where(finished, sim.finish_tick, sim.tick), finished
+
+
+class Advance(Protocol):
+    """As `Race.advance`."""
+
+    def __call__(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress: ...
+
+
+Judge = Callable[[Drive, Here, Progress, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
 
 
 @dataclass(frozen=True)
 class StagedRace:
-    """`Race.decide` with another way to `judge`: a recording that must hold nothing before or after it."""
+    """`Race.decide` with other ways to `advance` and `judge`, as recordings that hold nothing around them."""
 
     race: Race
+    advance: Advance
     judge: Judge
 
     def __call__(
@@ -149,8 +174,9 @@ class StagedRace:
     ) -> tuple[Drive, Seen, Outcome]:
         """As `Race.decide`."""
         sim = self.race.world.step(drive.sim, action)
-        car = self.race.world.car(sim)
-        after, floats, potential, outcome = self.judge(drive, sim, car, action, coefficients)
+        here = Here(sim, self.race.world.car(sim), *clock(sim))
+        progress = self.advance(drive.moment.progress, sim.position, here.time_ms, here.finished)
+        after, floats, potential, outcome = self.judge(drive, here, progress, action, coefficients)
         return after, self.race.seen(after, floats, potential), outcome
 
 

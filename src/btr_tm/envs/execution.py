@@ -13,8 +13,9 @@ from typing import Literal, Protocol, TypeVar, cast
 import torch
 from torch import Tensor
 
-from btr_tm.envs.drive import Drive, Outcome, Race, Renders, Seen, StagedRace
+from btr_tm.envs.drive import Advance, Drive, Outcome, Race, Renders, Seen, StagedRace
 from btr_tm.envs.traced import traced
+from btr_tm.race.progress_kernel import KernelAdvance, can_advance
 from btr_tm.race.reward.moment import NO_COEFFICIENTS
 from btr_tm.sim.grey.camera import Camera
 from btr_tm.sim.grey.kernel.camera import KernelCamera
@@ -94,8 +95,11 @@ class Decide(Protocol):
 
 def decision(race: Race, compile: Compile) -> Decide:
     """How to decide in `race`, whose world and camera are those for `compile`."""
-    # A recording would hold what a kernel computed once as a constant.
-    return StagedRace(race, traced(race.judge)) if compile == "kernel" else HOW[compile](race.decide)
+    if compile != "kernel":
+        return HOW[compile](race.decide)
+    advance: Advance = KernelAdvance(race.line) if can_advance(race.line) else traced(race.advance)
+    # A recording of the whole would hold what a kernel computed once as a constant.
+    return StagedRace(race, advance, traced(race.judge))
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:
