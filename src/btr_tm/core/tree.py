@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -41,12 +41,28 @@ def concat_rows(trees: list[Tree]) -> Tree:
 
 def flatten(tree: Leaves) -> list[Tensor]:
     """The leaves in order."""
-    return [tree] if isinstance(tree, Tensor) else [leaf for part in tree for leaf in flatten(part)]
+    leaves: list[Tensor] = []
+    _collect((tree,), leaves)
+    return leaves
+
+
+def _collect(parts: tuple[Leaves, ...], leaves: list[Tensor]) -> None:
+    for part in parts:
+        if isinstance(part, Tensor):
+            leaves.append(part)
+        else:
+            _collect(part, leaves)
 
 
 def unflatten(like: Tree, leaves: list[Tensor]) -> Tree:
     """The tree with the structure of `like` and the given leaves, in the order of `flatten`."""
     supply = iter(leaves)
-    tree = tree_map(lambda _: next(supply), like)
+    (tree,) = _filled((like,), supply)
     assert next(supply, None) is None, "more leaves than places"
-    return tree
+    return cast(Tree, tree)
+
+
+def _filled(parts: tuple[Leaves, ...], supply: Iterator[Tensor]) -> tuple[Leaves, ...]:
+    # Not by tree_map, which takes three times as long: a decision of one car has a hundred leaves.
+    filled = [next(supply) if isinstance(part, Tensor) else _filled(part, supply) for part in parts]
+    return type(parts)(*filled) if hasattr(parts, "_fields") else tuple(filled)

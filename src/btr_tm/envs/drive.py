@@ -45,6 +45,9 @@ class Here(NamedTuple):
     car: CarState
     time_ms: Tensor  # (E,) int64
     finished: Tensor  # (E,) bool
+    progress: Progress
+    history: History
+    floats: Tensor  # (E, F) float32
 
 
 class Seen(NamedTuple):
@@ -104,9 +107,11 @@ class Race:
         `coefficients` hold what the reward's say at present.
         """
         sim = self.world.step(drive.sim, action)
-        here = Here(sim, self.world.car(sim), *clock(sim))
-        progress = self.advance(drive.moment.progress, sim.position, here.time_ms, here.finished)
-        after, floats, potential, outcome = self.judge(drive, here, progress, action, coefficients)
+        car, (time_ms, finished) = self.world.car(sim), clock(sim)
+        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
+        history, floats = self.observe(drive.history, action, car, progress)
+        here = Here(sim, car, time_ms, finished, progress, history, floats)
+        after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
 
     def advance(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress:
@@ -114,13 +119,18 @@ class Race:
         progress = progress_of.advance(before, self.line, position, time_ms)
         return progress_of.finish(progress, self.line, finished)
 
+    def observe(
+        self, before: History, action: Tensor, car: CarState, progress: Progress
+    ) -> tuple[History, Tensor]:
+        """The history after `action`, and the floats (E, F)."""
+        history = self.features.remember(before, action, car)
+        return history, self.features(car, progress, self.line, history)
+
     def judge(
-        self, drive: Drive, here: Here, progress: Progress, action: Tensor, coefficients: Tensor
-    ) -> tuple[Drive, Tensor, Tensor, Outcome]:
-        """What it means that `action` led from `drive` to `here`, with floats (E, F) and Phi (E,) there."""
-        sim, car, time_ms, finished = here
-        history = self.features.remember(drive.history, action, car)
-        floats = self.features(car, progress, self.line, history)
+        self, drive: Drive, here: Here, action: Tensor, coefficients: Tensor
+    ) -> tuple[Drive, Tensor, Outcome]:
+        """What it means that `action` led from `drive` to `here`, and Phi (E,) there."""
+        sim, car, time_ms, finished, progress, history, floats = here
         moment = self._moment(floats, car, progress, time_ms)
         reward = self.reward(drive.moment, moment, action, finished, coefficients)
         truncated = self.cut_offs(progress, time_ms) & ~finished
@@ -134,7 +144,7 @@ class Race:
         )
         over = drive.over | races.done
         after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.variation)
-        return after, floats, self.reward.potential(moment), Outcome(reward, finished, truncated, races)
+        return after, self.reward.potential(moment), Outcome(reward, finished, truncated, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
         read, points = self.float_lookup(self.features, floats, car, progress, self.line)
@@ -158,15 +168,17 @@ class Advance(Protocol):
     def __call__(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress: ...
 
 
-Judge = Callable[[Drive, Here, Progress, Tensor, Tensor], tuple[Drive, Tensor, Tensor, Outcome]]
+Observe = Callable[[History, Tensor, CarState, Progress], tuple[History, Tensor]]
+Judge = Callable[[Drive, Here, Tensor, Tensor], tuple[Drive, Tensor, Outcome]]
 
 
 @dataclass(frozen=True)
 class StagedRace:
-    """`Race.decide` with other ways to `advance` and `judge`, as recordings that hold nothing around them."""
+    """`Race.decide`, each stage in its own way: what a kernel computes must not lie within a recording."""
 
     race: Race
     advance: Advance
+    observe: Observe
     judge: Judge
 
     def __call__(
@@ -174,9 +186,11 @@ class StagedRace:
     ) -> tuple[Drive, Seen, Outcome]:
         """As `Race.decide`."""
         sim = self.race.world.step(drive.sim, action)
-        here = Here(sim, self.race.world.car(sim), *clock(sim))
-        progress = self.advance(drive.moment.progress, sim.position, here.time_ms, here.finished)
-        after, floats, potential, outcome = self.judge(drive, here, progress, action, coefficients)
+        car, (time_ms, finished) = self.race.world.car(sim), clock(sim)
+        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
+        history, floats = self.observe(drive.history, action, car, progress)
+        here = Here(sim, car, time_ms, finished, progress, history, floats)
+        after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.race.seen(after, floats, potential), outcome
 
 

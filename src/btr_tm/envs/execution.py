@@ -15,6 +15,7 @@ from torch import Tensor
 
 from btr_tm.envs.drive import Advance, Drive, Outcome, Race, Renders, Seen, StagedRace
 from btr_tm.envs.traced import traced
+from btr_tm.race.features_kernel import KernelObserve, can_observe
 from btr_tm.race.progress_kernel import KernelAdvance, can_advance
 from btr_tm.race.reward.moment import NO_COEFFICIENTS
 from btr_tm.sim.grey.camera import Camera
@@ -98,8 +99,10 @@ def decision(race: Race, compile: Compile) -> Decide:
     if compile != "kernel":
         return HOW[compile](race.decide)
     advance: Advance = KernelAdvance(race.line) if can_advance(race.line) else traced(race.advance)
+    known = can_observe(race.features)
+    observe = KernelObserve(race.features, race.line) if known else traced(race.observe)
     # A recording of the whole would hold what a kernel computed once as a constant.
-    return StagedRace(race, advance, traced(race.judge))
+    return StagedRace(race, advance, observe, traced(race.judge))
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:

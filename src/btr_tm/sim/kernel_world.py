@@ -72,25 +72,23 @@ class KernelWorld(World):
     def car(self, state: SimState) -> CarState:
         """As `World.car`."""
         cars = len(state.floats)
-        read = torch.empty(cars, car_kernel.WRITTEN)
-        surface = torch.empty(cars, 4, dtype=torch.int64)
-        car_kernel.read(state.floats.contiguous().numpy(), *self._reading, read.numpy(), surface.numpy())
-        rotation, turning, sliding, contact, damper_m, alone = read.split((9, 3, 4, 4, 4, 3), 1)
-        gearbox, gear, rpm = alone.unbind(1)
-        return CarState(
-            position=state.position,
-            rotation=rotation.unflatten(1, (3, 3)),
-            velocity=state.velocity,
-            angular_velocity=turning,
-            wheel_sliding=sliding,
-            wheel_contact=contact,
-            damper_m=damper_m,
-            surface=surface,
-            gearbox_state=gearbox,
-            gear=gear,
-            rpm=rpm,
+        car = CarState(
+            position=torch.empty(cars, 3),
+            rotation=torch.empty(cars, 3, 3),
+            velocity=torch.empty(cars, 3),
+            angular_velocity=torch.empty(cars, 3),
+            wheel_sliding=torch.empty(cars, 4),
+            wheel_contact=torch.empty(cars, 4),
+            damper_m=torch.empty(cars, 4),
+            surface=torch.empty(cars, 4, dtype=torch.int64),
+            gearbox_state=torch.empty(cars),
+            gear=torch.empty(cars),
+            rpm=torch.empty(cars),
             freewheeling=torch.zeros(cars),
         )
+        out = car_kernel.Report(*(values.numpy() for values in car))
+        car_kernel.read(state.floats.contiguous().numpy(), *self._reading, out)
+        return car
 
     def pose(self, state: SimState) -> Pose:
         """As `World.pose`."""

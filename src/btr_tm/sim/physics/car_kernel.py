@@ -8,6 +8,8 @@ Letters in shapes: E cars, S stations, J gears that can be raised, W = 4 wheels.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from btr_tm.core.kernels import (
@@ -30,8 +32,23 @@ from btr_tm.sim.physics import kernel as body
 
 # Columns of the road's stations
 TANGENT, UP, HALF_WIDTH, ROAD, COLUMNS = 0, 3, 6, 7, 8
-# Columns of what is written; a field of more than one column begins there
-ROTATION, TURNING, SLIDING, CONTACT, DAMPER, SHIFTING, GEAR, RPM, WRITTEN = 0, 9, 12, 16, 20, 24, 25, 26, 27
+
+
+class Report(NamedTuple):
+    """The fields of `race.car.CarState`, to be written."""
+
+    position: Floats  # (E, 3)
+    rotation: Floats  # (E, 3, 3)
+    velocity: Floats  # (E, 3)
+    angular_velocity: Floats  # (E, 3)
+    wheel_sliding: Floats  # (E, W)
+    wheel_contact: Floats  # (E, W)
+    damper_m: Floats  # (E, W)
+    surface: Integers  # (E, W)
+    gearbox_state: Floats  # (E,)
+    gear: Floats
+    rpm: Floats
+    freewheeling: Floats
 
 
 @part
@@ -103,17 +120,16 @@ def read(
     closed: bool,
     top_mps: Floats,
     constants: np.ndarray,
-    out: Floats,
-    surface: Integers,
+    out: Report,
 ) -> None:
-    """Writes what the cars (E, 25) report to `out` (E, 27) and `surface` (E, W).
+    """Writes what the cars (E, 25) report.
 
     stations (S, 8) and materials (S,) of the road, and top_mps (J + 1,)
     of the gears; constants (1,) record.
     """
     k = constants[0]
     for e in range(len(floats)):
-        car, row = floats[e], out[e]
+        car = floats[e]
         below, above, share = _neighbours(car[body.S], len(stations), closed, k.spacing_m)
         low, high = stations[below], stations[above]
         tangent = _unit(_mixed(low, high, TANGENT, share))
@@ -131,10 +147,12 @@ def read(
         yaw_rate = car[body.YAW_RATE]
         lean = k.roll_m * yaw_rate * speed * car[body.CONTACT]
         for axis in range(3):
-            row[ROTATION + 3 * axis] = left[axis]
-            row[ROTATION + 3 * axis + 1] = up[axis]
-            row[ROTATION + 3 * axis + 2] = forward[axis]
-            row[TURNING + axis] = up[axis] * -yaw_rate
+            out.position[e, axis] = car[body.POSITION + axis]
+            out.velocity[e, axis] = car[body.VELOCITY + axis]
+            out.rotation[e, axis, 0] = left[axis]
+            out.rotation[e, axis, 1] = up[axis]
+            out.rotation[e, axis, 2] = forward[axis]
+            out.angular_velocity[e, axis] = up[axis] * -yaw_rate
         for wheel in range(4):
             x = k.axle_m if wheel < 2 else -k.axle_m
             y = k.half_track_m if wheel % 2 == 0 else -k.half_track_m
@@ -142,13 +160,13 @@ def read(
             height_m = car[body.HEIGHT] + y * rise_left + x * rise_ahead
             near = height_m < k.near_m and ground
             material = materials[nearest] if abs(d_m) < half_width_m else k.grass
-            surface[e, wheel] = material if near else k.other
-            row[CONTACT + wheel] = ONE if near else ZERO
-            row[SLIDING + wheel] = sliding * row[CONTACT + wheel]
-            row[DAMPER + wheel] = positive(car[body.DAMPER] + (lean if wheel % 2 == 0 else -lean))
-        row[SHIFTING] = ONE if car[body.SHIFT] > ZERO else ZERO
-        row[GEAR] = ZERO if speed < k.backing_mps else car[body.GEAR]
-        row[RPM] = _rpm(abs(speed), car[body.GEAR], car[body.SHIFT], top_mps, k)
+            out.surface[e, wheel] = material if near else k.other
+            out.wheel_contact[e, wheel] = ONE if near else ZERO
+            out.wheel_sliding[e, wheel] = sliding if near else ZERO
+            out.damper_m[e, wheel] = positive(car[body.DAMPER] + (lean if wheel % 2 == 0 else -lean))
+        out.gearbox_state[e] = ONE if car[body.SHIFT] > ZERO else ZERO
+        out.gear[e] = ZERO if speed < k.backing_mps else car[body.GEAR]
+        out.rpm[e] = _rpm(abs(speed), car[body.GEAR], car[body.SHIFT], top_mps, k)
 
 
 @kernel
