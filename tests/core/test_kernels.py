@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numba import config
 from numba.core import caching
 
+from btr_tm.core import kernels
 from btr_tm.core.kernels import kernel, part
 
 
@@ -26,3 +30,24 @@ def test_without_a_place_for_a_cache_a_kernel_is_compiled_all_the_same(
     values = np.array([1, 0], np.float32)
     kernel(halves)(values)
     assert values[0] == 0.5 and np.isnan(values[1])  # and a division by zero is none of its business
+
+
+def test_the_cache_notices_a_change_in_any_file_that_a_kernel_may_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    again = []
+    for sources in ("as they are", "as they are", "changed"):
+        monkeypatch.setattr(kernels, "_sources", lambda sources=sources: sources)
+        compiled = kernel(halves)
+        compiled(np.ones(1, np.float32))
+        again.append(sum(compiled.stats.cache_misses.values()))
+    assert again == [1, 0, 1]
+
+
+def test_the_sources_are_those_of_three_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or b"")
+    kernels._sources.__wrapped__()
+    names = {path.name for path in read}
+    assert {"kernels.py", "reference_line.py", "dynamics.py", "scene.py"} <= names

@@ -97,6 +97,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.race = Race(world, *rules, float_lookup)
         self.coefficients = Coefficients(reward, clock, self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
+        self._always = compile != "kernel"  # restart, even if no car is done
         self.starts = Starts(world)
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.actions = features.layout, actions.COUNT
@@ -177,8 +178,10 @@ class SimVectorEnv(TensorVectorEnv):
         drive, seen, outcome = self.decide(self._drive, action, self.coefficients())
         self._drive, self._seen = drive, seen
         if self._restarts:
-            present = drive, seen
-            self._drive, self._seen = self._restart(present, outcome.races.done, self._pool, self._draw())
+            rows, done = self._draw(), outcome.races.done  # drawn always: draws do not depend on who is done
+            # Elsewhere looking would be a host sync, or make another graph: restarts change the layout of tensors.
+            if self._always or bool(done.any()):
+                self._drive, self._seen = self._restart((drive, seen), done, self._pool, rows)
         info = StepInfo(
             final_obs=seen.obs,
             final_potential=torch.where(outcome.terminated, 0.0, seen.potential),

@@ -1,6 +1,5 @@
 """The float vector, and what it remembers, as one loop over cars: equal to `features` to the bit.
 
-Numbers come in as arguments only: the cache on disk does not notice a constant that changes in another file.
 Letters in shapes: E cars, M line points, P actions remembered, A of a decision, F floats, W = 4 wheels.
 """
 

@@ -1,6 +1,5 @@
 """`progress.advance` and `finish` as one loop over cars that stops where the walk does: equal to the bit.
 
-Numbers come in as arguments only: the cache on disk does not notice a constant that changes in another file.
 Letters in shapes: E cars, M line points, C zones with gates (M, or none).
 """
 

@@ -1,7 +1,6 @@
 """What a car reports about itself as one loop over cars: the numbers of `car_state`, to the bit.
 
-`car_state` and `track.ribbon.at` are the reference; functions here have the names of those there. Numbers
-come in as arguments only: the cache on disk does not notice a constant that changes in another file.
+`car_state` and `track.ribbon.at` are the reference; functions here have the names of those there.
 
 Letters in shapes: E cars, S stations, J gears that can be raised, W = 4 wheels.
 """

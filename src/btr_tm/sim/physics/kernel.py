@@ -2,8 +2,7 @@
 
 `dynamics` is the reference and the place to read what a formula means; functions here have the names of
 those there. Every operation is the float32 one that torch does, in the same order: sums begin with +0, as
-torch's do, and `torch.add` with alpha is a fused multiply-add. Numbers come in as arguments only: the cache
-on disk does not notice a constant that changes in another file.
+torch's do, and `torch.add` with alpha is a fused multiply-add.
 
 Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates, A actions of a decision (1 or K).
 """
