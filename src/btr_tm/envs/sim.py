@@ -179,7 +179,7 @@ class SimVectorEnv(TensorVectorEnv):
         self._drive, self._seen = drive, seen
         if self._restarts:
             rows, done = self._draw(), outcome.races.done  # drawn always: draws do not depend on who is done
-            # Elsewhere looking would be a host sync, or make another graph: restarts change the layout of tensors.
+            # Elsewhere looking would be a host sync, or make another graph: a restart changes strides.
             if self._always or bool(done.any()):
                 self._drive, self._seen = self._restart((drive, seen), done, self._pool, rows)
         info = StepInfo(
