@@ -224,3 +224,30 @@ def test_layer_norm_stands_in_float_head_and_both_streams_only() -> None:
     net = network(layer=LayerNorm())
     norms = [name for name, module in net.named_modules() if isinstance(module, nn.LayerNorm)]
     assert norms == ["float_head.layers.1", "float_head.layers.4", "head.advantage.1", "head.value.1"]
+
+
+@pytest.mark.parametrize("draw", ["batch", "sample"])
+def test_a_net_whose_weights_do_not_change_computes_the_same_and_follows_them_again_afterwards(draw) -> None:
+    net = network(**(ALL_ON | {"linear": noisy(draw=draw)}))
+    obs, taus, generator = observations(2), torch.rand(2, 4), torch.Generator()
+    quiet = net(obs, taus)
+    net.reset_noise(generator.manual_seed(0))
+    loud = net(obs, taus)
+    with torch.inference_mode(), net.unchanged():
+        assert torch.equal(net(obs, taus), quiet)
+        net.disable_noise()
+        assert torch.equal(net(obs, taus), quiet)
+        net.reset_noise(generator.manual_seed(0))
+        assert torch.equal(net(obs, taus), loud)
+    net.disable_noise()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1.1)
+    changed = net(obs, taus)
+    assert not torch.equal(changed, quiet)
+    changed.sum().backward()
+    assert all(
+        parameter.grad is not None for name, parameter in net.named_parameters() if "sigma" not in name
+    )
+    with net.unchanged():
+        assert torch.equal(net(obs, taus), changed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,9 @@ class Weaver:
 
     def __init__(self) -> None:
         self.step = 0
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs, explore):
         self.step += 1
@@ -99,6 +104,9 @@ def test_blocks_are_pressed_slot_by_slot():
 
 class TickWeaver(Weaver):
     """Steers within blocks of four actions."""
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs, explore):
         self.step += 1

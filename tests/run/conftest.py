@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import pytest
@@ -129,6 +130,9 @@ class FakePolicy:
     def __init__(self, weight: torch.nn.Parameter, seed: int) -> None:
         self.weight = weight
         self.generator = torch.Generator().manual_seed(seed)
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs, explore: bool) -> Decision:
         cars = len(obs.floats)

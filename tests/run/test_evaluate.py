@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -24,6 +25,9 @@ class Steady:
 
     def __init__(self, action: int) -> None:
         self.action = action
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs, explore):
         assert not explore
@@ -124,6 +128,9 @@ class ByFeel:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs, explore):
         self.asked.append(len(obs.floats))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -65,6 +66,10 @@ class IqnPolicy:
         q = self.net(obs, taus).mean(1)
         action, greedy = self.exploration(q, self.generator, self.clock.frames)
         return Decision(action, greedy, q)
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """While this lasts, nobody changes the weights of the network."""
+        return self.net.unchanged()
 
     def state_dict(self) -> StateDict:
         return {"generator": self.generator.get_state()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypedDict
 
@@ -108,6 +109,10 @@ class Actor(Protocol):
 
     def act(self, obs: Obs, explore: bool) -> Decision:
         """One decision per car; with `explore=False` deterministic."""
+        ...
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """While this lasts, nobody changes the weights: what depends on them alone is computed once."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +117,18 @@ class IQN(nn.Module):
         """Use the means only, until the next `reset_noise`."""
         for layer in self._noisy:
             layer.disable_noise()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """While this lasts, nobody changes the weights: what depends on them alone is computed once.
+
+        Noise is off, until the next `reset_noise`; the numbers are those of every other forward pass.
+        """
+        parts: list[SpectrallyNormalised | NoisyLinear] = [*self._normalised, *self._noisy]
+        with ExitStack() as stack:
+            for part in parts:
+                stack.enter_context(part.unchanged())
+            yield
 
     def power_iteration(self) -> None:
         """Improve the estimates of the spectral norms by one step, if there are any."""

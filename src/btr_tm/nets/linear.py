@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -49,6 +50,7 @@ class NoisyLinear(nn.Module):
         self.bias_sigma = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("noise_in", torch.zeros(inputs))
         self.register_buffer("noise_out", torch.zeros(outputs))
+        self._kept: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
@@ -61,6 +63,7 @@ class NoisyLinear(nn.Module):
     @torch.no_grad()
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
         """Draw new noise; `generator` lives on the device of the layer. All `samples` share it."""
+        self._kept = None
         for noise in (self.noise_in, self.noise_out):
             noise.copy_(signed_root(noise.shape, generator))
 
@@ -75,10 +78,24 @@ class NoisyLinear(nn.Module):
     def select_noise(self, samples: slice) -> None:
         """The next rows belong to these samples of the last draw; here all samples have the same noise."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """While this lasts, nobody changes the weights; what they are without noise is computed once."""
+        self.disable_noise()
+        with torch.no_grad():
+            self._kept = self._noisy()
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    def _noisy(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias with the present noise."""
         weight = torch.addcmul(self.weight, self.weight_sigma, torch.outer(self.noise_out, self.noise_in))
-        bias = torch.addcmul(self.bias, self.bias_sigma, self.noise_out)
-        return nn.functional.linear(x, weight, bias)
+        return weight, torch.addcmul(self.bias, self.bias_sigma, self.noise_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, *(self._kept or self._noisy()))
 
 
 class NoisyLinearPerSample(NoisyLinear):

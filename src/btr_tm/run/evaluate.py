@@ -80,6 +80,10 @@ class Evaluator:
     @torch.inference_mode()
     def _race(self, policy: Actor, stop: Callable[[], bool], tell: Tell = silent) -> Result | None:
         """The same, or None if `stop()` came first."""
+        with policy.unchanged():
+            return self._driven(policy, stop, tell)
+
+    def _driven(self, policy: Actor, stop: Callable[[], bool], tell: Tell) -> Result | None:
         obs, _ = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
         rows = torch.arange(len(obs.floats), device=obs.floats.device)  # of the races that are driven

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,9 @@ class FirstWeight:
 
     def __init__(self, net: nn.Module) -> None:
         self.net = net
+
+    def unchanged(self):
+        return nullcontext()
 
     def act(self, obs: Obs, explore: bool) -> Decision:
         cars = len(obs.floats)

@@ -8,7 +8,8 @@ every forward pass.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +68,7 @@ class SpectrallyNormalised(nn.Module):
         for name in names:
             shapes[kernels[name].shape][name] = kernels[name]
         self._groups = list(shapes.values())
+        self._kept: dict[str, Tensor] | None = None
         for index, (shape, members) in enumerate(shapes.items()):
             self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
             self.register_buffer(f"right_{index}", torch.ones(len(members), shape[1:].numel()))
@@ -101,8 +103,19 @@ class SpectrallyNormalised(nn.Module):
                 result[name] = matrix.view(kernel.shape)
         return result
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """While this lasts, nobody changes the kernels: they are normalised once, without a gradient."""
+        with torch.no_grad():
+            self._kept = self.normalised()
+        try:
+            yield
+        finally:
+            self._kept = None
+
     def forward(self, x: Tensor) -> Tensor:
-        return functional_call(self.body, self.normalised(), (x,))
+        kernels = self.normalised() if self._kept is None else self._kept
+        return functional_call(self.body, kernels, (x,))
 
 
 def _matrices(kernels: Iterable[Tensor]) -> Tensor:

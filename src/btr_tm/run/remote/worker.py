@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import NamedTuple
@@ -112,6 +112,10 @@ class _Worker:
         """The policy's decision; each one is a heartbeat."""
         self._beat()
         return self.parts.policy.act(obs, explore)
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Of the policy."""
+        return self.parts.policy.unchanged()
 
     def run(self) -> None:
         number = 0
