@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from btr_tm.core.kernels import ONE, ZERO, Floats, Integers, reordered_part
 from btr_tm.sim.grey.kernel.layout import (
     ARC,
     CURVATURE,
@@ -11,7 +12,6 @@ from btr_tm.sim.grey.kernel.layout import (
     EYE_BACK_M,
     EYE_UP_M,
     GATE_FARTHEST_M,
-    ONE,
     PAD,
     PER_CELL,
     RISE,
@@ -23,33 +23,29 @@ from btr_tm.sim.grey.kernel.layout import (
     TANGENT,
     TINY,
     WALL,
-    ZERO,
     F,
-    Floats,
     Gate,
-    Integers,
     Picture,
     View,
     X,
     Z,
-    fast,
     index,
 )
 from btr_tm.sim.track.ribbon import NO_GATE
 
 
-@fast
+@reordered_part
 def _station_at(road: Floats, s_m: np.float32) -> int:
     return index(s_m / STATION_M + F(PAD + 0.5), road.shape[0])
 
 
-@fast
+@reordered_part
 def _lap_start(size: Picture, s_m: np.float32) -> np.float32:
     """Arc length at which the lap of `s_m` begins; 0 on an open track."""
     return np.floor(s_m / size.length_m) * size.length_m if size.closed else ZERO
 
 
-@fast
+@reordered_part
 def _level_unit(x: np.float32, z: np.float32) -> tuple[np.float32, np.float32]:
     square = x * x + z * z
     if square < TINY:
@@ -58,7 +54,7 @@ def _level_unit(x: np.float32, z: np.float32) -> tuple[np.float32, np.float32]:
     return x / length, z / length
 
 
-@fast
+@reordered_part
 def viewpoint(
     road: Floats,
     size: Picture,
@@ -86,7 +82,7 @@ def viewpoint(
     )
 
 
-@fast
+@reordered_part
 def eye_s_of(
     road: Floats, size: Picture, position: Floats, s_m: np.float32, d_m: np.float32, view: View
 ) -> np.float32:
@@ -99,7 +95,7 @@ def eye_s_of(
     return s_m + along / max(ONE - road[here, CURVATURE] * d_m, F(0.4))
 
 
-@fast
+@reordered_part
 def look_ahead(
     road: Floats,
     stations: Floats,
@@ -134,7 +130,7 @@ def look_ahead(
         rows_of[k] = max(station - back, 0) // PER_CELL * (count - 1) + k - 1
 
 
-@fast
+@reordered_part
 def next_gate(road: Floats, gates: Integers, size: Picture, view: View, eye_s: np.float32) -> Gate:
     here = _station_at(road, eye_s - _lap_start(size, eye_s))
     station = gates[here, 1]

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from btr_tm.core.kernels import Floats, Integers, kernel
 from btr_tm.sim.appearance import NO_VARIATION, Variation
-from btr_tm.sim.compiled import outer
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
 from btr_tm.sim.grey.kernel.column import paint_beyond, paint_column
-from btr_tm.sim.grey.kernel.layout import Bytes, Floats, Integers, Picture, picture, tables
+from btr_tm.sim.grey.kernel.layout import Bytes, Picture, picture, tables
 from btr_tm.sim.grey.kernel.own_car import paint_car, tint
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing
@@ -76,7 +76,7 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
     return torch.stack(each, 1).contiguous().numpy()
 
 
-@outer
+@kernel
 def _render(
     road: Floats,
     gates: Integers,

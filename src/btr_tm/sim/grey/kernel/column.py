@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from btr_tm.core.kernels import HALF, ONE, ZERO, Floats, Integers, reordered_part
 from btr_tm.sim.grey.kernel.layout import (
     ARC,
     BEAM_HIGH_M,
@@ -15,13 +16,11 @@ from btr_tm.sim.grey.kernel.layout import (
     FENCE_M,
     FOG,
     GATE_NEAREST_M,
-    HALF,
     LAND,
     MIDDLE_TEXEL,
     NEAR,
     NEAR_M,
     NOWHERE,
-    ONE,
     PATCH_PLACES,
     PER_GRAIN_SQUARE,
     PLACE,
@@ -37,18 +36,14 @@ from btr_tm.sim.grey.kernel.layout import (
     TEXELS,
     TINY,
     WALL,
-    ZERO,
     Bytes,
     F,
-    Floats,
     Gate,
-    Integers,
     Picture,
     View,
     X,
     Z,
     clip,
-    fast,
     fogged,
     index,
     row_at,
@@ -56,7 +51,7 @@ from btr_tm.sim.grey.kernel.layout import (
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
 
 
-@fast
+@reordered_part
 def paint_beyond(size: Picture, view: View, back: Floats) -> None:
     """Sky and far land (H,), as `Camera._beyond`."""
     for pixel in range(size.height):
@@ -67,7 +62,7 @@ def paint_beyond(size: Picture, view: View, back: Floats) -> None:
             back[pixel] = FOG + (LAND - FOG) * min(F(-2) * above, ONE)
 
 
-@fast
+@reordered_part
 def paint_column(
     texture: Bytes,
     slope: np.float32,
@@ -114,7 +109,7 @@ def paint_column(
         _paint_gate(size, horizon, gate, slope, nearest, grey)
 
 
-@fast
+@reordered_part
 def _cut(
     slope: np.float32,
     focal_y: np.float32,
@@ -151,7 +146,7 @@ def _cut(
     return -1
 
 
-@fast
+@reordered_part
 def _draw_lines(chain: Floats, lines: Floats, last: int) -> None:
     """Of the strips 1 to `last`: nearness and texel * nearness at row 0, and by how much they grow per row.
 
@@ -169,7 +164,7 @@ def _draw_lines(chain: Floats, lines: Floats, last: int) -> None:
         lines[3, k] = drift
 
 
-@fast
+@reordered_part
 def _paint_strip(
     texture: Bytes,
     texture_row: int,
@@ -194,7 +189,7 @@ def _paint_strip(
         grey[pixel] = value
 
 
-@fast
+@reordered_part
 def _grainy(
     value: np.float32, nearness: np.float32, grain: np.float32, texture_row: int, texel: int, pattern: int
 ) -> np.float32:
@@ -205,7 +200,7 @@ def _grainy(
     return clip(value + grain * (square / (square + PER_GRAIN_SQUARE)) * noise, ZERO, F(255))
 
 
-@fast
+@reordered_part
 def _noise(number: int) -> np.float32:
     """As `appearance._noise`."""
     number &= 0x7FFFFFFF
@@ -214,7 +209,7 @@ def _noise(number: int) -> np.float32:
     return F(number >> 23) / F(127.5) - ONE
 
 
-@fast
+@reordered_part
 def _stand_fence(
     focal_y: np.float32, horizon: np.float32, ahead: Floats, chain: Floats, k: int
 ) -> tuple[np.float32, np.float32]:
@@ -233,7 +228,7 @@ def _stand_fence(
     return chain[ROW, k] - focal_y * FENCE_M / depth, panel
 
 
-@fast
+@reordered_part
 def _panel(s_m: np.float32, near: np.float32) -> np.float32:
     """Grey of the fence at arc length `s_m`."""
     panels = np.floor(s_m / F(4))
@@ -241,7 +236,7 @@ def _panel(s_m: np.float32, near: np.float32) -> np.float32:
     return fogged(FENCE_DARK + odd * (FENCE_LIGHT - FENCE_DARK), near)
 
 
-@fast
+@reordered_part
 def _gate_at(size: Picture, gate: Gate, slope: np.float32) -> tuple[np.float32, np.float32, np.float32]:
     """Where a column meets the line of a gate: place in half widths, depth, and the place where posts end."""
     place = (slope * gate.z - gate.x) / max(gate.side_x - slope * gate.side_z, F(0.05))
@@ -250,7 +245,7 @@ def _gate_at(size: Picture, gate: Gate, slope: np.float32) -> tuple[np.float32, 
     return place, depth, ONE + max(max(depth, GATE_NEAREST_M) / size.focal_x, POST_M) / half_width
 
 
-@fast
+@reordered_part
 def _nearest_row(
     size: Picture,
     horizon: np.float32,
@@ -274,7 +269,7 @@ def _nearest_row(
     return row
 
 
-@fast
+@reordered_part
 def _paint_gate(
     size: Picture, horizon: np.float32, gate: Gate, slope: np.float32, nearest: np.float32, grey: Floats
 ) -> None:

@@ -11,20 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from btr_tm.core.kernels import ZERO, Floats, Integers, reordered_part
 from btr_tm.sim import scene
 from btr_tm.sim.appearance import GRAIN_M
-from btr_tm.sim.compiled import inner
 from btr_tm.sim.grey import camera, columns, own_car, strips
 from btr_tm.sim.scene import Framing
 from btr_tm.sim.track.ribbon import SPACING_M, Track
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 F = np.float32
-# Not "nnan": a car whose state is no number must not lead to an address outside of the tables.
-fast = inner(fastmath={"contract", "reassoc", "arcp", "nsz"})
 SKY, LAND, FOG = F(camera.SKY), F(camera.LAND), F(strips.FOG)
 FENCE_DARK, FENCE_LIGHT = F(camera.FENCE_GREYS[0]), F(camera.FENCE_GREYS[1])
 GATE_NEAREST_M, GATE_FARTHEST_M = F(camera.GATE_NEAREST_M), F(camera.GATE_FARTHEST_M)
@@ -42,7 +38,7 @@ PLACES, PATCH_PLACES = strips.PLACES, strips.PATCH_PLACES
 STRIPS = sum(count for _, count in strips.SECTIONS)
 TEXELS, MIDDLE_TEXEL = F(strips.PLACES / 2 / strips.EXTENT), F(strips.PLACES / 2)
 QUADS, REAR, BRAKE_LIGHT = len(own_car.QUADS), own_car.REAR, F(own_car.BRAKE_LIGHT)
-ZERO, HALF, ONE, TINY = F(0), F(0.5), F(1), F(1e-6)
+TINY = F(1e-6)
 
 
 class Tables(NamedTuple):
@@ -127,25 +123,25 @@ def picture(track: Track, framing: Framing) -> Picture:
     )  # fmt: skip
 
 
-@fast
+@reordered_part
 def clip(value: np.float32, least: np.float32, most: np.float32) -> np.float32:
     return min(max(value, least), most)
 
 
-@fast
+@reordered_part
 def index(place: np.float32, count: int) -> int:
     """A whole number from 0 to `count` - 1, whatever `place` is."""
     whole = int(place)
     return 0 if whole < 0 else count - 1 if whole >= count else whole
 
 
-@fast
+@reordered_part
 def row_at(value: np.float32, size: Picture) -> int:
     """The row of the picture that holds `value`, or an end of it."""
     return index(clip(value, ZERO, F(size.height)), size.height + 1)
 
 
-@fast
+@reordered_part
 def fogged(grey: np.float32, near: np.float32) -> np.float32:
     square = near * near
     return FOG + (grey - FOG) * square / (square + PER_FOG_SQUARE)

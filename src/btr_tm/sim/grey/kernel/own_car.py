@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from btr_tm.sim.grey.kernel.layout import (
-    BRAKE_LIGHT,
-    HALF,
-    ONE,
-    REAR,
-    ZERO,
-    Bytes,
-    F,
-    Floats,
-    Picture,
-    View,
-    clip,
-    fast,
-    index,
-    row_at,
-)
+from btr_tm.core.kernels import HALF, ONE, ZERO, Floats, reordered_part
+from btr_tm.sim.grey.kernel.layout import BRAKE_LIGHT, REAR, Bytes, F, Picture, View, clip, index, row_at
 
 
-@fast
+@reordered_part
 def paint_car(
     corners: Floats,
     quads: Floats,
@@ -59,7 +45,7 @@ def paint_car(
         _paint_quad(size, x, y, colour, quads[quad, 1], grey)
 
 
-@fast
+@reordered_part
 def _paint_quad(
     size: Picture, x: Floats, y: Floats, colour: np.float32, opacity: np.float32, grey: Floats
 ) -> None:
@@ -85,7 +71,7 @@ def _paint_quad(
             grey[column, pixel] += cover * (colour - grey[column, pixel])
 
 
-@fast
+@reordered_part
 def tint(grey: Floats, drawn: Floats, out: Bytes) -> None:
     """As `Variation.tint`, from (W, H) to (H, W); gain 1 and offset 0 leave every level as it is."""
     gain, lift = drawn[0], F(128) * (ONE - drawn[0]) + drawn[1]
