@@ -79,7 +79,7 @@ def test_heights_have_no_kinks():
         ("curve", {"turn": "up"}, "turn must be left or right, got up"),
         ("straight", {"length": "long"}, "length must be a number"),
         ("straight", {"length": float("nan")}, "length must be a number"),
-        ("straight", {"length": 0}, "length must be at least 0.5 cells, got 0"),
+        ("straight", {"length": 0}, "length must be from 0.5 to 100 cells, got 0"),
         ("straight", {"width": 200}, "width must be from 8 to 64 m, got 200"),
         ("straight", {"surface": "ice"}, "surface must be one of asphalt"),
         ("straight", {"at": [1, 2]}, "at must be"),
