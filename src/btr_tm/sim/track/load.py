@@ -30,8 +30,8 @@ def track_path(name_or_path: str | Path) -> Path:
     if not path.is_file():
         known = ", ".join(shipped_tracks())
         raise UserError(
-            f"there is no track {short(name_or_path, 300)}; name a shipped one ({known}) or the path of a .yaml "
-            "or .npy file"
+            f"there is no track {short(name_or_path, 300)}; name a shipped one ({known}) or the path of a "
+            ".yaml or .npy file"
         )
     return path
 
