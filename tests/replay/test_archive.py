@@ -218,7 +218,7 @@ def test_a_restored_replay_saves_only_what_is_new_into_a_folder_of_any_depth(tmp
     assert [segment["rows"] for segment in later["segments"]] == [3 * 51, 3 * 11]
 
 
-@pytest.mark.parametrize("earlier", [0, 12])
+@pytest.mark.parametrize("earlier", [0, 12, 30])
 def test_an_undone_save_leaves_no_files_and_the_next_one_holds_its_rows(tmp_path: Path, earlier: int) -> None:
     buffer = replay(capacity=3000)
     transitions = drive(30, 3, torch.Generator().manual_seed(0))

@@ -86,7 +86,6 @@ class Archive:
         self._saved = self._earlier
         for path in self._new_files:
             path.unlink(missing_ok=True)
-        self._new_files = []
 
     def load(self, folder: Path, manifest: Manifest) -> None:
         """Restore bit for bit; raises UserError that names the file or the setting that does not fit."""
