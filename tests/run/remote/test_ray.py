@@ -71,8 +71,8 @@ def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is
     cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
     game = Game(trouble="hangs", after=1)
-    collector = drivers(game, 2 * FORMAT.cars, policy.net, clock, cluster.address, start_s=15.0)
-    book, until = Book(), time.monotonic() + 90
+    collector = drivers(game, 2 * FORMAT.cars, policy.net, clock, cluster.address, start_s=30.0)
+    book, until = Book(), time.monotonic() + 150
     while (0, 1, 0) not in book.next and time.monotonic() < until:
         collect(collector, policy, clock, book, book.frames + 15)
     assert collector.counts.hung == 1 and collector.counts.died == 0
