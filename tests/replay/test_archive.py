@@ -139,8 +139,12 @@ def test_a_disk_that_fills_up_between_two_files_is_left_as_it_was(
         patch.setattr(columns_file, "write", full_for_states)
         buffer.save(tmp_path)
     assert not list(tmp_path.iterdir())
+    manifest = buffer.save(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(columns_file, "write", full_for_states)
+        buffer.save(tmp_path)  # without new rows
     restored = replay()
-    restored.load(tmp_path, buffer.save(tmp_path))
+    restored.load(tmp_path, manifest)
     assert_same_future(buffer, restored)
 
 
@@ -171,6 +175,25 @@ def test_another_geometry_is_refused_by_name(tmp_path: Path) -> None:
         replay(capacity=80).load(tmp_path, buffer.save(tmp_path))
     with pytest.raises(UserError, match="sampler"):
         replay(sampler=PRIORITIZED).load(tmp_path, buffer.save(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cars", {"cars": 2, "capacity": 27}),
+        ("image_shape", {"image_shape": (1, 8, 8)}),
+        ("floats", {"floats": 7}),
+        ("action_shape", {"block": (2,)}),
+    ],
+)
+def test_every_measure_that_differs_is_named(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    buffer = replay()
+    buffer.add(next(drive(1, 3, torch.Generator())))
+    manifest = buffer.save(tmp_path)
+    other = replay(**options)
+    manifest["geometry"]["slots_per_car"] = other.ring.slots_per_car
+    with pytest.raises(UserError, match=f"the saved replay has {name} .*, but this run has"):
+        other.load(tmp_path, manifest)
 
 
 def test_a_full_disk_leaves_the_earlier_save_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
