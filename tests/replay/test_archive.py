@@ -260,3 +260,12 @@ def test_an_undone_save_leaves_no_files_and_the_next_one_holds_its_rows(tmp_path
     restored = replay(capacity=3000)
     restored.load(tmp_path, manifest)
     assert_same_future(buffer, restored)
+
+
+def test_nothing_is_undone_before_the_first_save(tmp_path: Path) -> None:
+    buffer = replay()
+    buffer.undo_save()
+    buffer.add(next(drive(1, 3, torch.Generator())))
+    restored = replay()
+    restored.load(tmp_path, buffer.save(tmp_path))
+    assert_same_future(buffer, restored)
