@@ -13,28 +13,12 @@ from torch import Tensor
 
 from btr_tm.core.kernels import ONE, ZERO, Floats, Integers, Number, kernel, part
 from btr_tm.race.car import CarState
+from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features import REMAINING_CAP_M, CameraFeatures, Features, FeatureSet, History
 from btr_tm.race.progress import Progress
 from btr_tm.race.reference_line import ReferenceLine
 
 GROUPS = 4  # of materials that have a float for each wheel
-
-
-class Car(NamedTuple):
-    """The fields of CarState."""
-
-    position: Floats  # (E, 3)
-    rotation: Floats  # (E, 3, 3)
-    velocity: Floats  # (E, 3)
-    angular_velocity: Floats  # (E, 3)
-    wheel_sliding: Floats  # (E, W)
-    wheel_contact: Floats  # (E, W)
-    damper_m: Floats  # (E, W)
-    surface: Integers  # (E, W)
-    gearbox_state: Floats  # (E,)
-    gear: Floats
-    rpm: Floats
-    freewheeling: Floats
 
 
 class Ahead(NamedTuple):
@@ -74,7 +58,7 @@ class KernelObserve:
             _array(before.previous_actions),
             _array(before.gearbox_count),
             _array(actions),
-            Car(*map(_array, car)),
+            CarArrays(*map(_array, car)),
             _array(progress.zone),
             _array(progress.metres),
             self._ahead,
@@ -127,7 +111,7 @@ def _remembered(before: Floats, actions: Integers, after: Floats) -> None:
 
 
 @part
-def _own_parts(row: Floats, e: int, car: Car, actions: Floats, count: Number) -> int:
+def _own_parts(row: Floats, e: int, car: CarArrays, actions: Floats, count: Number) -> int:
     """Writes from the clock to the surfaces; gives the place after them."""
     row[0] = ZERO
     at = 1
@@ -150,7 +134,7 @@ def _observe(
     previous: Floats,
     counts: Floats,
     actions: Integers,
-    car: Car,
+    car: CarArrays,
     zones: Integers,
     metres: Floats,
     ahead: Ahead,

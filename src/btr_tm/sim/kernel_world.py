@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.race.car import CarState
+from btr_tm.race.car_arrays import CarArrays
 from btr_tm.sim.physics import car_kernel, car_state, dynamics, kernel
 from btr_tm.sim.physics.constants import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants, TickConstants
 from btr_tm.sim.physics.road import REACH_M, Road
@@ -86,7 +87,7 @@ class KernelWorld(World):
             rpm=torch.empty(cars),
             freewheeling=torch.zeros(cars),
         )
-        out = car_kernel.Report(*(values.numpy() for values in car))
+        out = CarArrays(*(values.numpy() for values in car))
         car_kernel.read(state.floats.contiguous().numpy(), *self._reading, out)
         return car
 

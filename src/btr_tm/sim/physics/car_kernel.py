@@ -7,8 +7,6 @@ Letters in shapes: E cars, S stations, J gears that can be raised, W = 4 wheels.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from btr_tm.core.kernels import (
@@ -27,27 +25,11 @@ from btr_tm.core.kernels import (
     part,
     positive,
 )  # fmt: skip
+from btr_tm.race.car_arrays import CarArrays
 from btr_tm.sim.physics import kernel as body
 
 # Columns of the road's stations
 TANGENT, UP, HALF_WIDTH, ROAD, COLUMNS = 0, 3, 6, 7, 8
-
-
-class Report(NamedTuple):
-    """The fields of `race.car.CarState`, to be written."""
-
-    position: Floats  # (E, 3)
-    rotation: Floats  # (E, 3, 3)
-    velocity: Floats  # (E, 3)
-    angular_velocity: Floats  # (E, 3)
-    wheel_sliding: Floats  # (E, W)
-    wheel_contact: Floats  # (E, W)
-    damper_m: Floats  # (E, W)
-    surface: Integers  # (E, W)
-    gearbox_state: Floats  # (E,)
-    gear: Floats
-    rpm: Floats
-    freewheeling: Floats
 
 
 @part
@@ -119,7 +101,7 @@ def read(
     closed: bool,
     top_mps: Floats,
     constants: np.ndarray,
-    out: Report,
+    out: CarArrays,
 ) -> None:
     """Writes what the cars (E, 25) report.
 

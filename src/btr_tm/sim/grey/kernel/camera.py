@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.kernels import Floats, Integers, kernel
+from btr_tm.core.kernels import Floats, kernel
 from btr_tm.sim.appearance import NO_VARIATION, Variation
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
 from btr_tm.sim.grey.kernel.column import paint_beyond, paint_column
-from btr_tm.sim.grey.kernel.layout import Bytes, Picture, picture, tables
+from btr_tm.sim.grey.kernel.layout import Bytes, Picture, Tables, picture, tables
 from btr_tm.sim.grey.kernel.own_car import paint_car, tint
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.scene import Framing
@@ -45,8 +46,8 @@ class KernelCamera:
         flat = [np.ascontiguousarray(values.numpy()) for values in pose]
 
         def render(part: slice) -> None:
-            of_cars = (*(values[part] for values in flat), drawn[part], out[part])
-            _render(*self._tables, size, *of_cars)  # type: ignore[call-arg] # mypy miscounts
+            cars_of_part = Cars(*(values[part] for values in (*flat, drawn)))
+            _render(self._tables, size, cars_of_part, out[part])
 
         in_threads(render, cars)
         return torch.from_numpy(out).unsqueeze(1)
@@ -76,29 +77,27 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
     return torch.stack(each, 1).contiguous().numpy()
 
 
+class Cars(NamedTuple):
+    """The fields of Pose, and what a race drew; leading axis E."""
+
+    position: Floats
+    forward: Floats
+    up: Floats
+    velocity: Floats
+    s_m: Floats
+    d_m: Floats
+    height_m: Floats
+    damper: Floats
+    steer: Floats
+    brake: Floats
+    drawn: Floats
+
+
 @kernel
-def _render(
-    road: Floats,
-    gates: Integers,
-    texture: Bytes,
-    stations: Floats,
-    slopes: Floats,
-    corners: Floats,
-    quads: Floats,
-    size: Picture,
-    position: Floats,
-    forward: Floats,
-    up: Floats,
-    velocity: Floats,
-    s_m: Floats,
-    d_m: Floats,
-    height_m: Floats,
-    damper: Floats,
-    steer: Floats,
-    brake: Floats,
-    drawn: Floats,
-    out: Bytes,
-) -> None:
+def _render(tables: Tables, size: Picture, cars: Cars, out: Bytes) -> None:
+    """Paint the pictures (E, H, W) of all cars."""
+    road, gates, texture, stations, slopes, corners, quads = tables
+    position, forward, up, velocity, s_m, d_m, height_m, damper, steer, brake, drawn = cars
     count = stations.shape[0]
     ahead = np.empty((8, count), np.float32)  # of each station, as columns.Stations
     rows_of = np.empty(count, np.int64)  # of the texture, of the strip that ends there
