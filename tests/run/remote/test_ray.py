@@ -28,6 +28,10 @@ def drivers(game: Game, cars: int, net, clock: Clock, address: str, **options) -
     )
 
 
+# Two nodes with their services are more than a busy two-core machine starts in time: `make cluster`.
+on_cluster = pytest.mark.cluster
+
+
 @pytest.fixture
 def cluster():
     from ray.cluster_utils import Cluster
@@ -38,6 +42,7 @@ def cluster():
     made.shutdown()
 
 
+@on_cluster
 def test_two_nodes_drive_leave_and_join(cluster) -> None:
     second = cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
@@ -67,6 +72,7 @@ def test_an_address_where_nobody_answers_is_one_sentence() -> None:
         connect("127.0.0.1:1", 2, {"CPU": 1}, 0, None)
 
 
+@on_cluster
 def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is_replaced(cluster) -> None:
     cluster.add_node(num_cpus=1)
     clock, policy = Clock(), FirstWeight(net())
@@ -85,6 +91,7 @@ def test_workers_are_served_in_turn_and_one_that_hangs_before_its_first_chunk_is
     collector.close()
 
 
+@on_cluster
 def test_a_resource_that_nobody_has_is_one_sentence(cluster) -> None:
     clock, policy = Clock(), FirstWeight(net())
     needs = {"CPU": 1, "game": 1}

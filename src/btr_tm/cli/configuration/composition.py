@@ -135,13 +135,17 @@ def refuse_twins(jobs: Sequence[Composition]) -> None:
 
 def _check_ablations(job: Composition) -> None:
     """An ablation that did not take effect (overridden by what followed it) is refused."""
-    for name in typed.ablations(job.overrides):
-        for group, wanted in _override_lines(name):
-            if job.choices.get(group) != wanted:
-                raise UserError(
-                    f"ablation={name} is undone: {group} is {job.choices.get(group)} and not {wanted}; "
-                    "put the ablation last and do not choose that group again"
-                )
+    wanted = {
+        group: (name, choice)
+        for name in typed.ablations(job.overrides)
+        for group, choice in _override_lines(name)  # a later ablation may change an earlier one
+    }
+    for group, (name, choice) in wanted.items():
+        if job.choices.get(group) != choice:
+            raise UserError(
+                f"ablation={name} is undone: {group} is {job.choices.get(group)} and not {choice}; "
+                "put the ablation last and do not choose that group again"
+            )
 
 
 def _override_lines(ablation: str) -> list[tuple[str, str]]:
