@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats.mstats import trimmed_mean_ci
 
 from btr_tm.metrics import stats
 
@@ -95,3 +96,23 @@ def test_area_does_not_see_the_curve_outside_the_window():
 def test_common_window_ends_with_the_last_point_of_the_shortest_curve():
     assert stats.common_window([np.array([0, 3, 10]), np.array([2, 4, 30])]) == (2.0, 10.0)
     assert stats.common_window([np.array([0, 2]), np.array([2, 3])]) == (2.0, 2.0)
+
+
+def test_iqm_interval_is_that_of_the_trimmed_mean():
+    # eight values: the quartiles cut two at each end, as scipy's trimming of a quarter does
+    values = np.random.default_rng(2).normal(size=8)
+    low, high = trimmed_mean_ci(values, limits=(0.25, 0.25), alpha=0.05)
+    assert stats.iqm_interval(values) == pytest.approx((stats.iqm(values), low, high))
+
+
+def test_iqm_interval_of_few_values():
+    assert stats.iqm_interval([2.0]) == (2.0, -np.inf, np.inf)
+    # of three none is cut whole: the width is that of the mean
+    mean, iqm = stats.mean_interval([1.0, 2.0, 6.0]), stats.iqm_interval([1.0, 2.0, 6.0])
+    assert iqm.high - iqm.value == pytest.approx(mean.high - mean.value)
+
+
+def test_mean_intervals_cover_the_mean_at_their_rate():
+    draws = np.random.default_rng(3).normal(size=(2000, 5))
+    found = [stats.mean_interval(values) for values in draws]
+    assert 0.94 <= np.mean([low <= 0 <= high for _, low, high in found]) <= 0.96

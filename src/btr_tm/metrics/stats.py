@@ -1,4 +1,4 @@
-"""Statistics of runs: interquartile means, bootstrap intervals, areas under curves. Pure NumPy.
+"""Statistics of runs: interquartile means, bootstrap intervals, areas under curves.
 
 R runs (seeds), T tasks (tracks), X points of a curve.
 """
@@ -67,27 +67,29 @@ def mean_interval(values: Sequence[float] | Array, confidence: float = 0.95) -> 
     return Interval(mean, mean - half, mean + half)
 
 
-def student_t(confidence: float, freedom: int) -> float:
+def iqm_interval(values: Sequence[float] | Array, confidence: float = 0.95) -> Interval:
+    """Interquartile mean of independent values with the t interval of a trimmed mean.
+
+    Its width is that of the mean from which the floor(n / 4) smallest and largest values are cut (Tukey and
+    McLaughlin 1963: the winsorized standard deviation, n - 2 floor(n / 4) - 1 degrees of freedom); infinitely
+    wide for one value.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    n, cut = ordered.size, ordered.size // 4
+    middle = iqm(ordered)
+    if n < 2:
+        return Interval(middle, -math.inf, math.inf)
+    winsorized = np.clip(ordered, ordered[cut], ordered[n - 1 - cut])
+    error = float(winsorized.std(ddof=1)) / ((1 - 2 * cut / n) * math.sqrt(n))
+    half = student_t(confidence, n - 2 * cut - 1) * error
+    return Interval(middle, middle - half, middle + half)
+
+
+def student_t(confidence: float, freedom: float) -> float:
     """Two-sided quantile of Student's t distribution: |t| stays below it with probability `confidence`."""
-    low, high = 0.0, 1.0
-    while t_within(high, freedom) < confidence:
-        high *= 2.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_within(middle, freedom) < confidence else (low, middle)
-    return (low + high) / 2
+    from scipy.special import stdtrit  # here: it takes a fifth of a second
 
-
-def t_within(t: float, freedom: int) -> float:
-    """P(|T| <= t) for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    theta = math.atan2(t, math.sqrt(freedom))
-    cosine, sine = math.cos(theta), math.sin(theta)
-    odd = freedom % 2 == 1
-    term, total = (cosine if odd else 1.0), 0.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= cosine * cosine * k / (k + 1)
-    return (theta + sine * total) * 2 / math.pi if odd else sine * total
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def area_under(frames: Array, values: Array, low: float, high: float) -> float:
