@@ -19,6 +19,12 @@ def test_welch_is_the_t_interval_of_a_worked_example():
     assert value == -2.0 and (low, high) == pytest.approx((-2 - half, -2 + half))
 
 
+def test_welch_is_that_of_scipy():
+    x, y = np.random.default_rng(1).normal(size=7), 3 * np.random.default_rng(2).normal(size=4)
+    expected = scipy_stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.9)
+    assert two.welch(x, y, 0.9)[1:] == pytest.approx(tuple(expected))
+
+
 def test_welch_refuses_an_interval_to_one_value_and_to_none_spread():
     assert two.welch(np.array([1.0]), np.array([2.0, 4.0])) == (-2.0, -math.inf, math.inf)
     assert two.welch(np.ones(3), np.zeros(3)) == (1.0, 1.0, 1.0)

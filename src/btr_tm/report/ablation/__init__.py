@@ -1,0 +1,1 @@
+"""The ablation report: which ingredient of a sweep helps, which hurts."""

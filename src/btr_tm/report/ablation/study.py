@@ -1,0 +1,160 @@
+"""From the folder of a sweep to everything that the report says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from btr_tm.core.errors import UserError
+from btr_tm.metrics.stats import area_under
+from btr_tm.report.ablation import costs as costs_file
+from btr_tm.report.ablation.changes import changes, held
+from btr_tm.report.ablation.effects import corrected, decided, effect
+from btr_tm.report.ablation.model import Arm, Cost, Effect, Measure, Study
+from btr_tm.report.ablation.notes import notes
+from btr_tm.report.ablation.outcomes import (
+    AREA,
+    COMPUTE_AREA,
+    compute_curve,
+    curve,
+    measures,
+    outcome,
+    summaries,
+)
+from btr_tm.report.ablation.read import read
+from btr_tm.report.arms import Seed
+from btr_tm.run.sweep import BASE
+
+Array = np.ndarray
+METRIC = "eval/progress_mean"
+WITHOUT = "iqn"  # the arm with none of the six
+DECIDE = (AREA, COMPUTE_AREA)
+NOWHERE = np.array([math.inf, -math.inf])  # first and last of a curve without updates
+Values = tuple[Array, Array]  # of an arm and of its reference, one per seed
+
+
+def analyse(
+    folder: Path,
+    base: str = "",
+    metric: str = METRIC,
+    say: Callable[[str], None] = lambda _: None,
+) -> Study:
+    """The study of a sweep; every arm is compared with `base`, if it is named, else with the nearer one of
+    the arm with all ingredients and the arm with none. `say` hears of the progress."""
+    found = read(folder, metric)
+    say(f"{sum(map(len, found.arms.values()))} runs of {len(found.arms)} arms")
+    window = common_frames(found.arms, metric)
+    figures = measures(metric)
+    arms = tuple(
+        arm_of(name, reference, found.arms, metric, window, figures)
+        for name, reference in references(found.arms, base).items()
+    )
+    costs, problems = read_costs(folder)
+    effects = tuple(all_effects(arms, figures, metric, costs, say))
+    study = Study(folder.resolve().name, metric, figures, arms, effects, window, costs, ())
+    return study._replace(notes=(*found.notes, *problems, *notes(study)))
+
+
+def common_frames(arms: Mapping[str, Sequence[Seed]], metric: str) -> tuple[float, float]:
+    """From the first frame at which every run has been evaluated to the last."""
+    curves = [curve(run, metric, "frames")[0] for runs in arms.values() for run in runs]
+    low, high = max(float(xs[0]) for xs in curves), min(float(xs[-1]) for xs in curves)
+    if low >= high:
+        raise UserError(
+            f"the runs have no frames in common: one begins at {low:.0f}, after another ended at {high:.0f}; "
+            "train longer, or move the runs that are too short out of the folder"
+        )
+    return low, high
+
+
+def references(arms: Mapping[str, Sequence[Seed]], base: str) -> dict[str, str]:
+    """The reference of each arm, "" for that of the first; references come first."""
+    if base and base not in arms:
+        raise UserError(f"there is no arm {base!r} with runs to compare; choose one of {', '.join(arms)}")
+    configs = {name: runs[0].manifest["config"] for name, runs in arms.items()}
+    full = base or (BASE if BASE in arms else max(arms, key=lambda name: len(held(configs[name]))))
+    bare = [name for name in sorted(arms, key=lambda name: name != WITHOUT) if not held(configs[name])]
+    found = [full] if base or not held(configs[full]) else [full, *bare[:1]]
+    nearest = {
+        name: min(found, key=lambda each: len(changes(configs[each], configs[name])))
+        for name in arms
+        if name not in found
+    }
+    return {full: "", **dict.fromkeys(found[1:], full), **nearest}
+
+
+def arm_of(
+    name: str,
+    reference: str,
+    arms: Mapping[str, Sequence[Seed]],
+    metric: str,
+    window: tuple[float, float],
+    figures: Sequence[Measure],
+) -> Arm:
+    runs = arms[name]
+    outcomes = tuple(outcome(f"{name}/{run.folder.name}", run, metric, window) for run in runs)
+    configs = [arms[each][0].manifest["config"] for each in (reference or name, name)]
+    return Arm(name, reference, changes(*configs), tuple(runs), outcomes, summaries(outcomes, figures))
+
+
+def read_costs(folder: Path) -> tuple[dict[str, Cost], list[str]]:
+    """What costs.json holds, or why it cannot be used."""
+    try:
+        return costs_file.read(folder), []
+    except UserError as error:
+        return {}, [f"{error}."]
+
+
+def all_effects(
+    arms: Sequence[Arm],
+    figures: Sequence[Measure],
+    metric: str,
+    costs: Mapping[str, Cost],
+    say: Callable[[str], None],
+) -> list[Effect]:
+    """Every arm but the first against its reference, in every measure, corrected and decided."""
+    by_name = {arm.name: arm for arm in arms}
+    at_compute = figures[0]._replace(name=COMPUTE_AREA)
+    found: list[Effect] = []
+    values: dict[tuple[str, str], Values] = {}
+    for arm in (arm for arm in arms if arm.reference):
+        say(f"comparing {arm.name} with {arm.reference}")
+        reference = by_name[arm.reference]
+        pairs = [(measure, both(arm, reference, measure.name)) for measure in figures]
+        equal = compute_values(arm, reference, metric, costs)
+        for measure, pair in [*pairs, *([(at_compute, equal)] if equal else [])]:
+            found.append(effect(arm, reference, measure, pair, measure.name in DECIDE))
+            values[arm.name, measure.name] = pair
+    found = corrected(found)
+    sizes = {
+        key: sum((e.family, e.measure) == key for e in found)
+        for key in {(e.family, e.measure) for e in found}
+    }
+    return [
+        decided(e, values[e.arm, e.measure], sizes[e.family, e.measure]) if e.measure in DECIDE else e
+        for e in found
+    ]
+
+
+def both(arm: Arm, reference: Arm, measure: str) -> Values:
+    x, y = (np.array([each.values[measure] for each in a.outcomes]) for a in (arm, reference))
+    return x, y
+
+
+def compute_values(arm: Arm, reference: Arm, metric: str, costs: Mapping[str, Cost]) -> Values | None:
+    """Areas over the CPU seconds of updates that all runs of both arms have used; None where unknown."""
+    if not {arm.name, reference.name} <= costs.keys():
+        return None
+    curves = [
+        [compute_curve(run, metric, costs[each.name].update_ms) for run in each.runs]
+        for each in (arm, reference)
+    ]
+    ends = [xs[[0, -1]] if xs.size else NOWHERE for runs in curves for xs, _ in runs]
+    low, high = max(end[0] for end in ends), min(end[1] for end in ends)
+    if not low < high:
+        return None
+    x, y = (np.array([area_under(*each, low, high) for each in runs]) for runs in curves)
+    return x, y
