@@ -193,8 +193,15 @@ def test_members_of_families_are_found_and_named_as_published():
     assert catalog.find("weights/mood") is None
     tags = catalog.published_tags("weights/rms.head.value.0.weight", "a01")
     assert tags == ["Network/weights/head.value.0.weight/L2"]
-    assert catalog.published_tags("canonical/split_s.2", "a01") == ["Race/split_a01_2"]
+    assert catalog.published_tags("canonical/split_s.2", "hills") == ["Race/split_hills_2"]
     assert catalog.published_tags("replay/weight_min", "a01") == []
+
+
+def test_tracks_of_the_campaign_are_spelt_as_the_published_runs_spell_them():
+    assert catalog.published_tags("race/alltime_best_s", "a01") == ["alltime_min_ms_A01"]
+    assert [catalog.game_name(name) for name in ("e15", "a16", "a1", "f01", "A01", "a01_mine")] == [
+        "E15", "a16", "a1", "f01", "A01", "a01_mine",
+    ]  # fmt: skip
 
 
 class TwoSecondLaps:

@@ -5,6 +5,8 @@ The metrics of the network itself are listed in catalog_agent.py.
 
 from __future__ import annotations
 
+import re
+
 from btr_tm.metrics.catalog_agent import AGENT
 from btr_tm.metrics.metric import Metric
 
@@ -259,5 +261,12 @@ def published_tags(name: str, track: str) -> list[str]:
     """Under what names the published runs log the metric `name`."""
     entry = metric(name)
     placeholder = entry.name.partition("{")[2].rstrip("}")
-    values = {"track": track} | ({placeholder: name.removeprefix(entry.stem)} if placeholder else {})
+    values = {"track": game_name(track)}
+    if placeholder:
+        values[placeholder] = name.removeprefix(entry.stem)
     return [tag.format(**values) for tag in entry.tag.split()]
+
+
+def game_name(track: str) -> str:
+    """The track as the game spells it: its campaign has A01 to E15, where our file is a01.yaml."""
+    return track.upper() if re.fullmatch(r"[a-e](0\d|1[0-5])", track) else track
