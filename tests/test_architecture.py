@@ -73,6 +73,7 @@ UNTYPED = {  # files that may say Any, and the library that gives no type there
     "envs/many.py": "the options of gymnasium.make_vec",
     "envs/single.py": "the options of gymnasium.make",
     "envs/stable_baselines.py": "Stable-Baselines3: attributes and infos",
+    "metrics/sinks/wandb_file.py": "wandb: its records, classes that are made at run time",
     "run/remote/ray.py": "ray: an actor and its remote methods",
 }
 

@@ -21,7 +21,7 @@ from btr_tm.core.files import read_json
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.race.reference_line import ReferenceLine
-from btr_tm.report.arms import read_arm
+from btr_tm.report.arms import read_seed
 from btr_tm.run import manifest, policy_file
 from btr_tm.run.checkpoint_file import packed, read
 from btr_tm.run.policy_file import PolicyFile
@@ -106,7 +106,7 @@ def run_of(path: Path) -> object:
     for name, content in zip(("record.jsonl", "manifest.json"), (records()[0], manifests()[0]), strict=True):
         (folder / name).write_bytes(content)
     path.replace(folder / ("manifest.json" if path.suffix == ".json" else "record.jsonl"))
-    return read_arm(str(folder.parent))
+    return read_seed(folder)
 
 
 def rewound(path: Path) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import types
 
@@ -11,8 +10,7 @@ import pytest
 
 from btr_tm.core.errors import UserError
 from btr_tm.metrics.sinks import wandb
-
-from .wandb_file import history
+from btr_tm.metrics.sinks.wandb_file import read
 
 ROW = {"frames": 500, "updates": 10, "eval/best_canonical_time_s": 24.5, "eval/finish_rate": 0.5}
 
@@ -242,7 +240,7 @@ def test_a_name_that_no_project_can_have_is_refused(tmp_path, project, sentence)
 def offline_steps(folder):
     """Frames of each history record, by file, as they lie on the disk."""
     return {
-        path.parent: [json.loads(fields["frames"]) for fields in history(path)]
+        path.parent: [row["frames"] for row in read(path).rows]
         for path in folder.glob("wandb/offline-run-*/*.wandb")
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from itertools import product
 from pathlib import Path
 
@@ -11,48 +11,28 @@ import numpy as np
 import pytest
 
 from btr_tm.cli.commands import sweep
-from btr_tm.cli.commands.compare import METRICS, main
+from btr_tm.cli.commands.compare import main
 from btr_tm.core.errors import UserError
 from btr_tm.report import compare as report
-from btr_tm.report.arms import read_arm, read_arms
+from btr_tm.report import compare_text
+from btr_tm.report.arms import Arm
 from btr_tm.report.compare_plots import draw, mean_band
+from btr_tm.report.reading import read_arms
 from btr_tm.report.table_text import markdown
 from btr_tm.run import status
 from btr_tm.run.status import Status
 
-EVERY = 1000  # frames between two evaluations
-CLIMB = (0.0, 0.5, 1.0)  # progress and finish rate, evaluation by evaluation
-
-
-def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), start=1, cpu=2.0, gamma=0.99):
-    """A run whose evaluations have these heights and canonical times, with rows of training between them."""
-    folder.mkdir(parents=True)
-    rows = []
-    for i, (height, time_s) in enumerate(zip(heights, times, strict=True), start):
-        rows.append({"frames": i * EVERY - 500, "race/races": 1.0})
-        row = {"frames": i * EVERY, "eval/progress_mean": height, "eval/finish_rate": height}
-        rows.append(row if time_s is None else row | timed(time_s))
-    for row in rows:
-        row |= {"wall_s": row["frames"] * cpu / EVERY * 2, "cpu_s": row["frames"] * cpu / EVERY}
-    (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}}
-    manifest = {"run_id": f"{seed}", "seed": seed, "config": config, "sessions": [{"commit": "abc"}]}
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (folder / "summary.json").write_text("{}", encoding="utf-8")
-
-
-def timed(time_s):
-    return {"eval/canonical_time_s": time_s, "eval/author_ratio": time_s / 23.45}
-
-
-def write_arm(folder: Path, heights=(CLIMB, CLIMB), **rest) -> str:
-    for seed, each in enumerate(heights):
-        write_run(folder / f"s{seed}", seed, each, **rest)
-    return str(folder)
+from .written_runs import CLIMB, write_arm, write_run
 
 
 def compared(*arguments: str, axis="frames"):
-    return report.compare(read_arms(arguments), METRICS, axis)
+    return report.compare(read_arms(arguments), (), axis)
+
+
+def read_arm(argument: str) -> Arm:
+    (arm,), left_out = read_arms([argument])
+    assert not left_out
+    return arm
 
 
 def test_an_arm_is_a_folder_of_seeds_or_one_run(tmp_path: Path) -> None:
@@ -95,12 +75,12 @@ def test_areas_are_taken_where_all_runs_were_measured(tmp_path: Path) -> None:
     comparison = compared(short, late)
     assert comparison.window == (2000, 3000)
     assert comparison.figures[0].area == pytest.approx([0.75, 0.75])
-    assert any("Runs end at 3k to 4k frames" in note for note in report.notes(comparison))
+    assert any("Runs end at 3k to 4k frames" in note for note in compare_text.notes(comparison))
 
 
 def test_the_table_names_seeds_that_never_got_there(tmp_path: Path) -> None:
     never = write_arm(tmp_path / "never", [(0.0, 0.1, 0.0)] * 2, times=(None,) * 3)
-    row = report.table(compared(never)).splitlines()[2]
+    row = compare_text.table(compared(never)).splitlines()[2]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:6] == ["2", "0, 0% (0%)", "never finished", "--", "2k, 2k"]
     assert cells[6] == "never, never" and cells[8].startswith("0.050 [")
@@ -109,7 +89,7 @@ def test_the_table_names_seeds_that_never_got_there(tmp_path: Path) -> None:
 def test_the_ratio_interval_is_that_of_all_resamples() -> None:
     above, below = np.array([3.0, 5.0]), np.array([1.0, 2.0])
     every = [(a + b) / (c + d) for a, b, c, d in product(above, above, below, below)]
-    ratio = report.ratio_of_means(above, below)
+    ratio = compare_text.ratio_of_means(above, below)
     assert ratio.value == pytest.approx(8 / 3)
     assert (ratio.low, ratio.high) == (min(every), max(every)), "1 of 16 resamples is beyond 2.5%"
 
@@ -134,14 +114,14 @@ def test_the_band_holds_the_mean_and_gaps_stay_gaps() -> None:
     ],
 )
 def test_the_verdict_claims_no_more_than_the_seeds_allow(area, other, ending) -> None:
-    assert report.verdict("b", np.array(area), "a", np.array(other)).endswith(ending)
+    assert compare_text.verdict("b", np.array(area), "a", np.array(other)).endswith(ending)
 
 
 def test_every_later_arm_is_judged_against_the_first(tmp_path: Path) -> None:
     folders = [write_arm(tmp_path / name) for name in "abc"]
-    starts = [verdict.split(":")[0] for verdict in report.verdicts(compared(*folders))]
+    starts = [verdict.split(":")[0] for verdict in compare_text.verdicts(compared(*folders))]
     assert starts == ["Area of b / area of a", "Area of c / area of a"]
-    assert report.verdicts(compared(folders[0])) == []
+    assert compare_text.verdicts(compared(folders[0])) == []
 
 
 def test_a_label_cannot_break_the_table() -> None:
@@ -156,9 +136,12 @@ def test_the_command_writes_and_prints(tmp_path: Path, capsys: pytest.CaptureFix
     first = write_arm(tmp_path / "base")
     second = write_arm(tmp_path / "off", [(0.0, 0.2, 0.4), (0.0, 0.1, 0.9)], times=(None,) * 3, gamma=0.9)
     (tmp_path / "off" / "s1" / "summary.json").unlink()
-    main([first, f"no noise={second}", "--x", "wall_s", "--out", str(tmp_path / "out")])
+    main([first, f"no noise={second}", "--x", "wall_minutes", "--out", str(tmp_path / "out")])
     shown, text = capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
-    assert "Area of no noise / area of base" in shown and "Still running or stopped" in shown
+    assert (
+        "Area of no noise / area of base" in shown
+        and "used as far as they are: no noise/s1 (it has no summary)" in shown
+    )
     assert all(line in text for line in shown.splitlines()[:4]) and "![curves](comparison.png)" in text
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
@@ -167,10 +150,14 @@ def test_a_sweep_is_compared_as_a_whole_its_base_first(tmp_path: Path) -> None:
     for arm in ("no_impala", "base", "no_noisy"):
         write_arm(tmp_path / "sweep" / arm)
     (tmp_path / "sweep" / "plots").mkdir()
-    assert [arm.label for arm in read_arms([str(tmp_path / "sweep")])] == ["base", "no_impala", "no_noisy"]
+    assert [arm.label for arm in read_arms([str(tmp_path / "sweep")]).arms] == [
+        "base",
+        "no_impala",
+        "no_noisy",
+    ]
     for arm in ("no_noisy,profile=cpu", "profile=cpu"):
         write_arm(tmp_path / "other" / arm)
-    assert [arm.label for arm in read_arms([str(tmp_path / "other")])] == [
+    assert [arm.label for arm in read_arms([str(tmp_path / "other")]).arms] == [
         "profile=cpu",
         "no_noisy,profile=cpu",
     ]
@@ -211,7 +198,7 @@ def no_frames(folder: Path) -> None:
     [
         (lambda folder: (folder / "record.jsonl").unlink(), "record.jsonl is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
-        (lambda folder: (folder / "record.jsonl").write_text(""), "is empty; wait for the run"),
+        (lambda folder: (folder / "record.jsonl").write_text(""), "has no whole row yet"),
         (
             lambda folder: (folder / "manifest.json").write_text("{}"),
             "run_id, seed, config, sessions is",
@@ -221,12 +208,12 @@ def no_frames(folder: Path) -> None:
         (no_frames, "line 1 of .* must hold numbers, `frames` among them"),
     ],
 )
-def test_a_damaged_run_is_named(damage, sentence: str, tmp_path: Path) -> None:
-    folder = write_arm(tmp_path / "a")
+def test_a_damaged_run_is_named_and_left_out(damage, sentence: str, tmp_path: Path) -> None:
+    folder = write_arm(tmp_path / "a", [CLIMB] * 3)
     damage(tmp_path / "a" / "s1")
-    with pytest.raises(UserError, match=sentence) as error:
-        read_arm(folder)
-    assert "s1" in str(error.value)
+    (arm,), left_out = read_arms([folder])
+    assert arm.names() == ["a/s0", "a/s2"], "the others are still compared"
+    assert len(left_out) == 1 and re.match(f"a/s1 is left out: .*{sentence}", left_out[0])
 
 
 def test_an_arm_is_one_configuration_and_no_seed_twice(tmp_path: Path) -> None:
@@ -246,14 +233,16 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
         compared(early, late)
     with pytest.raises(UserError, match="two arms are called 'early'"):
         compared(early, early)
-    with pytest.raises(UserError, match="1 times, but a curve needs two points"):
+    with pytest.raises(UserError, match="it measured eval/progress_mean once, and a curve needs two points"):
         compared(write_arm(tmp_path / "one", [(0.5,)], times=(None,)))
     with pytest.raises(UserError, match="there is no metric 'eval/speed'; choose for example eval/"):
         report.compare(read_arms([early]), ["eval/speed"], "frames")
-    with pytest.raises(UserError, match="there is no folder nowhere"):
+    with pytest.raises(UserError, match="^a=nowhere is left out: there is no nowhere$"):
         read_arm("a=nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds neither seeds"):
+    with pytest.raises(
+        UserError, match="empty is left out: it holds nothing to compare, which is a run, runs s0"
+    ):
         read_arm(str(tmp_path / "empty"))
     with pytest.raises(SystemExit, match="btr_tm: cannot write into .*Not a directory"):
         main([early, "--out", f"{early}/s0/record.jsonl"])

@@ -30,10 +30,9 @@ from btr_tm.cli.configuration.composition import Composition, compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
 from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.metrics.sinks.wandb_file import read as logged
 from btr_tm.report.summary import RaceReport
 from btr_tm.run.checkpoint_file import read
-
-from ..metrics.wandb_file import history
 
 SMALL = [
     "+experiment=quickstart",
@@ -200,7 +199,7 @@ def outcome(folder: Path) -> dict[str, object]:
         "record": [without_times(row) for row in rows],
         **tensorboard(folder, rows),
         "wandb": [
-            [{name: value for name, value in without_times(row).items()} for row in history(path)]
+            [{name: value for name, value in without_times(row).items()} for row in logged(path).rows]
             for path in sorted(folder.rglob("*.wandb"))
         ],
         "status": json.loads((folder / "status.json").read_text()),

@@ -23,8 +23,9 @@ a metric per tensor, layer or action.
 
 The last column is the name under which the published TrackMania runs (Linesight and its descendants) log
 the same figure. `logger=tensorboard` writes every metric under both names, `{track}` replaced by the
-track's name as the game spells it (`A01` for `a01`); the step is the number of frames. Published runs log some names once per race; here a row
-covers many races, so such a name has their mean, or the latest evaluation.
+track's name as the game spells it (`A01` for `a01`); the step is the number of frames. Published runs log
+some names once per race; here a row covers many races, so such a name has their mean, or the latest
+evaluation.
 """
 
 HEADINGS = {

@@ -1,44 +1,76 @@
-"""Reads and checks arms to compare: the records of runs that differ only in their seed."""
+"""Runs to compare, arms of runs that differ only in their seed, and the axes they are compared along."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run.manifest import differences
-from btr_tm.run.sweep import rank
 
 Array = np.ndarray
 SEED = re.compile(r"s\d+")
+LONGEST_LIST = 300  # characters of differing settings that a sentence quotes
+
+
+class Axis(NamedTuple):
+    """What runs are compared along: the first of `keys` that a row holds, times `scale`."""
+
+    unit: str
+    label: str
+    keys: tuple[str, ...]
+    scale: float = 1.0
+
+
+# The two clocks have the names of the published comparison. clock_s is the time of day since the first row;
+# our own records leave out the time between two sessions, so there both clocks are that of the sessions.
+AXES = {
+    "frames": Axis("frames", "frames (decisions of one car)", ("frames",)),
+    "updates": Axis("updates", "updates of the network", ("updates",)),
+    "cpu_s": Axis("CPU seconds", "CPU seconds", ("cpu_s",)),
+    "wall_minutes": Axis("minutes", "minutes since the start", ("clock_s", "wall_s"), 1 / 60),
+    "cumul_training_hours": Axis("training hours", "hours of training", ("wall_s",), 1 / 3600),
+}
 
 
 class Seed(NamedTuple):
     """One run of an arm."""
 
-    folder: Path
+    folder: Path  # or the one file that it is
     rows: list[Row]
     manifest: JsonObject
     ended: bool  # its summary is there
+    whole_rows: bool = True  # a metric that a row lacks did not exist then, where others of its section did
 
     def series(self, name: str, axis: str) -> tuple[Array, Array]:
         """Abscissae and values (X,) of a metric; NaN where its section was measured, but it does not exist.
 
         A race time, for example, does not exist where the race was not finished.
         """
-        section = name.split("/")[0] + "/"
-        measured = [row for row in self.rows if any(key.startswith(section) for key in row)]
-        xs = np.array([float(row[axis]) for row in measured])
-        return xs, np.array([float(row.get(name, math.nan)) for row in measured])
+        section = name.split("/")[0] + "/" if self.whole_rows and "/" in name else None
+        points = [
+            (self.at(row, axis), float(row.get(name, math.nan)))
+            for row in self.rows
+            if name in row or (section and any(key.startswith(section) for key in row))
+        ]
+        found = np.array([point for point in points if not math.isnan(point[0])]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    @staticmethod
+    def at(row: Row, axis: str) -> float:
+        """Where on the axis a row lies; NaN if it does not say."""
+        keys, scale = AXES[axis].keys, AXES[axis].scale
+        return next((float(row[key]) * scale for key in keys if key in row), math.nan)
 
 
 class Arm(NamedTuple):
@@ -47,95 +79,61 @@ class Arm(NamedTuple):
     label: str
     seeds: tuple[Seed, ...]
 
-
-def read_arms(arguments: Sequence[str]) -> list[Arm]:
-    """Arms of arguments `LABEL=FOLDER` or `FOLDER`; UserErrors say which file is missing or broken.
-
-    The folder of a sweep stands for all its arms, the base first.
-    """
-    arms = [read_arm(argument) for each in arguments for argument in arms_in(each)]
-    labels = [arm.label for arm in arms]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f"two arms are called {label!r}; give them names with LABEL=FOLDER")
-    return arms
-
-
-def arms_in(argument: str) -> list[str]:
-    """The argument itself, or the folders of the arms of a sweep that have recorded something."""
-    found = [path for path in Path(argument).glob("*/s*/record.jsonl") if SEED.fullmatch(path.parent.name)]
-    if (Path(argument) / "record.jsonl").exists() or not found:
-        return [argument]
-    folders = {path.parents[1] for path in found}
-    return [str(folder) for folder in sorted(folders, key=lambda each: rank(each.name))]
-
-
-def read_arm(argument: str) -> Arm:
-    """One arm; a folder whose own name holds `=`, as those of sweeps do, needs no label."""
-    label, equals, rest = argument.partition("=")
-    labelled = bool(equals) and not Path(argument).exists()
-    folder = Path(rest if labelled else argument)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name a folder of seeds or a run")
-    seeds = tuple(read_seed(each) for each in seed_folders(folder))
-    refuse_mixtures(folder, seeds)
-    return Arm(label if labelled else name_of(folder), seeds)
-
-
-def seed_folders(folder: Path) -> list[Path]:
-    """The folder itself where it is a run, else s0, s1, ... in it."""
-    if (folder / "record.jsonl").exists():
-        return [folder]
-    found = [each for each in folder.iterdir() if SEED.fullmatch(each.name) and each.is_dir()]
-    if not found:
-        raise UserError(f"{folder} holds neither seeds s0, s1, ... nor a record.jsonl; name an arm or a run")
-    return sorted(found, key=lambda each: int(each.name[1:]))
-
-
-def name_of(folder: Path) -> str:
-    """`base`; `base/s0` for a single run."""
-    parts = folder.resolve().parts[-2:]
-    return "/".join(parts if SEED.fullmatch(parts[-1]) else parts[-1:])
+    def names(self) -> list[str]:
+        """What its runs are called: `base/s3`; `base` for an only one."""
+        if len(self.seeds) == 1:
+            return [self.label]
+        return [f"{self.label}/s{seed.manifest['seed']}" for seed in self.seeds]
 
 
 def read_seed(folder: Path) -> Seed:
-    """One run; a run that is still going has no summary yet."""
+    """A run's folder, or what was kept of it; a run that is still going has no summary yet."""
     for name in ("record.jsonl", "manifest.json"):
         if not (folder / name).exists():
-            raise UserError(f"{folder / name} is missing; leave {folder} out")
-    rows, manifest = read_record(folder / "record.jsonl"), manifest_of_run.read(folder / "manifest.json")
-    check_rows(folder / "record.jsonl", rows)
+            raise UserError(f"{folder / name} is missing")
+    rows, manifest = rows_of(folder / "record.jsonl"), manifest_of_run.read(folder / "manifest.json")
     return Seed(folder, rows, manifest, (folder / "summary.json").exists())
 
 
-def check_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Every row has its abscissae."""
+def rows_of(path: Path) -> list[Row]:
+    """The rows of a record, each with its abscissae."""
+    rows = read_record(path)
     if not rows:
-        raise UserError(f"{path} is empty; wait for the run, or leave it out")
+        raise UserError(f"{path} has no whole row yet")
     for number, row in enumerate(rows, 1):
         if not {"wall_s", "cpu_s"} <= row.keys():
             raise UserError(f"row {number} of {path} must hold wall_s and cpu_s")
+    return rows
 
 
-def refuse_mixtures(folder: Path, seeds: Sequence[Seed]) -> None:
+def refuse_mixtures(label: str, seeds: Sequence[Seed]) -> None:
     """The runs of an arm share their configuration, but no seed."""
     first = seeds[0]
     for other in seeds[1:]:
         changed = differences(without_seed(first), without_seed(other))
         if changed:
             raise UserError(
-                f"{other.folder.name} in {folder} has another configuration than {first.folder.name} "
-                f"({'; '.join(changed)}); put them into two arms"
+                f"{other.folder.name} in {label} has another configuration than {first.folder.name} "
+                f"({short('; '.join(changed), LONGEST_LIST)}); put them into two arms"
             )
     numbers = [seed.manifest["seed"] for seed in seeds]
     if len(set(numbers)) < len(numbers):
-        raise UserError(
-            f"the runs in {folder} must have different seeds, got {numbers}; leave the copies out"
-        )
+        raise UserError(f"the runs in {label} must have different seeds, got {numbers}; leave the copies out")
 
 
 def without_seed(seed: Seed) -> JsonObject:
     return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
+
+
+def track_of(arm: Arm) -> str:
+    """What its first run drove on, in lower case: a track, or another environment's game; "" if unknown."""
+    config = arm.seeds[0].manifest["config"]
+    track, env = config.get("track"), config.get("env")
+    for node, keys in ((track, ("name_or_path",)), (env, ("game", "id"))):
+        names = [str(node[key]) for key in keys if key in node] if isinstance(node, dict) else []
+        if names:
+            return PurePosixPath(names[0].replace("\\", "/")).name.lower()
+    return ""
 
 
 def author_time_s(arm: Arm) -> float:

@@ -1,4 +1,4 @@
-"""Compares arms: final figures, areas under curves with intervals, verdicts, as Markdown.
+"""Compares arms: which runs, over which stretch of the axis, and what they reached there.
 
 R seeds of an arm, X points of a curve.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +14,21 @@ import numpy as np
 from btr_tm.core.errors import UserError
 from btr_tm.metrics.catalog import CATALOG, find
 from btr_tm.metrics.meter import Row
-from btr_tm.metrics.stats import Interval, area_under, common_window, mean_interval, stratified_bootstrap
-from btr_tm.report.arms import Arm, Seed, author_time_s
-from btr_tm.report.table_text import amount, amounts, interval_text, markdown, shares
+from btr_tm.metrics.metric import Metric
+from btr_tm.metrics.stats import area_under
+from btr_tm.report.arms import AXES, Arm, Seed, author_time_s
+from btr_tm.report.reading import Reading
+from btr_tm.report.table_text import amount
+from btr_tm.run import status as status_of
+from btr_tm.run import sweep
 
 Array = np.ndarray
-UNITS = {"frames": "frames", "cpu_s": "CPU seconds", "wall_s": "seconds"}
 GOOD_RATE = 0.8  # share of finished races at which an arm counts as able to drive the track
+USUAL = (  # the first three that all arms have are compared, where no metric is named
+    "eval/progress_mean", "eval/finish_rate", "eval/canonical_time_s",
+    "race/alltime_best_s", "canonical/robust_time_s", "eval/return_mean",
+)  # fmt: skip
+LISTED = 12  # names that a sentence proposes
 
 
 class Figures(NamedTuple):
@@ -39,38 +46,139 @@ class Figures(NamedTuple):
 class Comparison(NamedTuple):
     """Arms, what is compared, and where on the axis all of them were measured."""
 
-    arms: Sequence[Arm]
+    arms: Sequence[Arm]  # the base, then the others by effect; only runs that cover the window
     figures: list[Figures]
     metrics: Sequence[str]
     axis: str
     window: tuple[float, float]
+    left_out: list[str]  # one sentence for each run or arm
 
 
-def compare(arms: Sequence[Arm], metrics: Sequence[str], axis: str) -> Comparison:
-    """Measure the arms; the first of the metrics gives the areas."""
+def compare(reading: Reading, metrics: Sequence[str], axis: str) -> Comparison:
+    """Measure the arms; the first of the metrics (none: the usual ones) gives the areas.
+
+    UserError if no two runs are left, or one has nothing in common with another.
+    """
+    metrics = metrics or usual_metrics(reading.arms)
     for name in metrics:
-        if find(name) is None:
-            known = ", ".join(key for key in CATALOG if key.startswith("eval/"))
-            raise UserError(f"there is no metric {name!r}; choose for example {known}")
-    window = shared_window([seed for arm in arms for seed in arm.seeds], metrics[0], axis)
-    return Comparison(arms, [measure(arm, metrics[0], axis, window) for arm in arms], metrics, axis, window)
+        refuse_unknown(name, reading.arms)
+    arms, missing = sorted_out(reading.arms, lambda name, seed: unmeasured(name, seed, metrics[0], axis))
+    if not arms:
+        raise UserError("; ".join([*reading.left_out, *missing]))
+    window = shared_window(arms, metrics[0], axis)
+    arms, short = sorted_out(arms, lambda name, seed: uncovered(name, seed, metrics[0], axis, window))
+    figures = [measure(arm, metrics[0], axis, window) for arm in arms]
+    pairs = list(zip(arms, figures, strict=True))
+    ordered = pairs[:1] + sorted(pairs[1:], key=lambda pair: effect(pair[1], metrics[0]))
+    return Comparison(
+        [arm for arm, _ in ordered],
+        [figures for _, figures in ordered],
+        metrics,
+        axis,
+        window,
+        [*reading.left_out, *missing, *short],
+    )
 
 
-def shared_window(seeds: Sequence[Seed], name: str, axis: str) -> tuple[float, float]:
-    """The stretch of the axis over which every run was measured."""
-    curves = {seed.folder: seed.series(name, axis)[0] for seed in seeds}
-    for folder, xs in curves.items():
-        if len(xs) < 2:
-            raise UserError(
-                f"{folder} measured {name} {len(xs)} times, but a curve needs two points; train longer"
-            )
-    low, high = max(xs[0] for xs in curves.values()), min(xs[-1] for xs in curves.values())
+def usual_metrics(arms: Sequence[Arm]) -> list[str]:
+    """Those of USUAL that every arm has which has any of them; UserError if the base has none."""
+    measured = [[name for name in USUAL if any(values(seed, name) for seed in arm.seeds)] for arm in arms]
+    if not measured[0]:
+        raise UserError(
+            f"{arms[0].label} has none of the metrics that are usually compared; name one with --metric, "
+            f"for example {examples(arms[0].seeds[0])}"
+        )
+    shared = [name for name in USUAL if all(name in each for each in measured if each)]
+    return (shared or measured[0])[:3]
+
+
+def values(seed: Seed, name: str) -> int:
+    """How often a run measured a metric; a race time counts where the race was not finished, too."""
+    found = seed.series(name, "frames")[1]
+    return len(found) if entry(name).unit == "s" else int(np.isfinite(found).sum())
+
+
+def entry(name: str) -> Metric:
+    """What the catalogue says of a metric; of another program's tag it says nothing."""
+    return find(name) or Metric(name, "1", "last", "")
+
+
+def examples(seed: Seed) -> str:
+    """Some names that it has values of."""
+    names = sorted({name for row in seed.rows for name in row} - {"frames", "clock_s", "wall_s", "cpu_s"})
+    return ", ".join(names[:LISTED]) if names else "nothing, since it has no values at all"
+
+
+def refuse_unknown(name: str, arms: Sequence[Arm]) -> None:
+    """UserError for a name that neither the catalogue nor any run has."""
+    if find(name) is None and not any(values(seed, name) for arm in arms for seed in arm.seeds):
+        known = ", ".join(key for key in CATALOG if key.startswith("eval/"))
+        raise UserError(f"there is no metric {name!r}; choose for example {known}")
+
+
+def sorted_out(arms: Sequence[Arm], why_not: Callable[[str, Seed], str]) -> tuple[list[Arm], list[str]]:
+    """The arms with those runs for which `why_not` has no sentence, and its sentences for the others."""
+    kept, sentences = [], []
+    for arm in arms:
+        reasons = [why_not(name, seed) for name, seed in zip(arm.names(), arm.seeds, strict=True)]
+        sentences += [reason for reason in reasons if reason]
+        seeds = tuple(seed for seed, reason in zip(arm.seeds, reasons, strict=True) if not reason)
+        if seeds:
+            kept.append(arm._replace(seeds=seeds))
+    return kept, sentences
+
+
+def unmeasured(name: str, seed: Seed, metric: str, axis: str) -> str:
+    """Why a run has no curve."""
+    if not values(seed, metric):
+        return f"{name} is left out: it has no {metric}, but for example {examples(seed)}"
+    if values(seed, metric) == 1:
+        return f"{name} is left out: it measured {metric} once, and a curve needs two points"
+    if len(seed.series(metric, axis)[0]) < 2:
+        return (
+            f"{name} is left out: it does not say after how many {AXES[axis].unit} its values were measured"
+        )
+    return ""
+
+
+def shared_window(arms: Sequence[Arm], name: str, axis: str) -> tuple[float, float]:
+    """The stretch of the axis that every ended run covers; every run, if none has ended.
+
+    So one run that goes on, or was given up early, does not shorten the comparison of all others.
+    """
+    runs = [seed for arm in arms for seed in arm.seeds]
+    ends = [
+        seed.series(name, axis)[0][[0, -1]] for seed in runs if seed.ended or not any(s.ended for s in runs)
+    ]
+    low, high = max(first for first, _ in ends), min(last for _, last in ends)
     if low >= high:
         raise UserError(
-            f"the runs have no {UNITS[axis]} in common: one begins at {low:.0f}, after another ended at "
-            f"{high:.0f}; choose another --x or train longer"
+            f"the runs have no {AXES[axis].unit} in common: one begins at {amount(low, axis)}, after another "
+            f"ended at {amount(high, axis)}; choose another --x or train longer"
         )
-    return common_window(list(curves.values()))
+    return float(low), float(high)
+
+
+def uncovered(name: str, seed: Seed, metric: str, axis: str, window: tuple[float, float]) -> str:
+    """Why a run says nothing about the whole window."""
+    first, last = seed.series(metric, axis)[0][[0, -1]]
+    if first <= window[0] and last >= window[1]:
+        return ""
+    low, high, begin, end = (amount(each, axis) for each in (first, last, *window))
+    return (
+        f"{name} is left out: it was measured from {low} to {high} {AXES[axis].unit}{state(seed)}, and the "
+        f"others from {begin} to {end}"
+    )
+
+
+def state(seed: Seed) -> str:
+    """` (running)`, ` (failed: reason)`; nothing for a run that ended."""
+    if seed.ended:
+        return ""
+    if not (seed.folder / status_of.NAME).exists():
+        return " (it has no summary)"
+    held = sweep.status(seed.folder)
+    return f" ({held.state}{': ' + sweep.last_line(held.reason) if held.reason else ''})"
 
 
 def measure(arm: Arm, name: str, axis: str, window: tuple[float, float]) -> Figures:
@@ -86,10 +194,16 @@ def measure(arm: Arm, name: str, axis: str, window: tuple[float, float]) -> Figu
         good_rate=each(
             lambda seed: first(seed, axis, lambda row: row.get("eval/finish_rate", 0) >= GOOD_RATE)
         ),
-        cpu_s=each(lambda seed: seed.rows[-1]["cpu_s"]),
+        cpu_s=each(lambda seed: last(seed, "cpu_s")),
         area=each(lambda seed: area_under(*seed.series(name, axis), *window)),
         author_s=author_time_s(arm),
     )
+
+
+def effect(figures: Figures, name: str) -> float:
+    """Sorts arms from the best to the worst, those without a value last."""
+    mean = float(figures.area.mean())
+    return math.inf if math.isnan(mean) else mean if entry(name).unit in ("s", "loss") else -mean
 
 
 def last(seed: Seed, name: str) -> float:
@@ -99,132 +213,15 @@ def last(seed: Seed, name: str) -> float:
 
 def least(seed: Seed, name: str) -> float:
     """The smallest value of a metric."""
-    return min((row[name] for row in seed.rows if name in row), default=math.nan)
+    found = (row[name] for row in seed.rows if name in row)
+    return min((value for value in found if not math.isnan(value)), default=math.nan)
 
 
 def first(seed: Seed, axis: str, condition: Callable[[Row], bool]) -> float:
     """Where on the axis a row meets the condition for the first time."""
-    return next((float(row[axis]) for row in seed.rows if condition(row)), math.nan)
+    return next((seed.at(row, axis) for row in seed.rows if condition(row)), math.nan)
 
 
 def finished(row: Row) -> bool:
     """Some race of this evaluation reached the finish."""
-    return row.get("eval/finish_rate", 0) > 0 or "eval/canonical_time_s" in row
-
-
-def ratio_of_means(above: Array, below: Array, repetitions: int = 10_000, seed: int = 0) -> Interval:
-    """Mean of `above` over mean of `below`, one positive value per seed; bootstrap within each arm."""
-    generator = np.random.default_rng(seed)
-    means = [
-        values[generator.integers(len(values), size=(repetitions, len(values)))].mean(axis=1)
-        for values in (above, below)
-    ]
-    low, high = np.quantile(means[0] / means[1], [0.025, 0.975])
-    return Interval(float(above.mean() / below.mean()), float(low), float(high))
-
-
-def verdicts(comparison: Comparison) -> list[str]:
-    """Every later arm against the first: one sentence on the ratio of their areas."""
-    arms = list(zip(comparison.arms, comparison.figures, strict=True))
-    return [verdict(arm.label, figures.area, arms[0][0].label, arms[0][1].area) for arm, figures in arms[1:]]
-
-
-def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
-    """Which area is larger, and whether so few seeds can decide that."""
-    pair = f"Area of {label} / area of {other}"
-    if not (np.concatenate([area, other_area]) > 0).all():
-        return f"{pair}: not defined, because some areas are missing or not positive."
-    counts = sorted({len(area), len(other_area)})
-    seeds = " and ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
-    ratio = ratio_of_means(area, other_area)
-    if counts[0] == 1:
-        return f"{pair}: {ratio.value:.2f}; cannot be decided with {seeds}."
-    text = f"{pair}: {interval_text(ratio, '.2f')}; "
-    if ratio.low <= 1 <= ratio.high:
-        return text + f"cannot be decided with {seeds}."
-    size = "larger" if ratio.value > 1 else "smaller"
-    return f"{text}{label} has the {size} area{reservation(len(area), len(other_area))}."
-
-
-def reservation(n: int, m: int) -> str:
-    """How often chance separates equal arms, in 2 of (n + m over n) orders; said where that is likely."""
-    orders = math.comb(n + m, n) / 2
-    return f", but with so few seeds chance alone does that in 1 of {orders:.0f} cases" if orders < 20 else ""
-
-
-def table(comparison: Comparison) -> str:
-    """The figures, one arm per row, as Markdown."""
-    unit = UNITS[comparison.axis]
-    headings = [
-        "arm", "seeds", "finish rate at the end (min)", "best canonical time (s)", "x author time",
-        f"{unit} to first finish", f"{unit} to {GOOD_RATE:.0%} finished", "CPU s",
-        f"area under {comparison.metrics[0]}",
-    ]  # fmt: skip
-    pairs = zip(comparison.arms, comparison.figures, strict=True)
-    return markdown([headings, *[cells(arm, figures, comparison.axis) for arm, figures in pairs]])
-
-
-def cells(arm: Arm, figures: Figures, axis: str) -> list[str]:
-    """One row of the table."""
-    times = figures.best_time_s[np.isfinite(figures.best_time_s)]
-    area = stratified_bootstrap(figures.area, np.mean) if len(arm.seeds) > 1 else mean_interval(figures.area)
-    return [
-        arm.label,
-        str(len(arm.seeds)),
-        shares(figures.finish_rate),
-        best_text(times, len(arm.seeds)),
-        f"{times.mean() / figures.author_s:.3f}" if len(times) and figures.author_s > 0 else "--",
-        amounts(figures.first_finish, axis),
-        amounts(figures.good_rate, axis),
-        f"{figures.cpu_s.mean():.0f}",
-        interval_text(area, ".3f"),
-    ]
-
-
-def best_text(times: Array, seeds: int) -> str:
-    """Mean of the best times of those seeds that finished."""
-    if not len(times):
-        return "never finished"
-    some = f" ({len(times)} of {seeds} seeds)" if len(times) < seeds else ""
-    return interval_text(mean_interval(times), ".2f") + some
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """Limits of the table that a reader must know."""
-    seeds = list(chain.from_iterable(arm.seeds for arm in comparison.arms))
-    low, high = (amount(end, comparison.axis) for end in comparison.window)
-    found = [
-        f"Areas are mean heights between {low} and {high} {UNITS[comparison.axis]}, which every run covers.",
-        "Brackets are 95% intervals over seeds: Student's t for times, bootstrap for areas and their ratio "
-        "(too narrow for few seeds).",
-    ]
-    going = [str(seed.folder) for seed in seeds if not seed.ended]
-    if going:
-        found.append(f"Still running or stopped, since they have no summary: {', '.join(going)}.")
-    ends = [seed.rows[-1]["frames"] for seed in seeds]
-    if max(ends) > min(ends):
-        ends_text = f"{amount(min(ends), 'frames')} to {amount(max(ends), 'frames')}"
-        found.append(
-            f"Runs end at {ends_text} frames: their rates, times and CPU seconds are of different budgets."
-        )
-    commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
-    if len(commits) > 1:
-        found.append(f"Runs were made by {len(commits)} commits: {', '.join(commits)}.")
-    return found
-
-
-def page(comparison: Comparison, picture: str) -> str:
-    """comparison.md."""
-    title = "# " + ", ".join(arm.label for arm in comparison.arms)
-    folders = [
-        f"- {arm.label}: {', '.join(str(seed.folder) for seed in arm.seeds)}" for arm in comparison.arms
-    ]
-    parts = [
-        [title],
-        [f"![curves]({picture})"],
-        [table(comparison)],
-        [f"- {sentence}" for sentence in verdicts(comparison)],
-        [f"- {note}" for note in notes(comparison)],
-        folders,
-    ]
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    return row.get("eval/finish_rate", 0) > 0 or row.get("eval/canonical_time_s", math.nan) > 0

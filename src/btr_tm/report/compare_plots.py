@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from btr_tm.metrics import catalog
-from btr_tm.report.arms import Arm
-from btr_tm.report.compare import Comparison
+from btr_tm.report.arms import AXES, Arm
+from btr_tm.report.compare import Comparison, entry
 from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, frames_text, note_author, save, style
 
 Array = np.ndarray
 COLOURS = (BLUE, ORANGE, GREEN, "#7a4fa3", "#b5354c", "#3a9fb0", "#8a6d3b", "#d15fa0")
-LABELS = {"frames": "frames (decisions of one car)", "cpu_s": "CPU seconds", "wall_s": "seconds"}
+STROKES = ((0.0, ()), (0.0, (4.0, 1.5)))  # solid, dashed
+WIDTH, LINE, FONT = 8.0, 0.18, 9  # inches, inches a line of the legend, points
+LETTERS, HANDLE = 100, 10  # of the legend across the picture; taken by each line's sample
 CAPTION = (
     "thin: seeds;  thick: their mean where every seed has a value;  band: 95% bootstrap interval of the mean"
 )
@@ -28,39 +30,86 @@ MARKED = 40  # curves of up to so many points show each of them
 
 
 def draw(comparison: Comparison, path: str | Path) -> Path:
-    """Write the picture."""
+    """Write the picture: every metric, arms as thick lines."""
+    texts = [legend_text(arm) for arm in comparison.arms]
+    columns, lines = legend_size(texts)
     count = len(comparison.metrics)
-    figure = Figure(figsize=(8.0, 1.1 + 2.5 * count), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.8 + 2.5 * count + LINE * lines), layout="constrained")
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, comparison.metrics, strict=True):
         draw_panel(axes, comparison, name)
-    panels[-1].set_xlabel(LABELS[comparison.axis], color=INK)
+    panels[-1].set_xlabel(AXES[comparison.axis].label, color=INK)
     panels[-1].set_xlim(left=0)
     panels[-1].xaxis.set_major_formatter(FuncFormatter(frames_text))
-    handles = [
-        Line2D([], [], color=colour(i), lw=2.4, label=legend_text(arm))
-        for i, arm in enumerate(comparison.arms)
-    ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=10)
+    add_legend(figure, texts, columns)
     figure.supxlabel(CAPTION, fontsize=8, color=GREY)
     return save(figure, path)
 
 
+def draw_one(comparison: Comparison, name: str, path: str | Path) -> Path:
+    """Write a picture of one metric, in which every run is a line, in the colour of its arm."""
+    texts = [legend_text(arm) for arm in comparison.arms]
+    columns, lines = legend_size(texts)
+    figure = Figure(figsize=(WIDTH, 4.6 + LINE * lines), layout="constrained")
+    axes = figure.subplots()
+    for i, arm in enumerate(comparison.arms):
+        for xs, values in (seed.series(name, comparison.axis) for seed in arm.seeds):
+            axes.plot(xs, values, lw=1.2, color=colour(i), ls=stroke(i), marker=marker(xs), ms=2.2, mew=0)
+    dress(axes, comparison, name)
+    axes.set_xlabel(AXES[comparison.axis].label, color=INK)
+    axes.set_xlim(left=0, right=1.01 * comparison.window[1])
+    axes.xaxis.set_major_formatter(FuncFormatter(frames_text))
+    add_legend(figure, texts, columns)
+    return save(figure, path)
+
+
+def add_legend(figure: Figure, texts: Sequence[str], columns: int) -> None:
+    """One thick line for each arm, above the panels."""
+    handles = [
+        Line2D([], [], lw=2.2, label=text, color=colour(i), ls=stroke(i)) for i, text in enumerate(texts)
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, fontsize=FONT)
+
+
 def legend_text(arm: Arm) -> str:
-    return f"{arm.label}, {len(arm.seeds)} seed{'s' if len(arm.seeds) > 1 else ''}"
+    """Its label, broken where it is wider than the picture, and the number of its seeds."""
+    text = f"{arm.label}, {len(arm.seeds)} seed{'s' if len(arm.seeds) > 1 else ''}"
+    return "\n".join(textwrap.wrap(text, LETTERS - HANDLE))
+
+
+def legend_size(texts: Sequence[str]) -> tuple[int, int]:
+    """Columns that fit the width of the picture, and the lines of text that they need."""
+    widest = max(len(line) for text in texts for line in text.splitlines()) + HANDLE
+    columns = max(1, min(len(texts), LETTERS // widest))
+    return columns, math.ceil(len(texts) / columns) * max(text.count("\n") + 1 for text in texts)
 
 
 def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
+def stroke(number: int) -> tuple[float, Sequence[float]]:
+    """Dashed where the colours come again, so that no two of sixteen arms look the same."""
+    return STROKES[number // len(COLOURS) % len(STROKES)]
+
+
+def marker(xs: Array) -> str:
+    """Points are marked where there are few."""
+    return "o" if len(xs) <= MARKED else ""
+
+
 def draw_panel(axes: Axes, comparison: Comparison, name: str) -> None:
     """Every arm in one metric."""
-    metric = catalog.metric(name)
     for i, arm in enumerate(comparison.arms):
-        draw_arm(axes, arm, name, comparison, colour(i))
+        draw_arm(axes, arm, name, comparison, i)
+    dress(axes, comparison, name)
+
+
+def dress(axes: Axes, comparison: Comparison, name: str) -> None:
+    """Title, range and unit of a metric."""
+    metric = entry(name)
     style(axes, metric.unit)
-    axes.set_title(f"{name}:  {metric.meaning}", loc="left", fontsize=9.5, color=INK)
+    axes.set_title(f"{name}:  {metric.meaning}".rstrip(": "), loc="left", fontsize=9.5, color=INK)
     curves = [seed.series(name, comparison.axis)[1] for arm in comparison.arms for seed in arm.seeds]
     values = np.concatenate(curves)
     values = values[np.isfinite(values)]
@@ -70,21 +119,22 @@ def draw_panel(axes: Axes, comparison: Comparison, name: str) -> None:
     elif metric.unit == "share":
         axes.set_ylim(-0.03, 1.05)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    elif name.endswith("_time_s") and name != "eval/std_time_s":
+    elif metric.unit == "s" and name != "eval/std_time_s":
         draw_author(axes, values, sorted({f.author_s for f in comparison.figures if f.author_s > 0}))
 
 
-def draw_arm(axes: Axes, arm: Arm, name: str, comparison: Comparison, ink: str) -> None:
+def draw_arm(axes: Axes, arm: Arm, name: str, comparison: Comparison, number: int) -> None:
     """Seeds over their whole length; mean and band inside the common window, where every seed has a value."""
-    curves = [seed.series(name, comparison.axis) for seed in arm.seeds]
+    ink, curves = colour(number), [seed.series(name, comparison.axis) for seed in arm.seeds]
     for xs, values in curves:
-        marked = len(xs) <= MARKED
-        axes.plot(xs, values, color=ink, lw=0.8, alpha=0.55, marker="o" if marked else "", ms=2.2, mew=0)
+        axes.plot(
+            xs, values, lw=0.8, alpha=0.55, color=ink, ls=stroke(number), marker=marker(xs), ms=2.2, mew=0
+        )
     if not all(len(xs) for xs, _ in curves):
         return  # nothing of this section was ever measured in some run
     grid = np.linspace(*comparison.window, POINTS)
     heights = np.stack([np.interp(grid, *curve, left=math.nan, right=math.nan) for curve in curves])
-    axes.plot(grid, heights.mean(axis=0), color=ink, lw=2.2, solid_capstyle="round")
+    axes.plot(grid, heights.mean(axis=0), lw=2.2, color=ink, ls=stroke(number))
     if len(curves) > 1:
         axes.fill_between(grid, *mean_band(heights), color=ink, alpha=0.16, lw=0)
 

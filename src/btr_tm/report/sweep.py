@@ -10,7 +10,8 @@ import numpy as np
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.metrics.stats import mean_interval
 from btr_tm.report.arms import Seed
-from btr_tm.report.compare import best_text, last, least
+from btr_tm.report.compare import last, least
+from btr_tm.report.compare_text import best_text
 from btr_tm.report.table_text import interval_text, markdown
 from btr_tm.run.sweep import Standing
 

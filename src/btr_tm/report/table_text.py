@@ -13,10 +13,12 @@ Array = np.ndarray
 
 
 def amount(value: float, axis: str) -> str:
-    """Frames as 41.0k or 1.64M, seconds as whole ones; never for NaN."""
+    """Frames as 41k or 1.64M, seconds as whole ones, minutes and hours to three digits; never for NaN."""
     if math.isnan(value):
         return "never"
-    if axis != "frames" or value < 1000:
+    if axis in ("wall_minutes", "cumul_training_hours") and abs(value) < 100:
+        return f"{value:.3g}"
+    if axis not in ("frames", "updates") or value < 1000:
         return f"{value:.0f}"
     return f"{value / 1e6:.2f}M" if value >= 1e6 else f"{value / 1e3:.0f}k"
 

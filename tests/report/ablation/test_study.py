@@ -157,7 +157,7 @@ def test_what_cannot_be_used_is_left_out_with_a_sentence(tmp_path):
         "no_noisy lacks s5, s6, s7, s8, s9: other arms have them.",
         "base/s5 is left out: it has not ended (failed: no space); its record goes to 40k frames.",
         "base/s7 is left out: it has one value of eval/progress_mean, and a curve needs two points.",
-        "base/s9 is left out: base/s9/manifest.json is missing; leave base/s9 out.",
+        "base/s9 is left out: base/s9/manifest.json is missing.",
         "base/s6 is left out: driven on loop.yaml, the others on a01.",
         "base/s8 is left out: its configuration is not that of s0 (gamma: absent -> 0.5).",
     )

@@ -1,0 +1,170 @@
+"""A comparison in words: its table, verdicts and notes, as Markdown.
+
+R seeds of an arm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from btr_tm.metrics.stats import Interval, mean_interval, stratified_bootstrap
+from btr_tm.report.arms import AXES, Arm
+from btr_tm.report.compare import GOOD_RATE, Comparison, Figures, state
+from btr_tm.report.table_text import amount, amounts, interval_text, markdown, shares
+
+Array = np.ndarray
+
+
+def ratio_of_means(above: Array, below: Array, repetitions: int = 10_000, seed: int = 0) -> Interval:
+    """Mean of `above` over mean of `below`, one positive value per seed; bootstrap within each arm."""
+    generator = np.random.default_rng(seed)
+    means = [
+        values[generator.integers(len(values), size=(repetitions, len(values)))].mean(axis=1)
+        for values in (above, below)
+    ]
+    low, high = np.quantile(means[0] / means[1], [0.025, 0.975])
+    return Interval(float(above.mean() / below.mean()), float(low), float(high))
+
+
+def verdicts(comparison: Comparison) -> list[str]:
+    """Every later arm against the first: one sentence on the ratio of their areas."""
+    arms = list(zip(comparison.arms, comparison.figures, strict=True))
+    return [verdict(arm.label, figures.area, arms[0][0].label, arms[0][1].area) for arm, figures in arms[1:]]
+
+
+def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
+    """Which area is larger, and whether so few seeds can decide that."""
+    pair = f"Area of {label} / area of {other}"
+    if not (np.concatenate([area, other_area]) > 0).all():
+        return f"{pair}: not defined, because some areas are missing or not positive."
+    counts = sorted({len(area), len(other_area)})
+    seeds = " and ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
+    ratio = ratio_of_means(area, other_area)
+    if counts[0] == 1:
+        return f"{pair}: {ratio.value:.2f}; cannot be decided with {seeds}."
+    text = f"{pair}: {interval_text(ratio, '.2f')}; "
+    if ratio.low <= 1 <= ratio.high:
+        return text + f"cannot be decided with {seeds}."
+    size = "larger" if ratio.value > 1 else "smaller"
+    return f"{text}{label} has the {size} area{reservation(len(area), len(other_area))}."
+
+
+def reservation(n: int, m: int) -> str:
+    """How often chance separates equal arms, in 2 of (n + m over n) orders; said where that is likely."""
+    orders = math.comb(n + m, n) / 2
+    return f", but with so few seeds chance alone does that in 1 of {orders:.0f} cases" if orders < 20 else ""
+
+
+def table(comparison: Comparison) -> str:
+    """The figures, one arm per row, as Markdown."""
+    unit = AXES[comparison.axis].unit
+    headings = [
+        "arm", "seeds", "finish rate at the end (min)", "best canonical time (s)", "x author time",
+        f"{unit} to first finish", f"{unit} to {GOOD_RATE:.0%} finished", "CPU s",
+        f"area under {comparison.metrics[0]}",
+    ]  # fmt: skip
+    pairs = zip(comparison.arms, comparison.figures, strict=True)
+    return markdown([headings, *[cells(arm, figures, comparison.axis) for arm, figures in pairs]])
+
+
+def cells(arm: Arm, figures: Figures, axis: str) -> list[str]:
+    """One row of the table."""
+    times = figures.best_time_s[np.isfinite(figures.best_time_s)]
+    area = stratified_bootstrap(figures.area, np.mean) if len(arm.seeds) > 1 else mean_interval(figures.area)
+    return [
+        arm.label,
+        str(len(arm.seeds)),
+        shares(figures.finish_rate),
+        best_text(times, len(arm.seeds)),
+        f"{times.mean() / figures.author_s:.3f}" if len(times) and figures.author_s > 0 else "--",
+        amounts(figures.first_finish, axis),
+        amounts(figures.good_rate, axis),
+        f"{figures.cpu_s.mean():.0f}" if np.isfinite(figures.cpu_s).all() else "--",
+        interval_text(area, ".3f"),
+    ]
+
+
+def best_text(times: Array, seeds: int) -> str:
+    """Mean of the best times of those seeds that finished."""
+    if not len(times):
+        return "never finished"
+    some = f" ({len(times)} of {seeds} seeds)" if len(times) < seeds else ""
+    return interval_text(mean_interval(times), ".2f") + some
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Limits of the table that a reader must know."""
+    low, high = (amount(end, comparison.axis) for end in comparison.window)
+    unit = AXES[comparison.axis].unit
+    return [
+        *(f"{capital(sentence)}." for sentence in comparison.left_out),
+        f"Areas are mean heights between {low} and {high} {unit}, which every run covers; beyond, some would "
+        "have to be extrapolated.",
+        *interval_notes(comparison.arms),
+        *budget_notes(comparison.arms),
+    ]
+
+
+def capital(sentence: str) -> str:
+    """The sentence as it stands, but for a first word of our own."""
+    return sentence.replace("there is no ", "There is no ", 1) if sentence.startswith("there") else sentence
+
+
+def interval_notes(arms: Sequence[Arm]) -> list[str]:
+    """What the brackets are, and why some have none."""
+    alone = [arm.label for arm in arms if len(arm.seeds) == 1]
+    found = []
+    if len(alone) < len(arms):
+        found.append(
+            "Brackets are 95% intervals over seeds: Student's t for times, bootstrap for areas and their "
+            "ratio (too narrow for few seeds)."
+        )
+    if alone:
+        found.append(
+            f"{', '.join(alone)}: one run, so that no interval can be given; a difference may be chance. "
+            "Train more seeds."
+        )
+    return found
+
+
+def budget_notes(arms: Sequence[Arm]) -> list[str]:
+    """Runs that have not ended, of unequal length, or of several commits."""
+    seeds = list(chain.from_iterable(arm.seeds for arm in arms))
+    found = []
+    going = [f"{name}{state(seed)}" for arm in arms for name, seed in zip(arm.names(), arm.seeds, strict=True)
+             if not seed.ended]  # fmt: skip
+    if going:
+        found.append(f"Not ended, and used as far as they are: {', '.join(going)}.")
+    ends = [seed.rows[-1]["frames"] for seed in seeds]
+    if max(ends) > min(ends):
+        ends_text = f"{amount(min(ends), 'frames')} to {amount(max(ends), 'frames')}"
+        found.append(
+            f"Runs end at {ends_text} frames: their rates, times and CPU seconds are of different budgets."
+        )
+    commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
+    if len(commits) > 1:
+        found.append(f"Runs were made by {len(commits)} commits: {', '.join(commits)}.")
+    return found
+
+
+def page(comparison: Comparison, picture: str, checkpoints: Sequence[str]) -> str:
+    """comparison.md; `checkpoints` are tables with their headings."""
+    title = "# " + ", ".join(arm.label for arm in comparison.arms)
+    folders = [
+        f"- {arm.label}: {', '.join(seed.folder.as_posix() for seed in arm.seeds)}" for arm in comparison.arms
+    ]
+    parts = [
+        [title],
+        [f"![curves]({picture})"],
+        [table(comparison)],
+        [f"- {sentence}" for sentence in verdicts(comparison)],
+        [f"- {note}" for note in notes(comparison)],
+        *([part] for part in checkpoints),
+        ["## Runs"],
+        folders,
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

@@ -1,0 +1,1 @@
+"""Where runs to compare are read from: run folders, kept records, TensorBoard, Weights & Biases."""
