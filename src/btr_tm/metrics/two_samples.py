@@ -15,7 +15,7 @@ from btr_tm.metrics.stats import Interval, student_t
 
 Array = np.ndarray
 EXACT = 200_000  # orders; ten runs against ten have 184,756
-BATCH = 20_000  # orders held in memory at a time
+NUMBERS = 1_000_000  # held in memory at a time
 
 
 def welch(x: Array, y: Array, confidence: float = 0.95) -> Interval:
@@ -31,25 +31,25 @@ def welch(x: Array, y: Array, confidence: float = 0.95) -> Interval:
     return Interval(difference, difference - half, difference + half)
 
 
-def permutation_p(x: Array, y: Array, orders: int = EXACT, seed: int = 0) -> float:
-    """Two-sided p value of the difference of means under all assignments of the values to two samples.
+def permutation_p(x: Array, y: Array, orders: int = EXACT, seed: int = 0) -> Array:
+    """Two-sided p values (K,) of K differences of means, of samples (K, n) and (K, m), under all assignments
+    of the values to two samples.
 
     Exact where there are at most `orders` of them, else over so many random ones. Where a value is infinite
-    (what never happened), ranks replace the values. NaN where a sample has fewer than two values.
+    (what never happened), ranks replace the values. NaN where a sample has fewer than two values. All K are
+    tested at once, because making the assignments takes the time.
     """
     from scipy.stats import permutation_test
 
-    if min(x.size, y.size) < 2:
-        return math.nan
-    if not np.isfinite([*x, *y]).all():
-        x, y = ranks(x, y)
-    if np.ptp([*x, *y]) == 0:
-        return 1.0
+    if min(x.shape[-1], y.shape[-1]) < 2:
+        return np.full(len(x), math.nan)
+    pairs = [(a, b) if np.isfinite([*a, *b]).all() else ranks(a, b) for a, b in zip(x, y, strict=True)]
+    samples = tuple(np.stack(each) for each in zip(*pairs, strict=True))
     found = permutation_test(
-        (x, y), difference_of_means, vectorized=True, n_resamples=orders, batch=BATCH,
-        rng=np.random.default_rng(seed),
+        samples, difference_of_means, vectorized=True, n_resamples=orders, axis=-1,
+        batch=max(1, NUMBERS // (len(x) * (x.shape[-1] + y.shape[-1]))), rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return float(found.pvalue)
+    return np.asarray(found.pvalue)
 
 
 def difference_of_means(x: Array, y: Array, axis: int) -> Array:

@@ -97,7 +97,7 @@ def test_a_verdict_says_how_many_seeds_it_would_need(tmp_path):
 def test_fewer_than_five_seeds_are_exploratory(tmp_path):
     study = analyse(write_sweep(tmp_path / "s", {"base": 0.7, "no_noisy": 0.1}, seeds=4))
     assert effect(study, "no_noisy").verdict == "exploratory"
-    assert "A verdict needs 5 seeds in both arms; what involves base, no_noisy is exploratory." in text(study)
+    assert "A verdict needs 5 seeds in both arms, so everything here is exploratory." in text(study)
 
 
 def test_one_seed_is_refused_an_interval(tmp_path):

@@ -19,8 +19,11 @@ from btr_tm.metrics.two_samples import (
 )
 from btr_tm.report.ablation.changes import INGREDIENTS
 from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Arm, Change, Effect, Measure
+from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
 
 Array = np.ndarray
+Values = tuple[Array, Array]  # of an arm and of its reference, one per seed
+DECIDE = (AREA, COMPUTE_AREA)  # measures with a verdict
 LEVEL = 0.05  # of a family
 SEEDS = 5  # of an arm, for a verdict
 ORDERS = 9_999  # of a measure that decides nothing
@@ -48,12 +51,17 @@ def label(arm: Arm) -> str:
     return " + ".join(change.ingredient for change in arm.changes)
 
 
-def effect(arm: Arm, reference: Arm, measure: Measure, values: tuple[Array, Array], decides: bool) -> Effect:
-    """Values of the arm (n,) and of its reference (m,), NaN where there is none; not corrected yet."""
-    x, y = (each if measure.never else each[np.isfinite(each)] for each in values)
+def ranked(measure: Measure, values: Values) -> Values:
+    """What never happened as infinite, which is the worst of times; without what was not measured."""
+    if not measure.never:
+        return values[0][np.isfinite(values[0])], values[1][np.isfinite(values[1])]
+    return np.nan_to_num(values[0], nan=math.inf), np.nan_to_num(values[1], nan=math.inf)
+
+
+def effect(arm: Arm, reference: Arm, measure: Measure, values: Values) -> Effect:
+    """Of `ranked` values of the arm (n,) and of its reference (m,); not tested yet."""
+    x, y = values
     held = x[np.isfinite(x)], y[np.isfinite(y)]
-    orders = EXACT if decides else ORDERS
-    worst = np.where(np.isnan(x), math.inf, x), np.where(np.isnan(y), math.inf, y)
     return Effect(
         arm=arm.name,
         reference=reference.name,
@@ -65,10 +73,10 @@ def effect(arm: Arm, reference: Arm, measure: Measure, values: tuple[Array, Arra
         seeds=(x.size, y.size),
         means=(mean(held[0]), mean(held[1])),
         difference=welch(*held) if min(map(len, held)) else NOTHING,
-        p=permutation_p(*worst, orders=orders),
-        exact=is_exact(x.size, y.size, orders),
+        p=math.nan,
+        exact=False,
         adjusted_p=math.nan,
-        improvement=improvement(*worst, measure.higher_is_better),
+        improvement=improvement(x, y, measure.higher_is_better),
         verdict="",
         seeds_needed=math.nan,
     )
@@ -88,6 +96,18 @@ def improvement(x: Array, y: Array, higher_is_better: bool) -> Interval:
     return probability_of_improvement(x, y) if higher_is_better else probability_of_improvement(-x, -y)
 
 
+def tested(effects: Sequence[Effect], values: Sequence[Values]) -> list[Effect]:
+    """The effects of `values` with their p values."""
+    found = list(effects)
+    kinds = [(*e.seeds, EXACT if e.measure in DECIDE else ORDERS) for e in found]
+    for n, m, orders in dict.fromkeys(kinds):
+        places = [i for i, kind in enumerate(kinds) if kind == (n, m, orders)]
+        x, y = (np.stack([values[i][side] for i in places]) for side in (0, 1))
+        for i, p in zip(places, permutation_p(x, y, orders), strict=True):
+            found[i] = found[i]._replace(p=float(p), exact=is_exact(n, m, orders))
+    return found
+
+
 def corrected(effects: Sequence[Effect]) -> list[Effect]:
     """The same effects with Holm's correction over each family and measure."""
     adjusted: dict[int, float] = {}
@@ -97,10 +117,14 @@ def corrected(effects: Sequence[Effect]) -> list[Effect]:
     return [e._replace(adjusted_p=adjusted[i]) for i, e in enumerate(effects)]
 
 
-def decided(found: Effect, values: tuple[Array, Array], size: int) -> Effect:
-    """The effect with its verdict, and the seeds that one would need in a family of `size`."""
-    needed = seeds_needed(*values, level=LEVEL / size)
-    return found._replace(verdict=verdict(found), seeds_needed=needed)
+def decided(found: Effect, values: Values, size: int) -> Effect:
+    """The effect with its verdict, and without evidence the seeds that one would need in a family of `size`;
+    as it is, where its measure decides nothing."""
+    if found.measure not in DECIDE:
+        return found
+    said = verdict(found)
+    needed = max(seeds_needed(*values, level=LEVEL / size), max(found.seeds) + 1)  # those there were too few
+    return found._replace(verdict=said, seeds_needed=needed if said == NO_EVIDENCE else math.nan)
 
 
 def verdict(found: Effect) -> str:

@@ -79,7 +79,7 @@ class Effect(NamedTuple):
     adjusted_p: float  # after Holm's correction over the family
     improvement: Interval  # probability that a run of the arm is better than one of the reference
     verdict: str  # one of VERDICTS on the ingredient or the change; "" where the measure decides nothing
-    seeds_needed: float  # per arm; NaN where unknown
+    seeds_needed: float  # per arm, where there is no evidence yet; NaN elsewhere
 
     @property
     def helps_by(self) -> Interval:

@@ -27,7 +27,9 @@ def about_seeds(study: Study) -> Iterator[str]:
     few = [arm.name for arm in study.arms if 1 < len(arm.runs) < SEEDS]
     if alone:
         yield f"One seed says nothing about chance: no interval and no test for {', '.join(alone)}."
-    if few:
+    if len(few) == len(study.arms):
+        yield f"A verdict needs {SEEDS} seeds in both arms, so everything here is exploratory."
+    elif few:
         yield (f"A verdict needs {SEEDS} seeds in both arms; what involves {', '.join(few)} is exploratory.")
 
 

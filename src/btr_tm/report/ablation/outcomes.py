@@ -22,9 +22,9 @@ def measures(metric: str) -> tuple[Measure, ...]:
     return (
         Measure(AREA, f"area under {metric}", "", ".3f", True),
         Measure("finish_rate", "finish rate at the end", "share", ".2f", True),
-        Measure("final_time_s", "canonical time at the end", "s", ".2f", False, True),
+        Measure("final_time_s", "final canonical time", "s", ".2f", False, True),
         Measure("best_time_s", "best canonical time", "s", ".2f", False, True),
-        Measure("late_slope", f"slope of {metric} over the last third", "per 10,000 frames", ".4f", True),
+        Measure("late_slope", "late slope", "per 10,000 frames", ".4f", True),
         Measure("first_finish_frames", "first finish", "frames", ",.0f", False, True),
         Measure("first_finish_cpu_s", "first finish", "CPU s", ".0f", False, True),
         Measure("cpu_s", "whole run", "CPU s", ".0f", False),

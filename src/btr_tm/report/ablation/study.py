@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +13,10 @@ from btr_tm.core.errors import UserError
 from btr_tm.metrics.stats import area_under
 from btr_tm.report.ablation import costs as costs_file
 from btr_tm.report.ablation.changes import changes, held
-from btr_tm.report.ablation.effects import corrected, decided, effect
+from btr_tm.report.ablation.effects import Values, corrected, decided, effect, ranked, tested
 from btr_tm.report.ablation.model import Arm, Cost, Effect, Measure, Study
 from btr_tm.report.ablation.notes import notes
 from btr_tm.report.ablation.outcomes import (
-    AREA,
     COMPUTE_AREA,
     compute_curve,
     curve,
@@ -31,9 +31,7 @@ from btr_tm.run.sweep import BASE
 Array = np.ndarray
 METRIC = "eval/progress_mean"
 WITHOUT = "iqn"  # the arm with none of the six
-DECIDE = (AREA, COMPUTE_AREA)
 NOWHERE = np.array([math.inf, -math.inf])  # first and last of a curve without updates
-Values = tuple[Array, Array]  # of an arm and of its reference, one per seed
 
 
 def analyse(
@@ -115,28 +113,23 @@ def all_effects(
     costs: Mapping[str, Cost],
     say: Callable[[str], None],
 ) -> list[Effect]:
-    """Every arm but the first against its reference, in every measure, corrected and decided."""
+    """Every arm but the first against its reference, in every measure, tested, corrected and decided."""
     by_name = {arm.name: arm for arm in arms}
-    at_compute = figures[0]._replace(name=COMPUTE_AREA)
     found: list[Effect] = []
-    values: dict[tuple[str, str], Values] = {}
+    values: list[Values] = []
     for arm in (arm for arm in arms if arm.reference):
-        say(f"comparing {arm.name} with {arm.reference}")
+        say(f"{arm.name} against {arm.reference}")
         reference = by_name[arm.reference]
         pairs = [(measure, both(arm, reference, measure.name)) for measure in figures]
         equal = compute_values(arm, reference, metric, costs)
-        for measure, pair in [*pairs, *([(at_compute, equal)] if equal else [])]:
-            found.append(effect(arm, reference, measure, pair, measure.name in DECIDE))
-            values[arm.name, measure.name] = pair
-    found = corrected(found)
-    sizes = {
-        key: sum((e.family, e.measure) == key for e in found)
-        for key in {(e.family, e.measure) for e in found}
-    }
-    return [
-        decided(e, values[e.arm, e.measure], sizes[e.family, e.measure]) if e.measure in DECIDE else e
-        for e in found
-    ]
+        for measure, pair in [*pairs, *([(figures[0]._replace(name=COMPUTE_AREA), equal)] if equal else [])]:
+            values.append(ranked(measure, pair))
+            found.append(effect(arm, reference, measure, values[-1]))
+    if found:
+        say("permutation tests")
+    found = corrected(tested(found, values))
+    sizes = Counter((each.family, each.measure) for each in found)
+    return [decided(e, pair, sizes[e.family, e.measure]) for e, pair in zip(found, values, strict=True)]
 
 
 def both(arm: Arm, reference: Arm, measure: str) -> Values:

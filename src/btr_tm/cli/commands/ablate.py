@@ -1,0 +1,58 @@
+"""`python -m btr_tm.ablate`: from the folder of a sweep to a verdict on each ingredient."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from btr_tm.cli.commands import common as commands
+
+PAGE, FOREST, CURVES, FIGURES = "ablation.md", "forest.png", "curves.png", "ablation.json"
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m btr_tm.ablate",
+        description="Say of each ingredient of a sweep whether it helps or hurts: write ablation.md (answer, "
+        "verdicts, tables with 95% intervals), forest.png (effects), curves.png (learning curves) and "
+        "ablation.json (every figure). An arm is compared with the arm that has all ingredients or with the "
+        "one that has none, whichever is nearer.",
+        epilog="example: python -m btr_tm.ablate runs/quickstart",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the folder of the arms, runs/NAME")
+    parser.add_argument("--base", metavar="ARM", default="", help="compare every arm with this one")
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        default="eval/progress_mean",
+        help="judge by the area under this metric, of which more is better (default: eval/progress_mean)",
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="where to write (default: FOLDER)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Report; errors that a user can fix are one line on stderr."""
+    commands.run(ablate, parser(), argv)
+
+
+def ablate(arguments: argparse.Namespace) -> None:
+    """Read, compare, draw, write; print the answer."""
+    from btr_tm.core.files import write_atomic
+    from btr_tm.report.ablation import curves, figures_json, forest, text
+    from btr_tm.report.ablation.study import analyse
+    from btr_tm.report.ablation.words import answer
+
+    folder = Path(arguments.folder)
+    out = Path(arguments.out or folder)
+    commands.refuse_unwritable_folder(out)
+    study = analyse(folder, arguments.base, arguments.metric, print)
+    print("drawing")
+    pictures = [forest.draw(study, out / FOREST), curves.draw(study, out / CURVES)]
+    write_atomic(out / PAGE, text.page(study, FOREST, CURVES).encode())
+    write_atomic(out / FIGURES, figures_json.text(study).encode())
+    print("\n".join(["", answer(study), "", *(f"note: {note}" for note in study.notes), ""]))
+    print("\n".join(path.as_posix() for path in (out / PAGE, *pictures, out / FIGURES)))
+    print(f"next: python -m btr_tm.compare {shlex.quote(folder.as_posix())}")
