@@ -53,6 +53,7 @@ GROUPS = {
     "optimizer": ("torch.optim.",),
     "schedule": ("btr_tm.core.",),
     "collector": ("btr_tm.run.",),
+    "eval": ("btr_tm.run.",),
     "parallel": ("btr_tm.run.",),
     "logger": ("btr_tm.metrics.",),
     "preset": (),

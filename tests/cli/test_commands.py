@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(arguments: list[str], sentence: 
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the tiny run has been trained."""
     folder = tmp_path_factory.mktemp("work")
-    done = python("-m", "btr_tm", "+experiment=quickstart", *TINY, "runs_dir=r", cwd=folder)
+    done = python("-m", "btr_tm", "+experiment=quickstart", "eval=inline", *TINY, "runs_dir=r", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -131,7 +131,7 @@ def test_training_leaves_a_complete_run_folder(workplace: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_command_says_that_the_run_is_finished(workplace: Path) -> None:
-    done = python("-m", "btr_tm", "+experiment=quickstart", *TINY, "runs_dir=r", cwd=workplace)
+    done = python("-m", "btr_tm", "+experiment=quickstart", "eval=inline", *TINY, "runs_dir=r", cwd=workplace)
     assert done.returncode == 0 and "finished" in done.stdout
 
 

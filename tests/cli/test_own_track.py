@@ -80,7 +80,7 @@ def test_a_moved_run_its_checkpoint_and_its_exported_driver_know_their_track(mov
     export(load_driver(str(moved), "cpu"), tmp_path / "driver.safetensors")
     driver = load_driver(str(tmp_path / "driver.safetensors"), "cpu")
     assert seen(driver.parts.track) == expected(moved)
-    assert driver.parts.evaluator(1).race(driver.policy).canonical.time_ms > 0
+    assert driver.parts.races(1).drive(driver.policy, 0).canonical.time_ms > 0
     export(driver, tmp_path / "again.safetensors")
     assert seen(load_driver(str(tmp_path / "again.safetensors"), "cpu").parts.track) == expected(moved)
     assert load_driver(str(tmp_path / "driver.safetensors"), "cpu", track="oval").parts.track.name == "oval"

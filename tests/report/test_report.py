@@ -16,6 +16,7 @@ from btr_tm.race.inputs_file import InputsFile
 from btr_tm.report import plots, redrive, video
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.race import NO_RACE
 from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.track.load import load_track
@@ -46,7 +47,7 @@ def raced(track, delay_ticks):
     def env(cars):
         return plain_simulator(track, cars, (0, 0), start_pool=8, action_delay_ticks=delay_ticks)
 
-    evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
+    evaluator = Evaluator(InlineRaces(env, 1), Clock(), track_m=track.finish_m - track.start_m)
     evaluator.run(Weaver())
     return evaluator.best
 
@@ -121,7 +122,7 @@ def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, fi
         parts = {"action_offsets_ms": (0, 10, 20, 30), "action_delay_ticks": 3, "start_pool": 8}
         return plain_simulator(track, cars, (0, 0), **parts)
 
-    evaluator = Evaluator(env, Clock(), starts=1, track_m=track.finish_m - track.start_m)
+    evaluator = Evaluator(InlineRaces(env, 1), Clock(), track_m=track.finish_m - track.start_m)
     figures = evaluator.run(TickWeaver())
     best = evaluator.best
     assert best.finished and best.actions.shape[1:] == (4,) and best.q.shape[1:] == (4, 12)

@@ -14,6 +14,7 @@ from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Batch, Obs, Races
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.plan import Plan
 from btr_tm.run.run import Run
 
@@ -190,7 +191,7 @@ def build_run(folder, total=2000, save_every=400, **kwargs) -> Run:
         collector=InlineCollector(FakeEnv(8), 1),
         replay=FakeReplay(),
         learner=FakeLearner(),
-        evaluator=Evaluator(FakeEnv, clock, starts=4, track_m=TRACK_M, author_time_s=0.9),
+        evaluator=Evaluator(InlineRaces(FakeEnv, 4), clock, track_m=TRACK_M, author_time_s=0.9),
         clock=clock,
         plan=Plan(total, 16, 32, 200, log_every=100, eval_every=500, save_every=save_every),
         **kwargs,

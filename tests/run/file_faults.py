@@ -36,6 +36,7 @@ from btr_tm.run.checkpoint_file import read
 
 SMALL = [
     "+experiment=quickstart",
+    "eval=inline",
     "profile=smoke",
     "encoder=none",
     "head=ln",

@@ -14,8 +14,9 @@ from btr_tm.core.protocols import Decision
 from btr_tm.envs.execution import HOW
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.race.progress import CutOffs
-from btr_tm.run import evaluate
+from btr_tm.run import evaluation_races
 from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.race import NO_RACE, Race
 from btr_tm.sim.track.load import load_track
 
@@ -38,7 +39,7 @@ class Steady:
 
 @pytest.fixture
 def evaluator(fake_env):
-    return Evaluator(fake_env, Clock(frames=7), starts=4, track_m=20.0, author_time_s=0.8)
+    return Evaluator(InlineRaces(fake_env, 4), Clock(frames=7), track_m=20.0, author_time_s=0.8)
 
 
 def test_figures_of_finished_races(evaluator):
@@ -61,7 +62,7 @@ def test_canonical_race_is_recorded_decision_by_decision(evaluator):
 
 def test_whoever_waits_for_races_hears_how_far_they_are(evaluator):
     heard = []
-    evaluator.race(Steady(1), lambda decisions, over: heard.append((decisions, over)))
+    evaluator.races.drive(Steady(1), 0, lambda decisions, over: heard.append((decisions, over)))
     assert heard == [(8, 0), (16, 0), (24, 5)]
 
 
@@ -71,13 +72,13 @@ def test_a_race_that_never_ends_is_one_sentence(fake_env, monkeypatch):
             self.ticks, self.metres = self.ticks * 0, self.metres * 0
             return super().step(action)
 
-    monkeypatch.setattr(evaluate, "LONGEST_RACE", 40)
+    monkeypatch.setattr(evaluation_races, "LONGEST_RACE", 40)
     with pytest.raises(UserError, match="has not ended after 40 decisions; give the environment a limit"):
-        Evaluator(Endless, Clock(), starts=1).run(Steady(1))
+        Evaluator(InlineRaces(Endless, 1), Clock()).run(Steady(1))
 
 
 def test_figures_that_do_not_exist_are_nan(fake_env):
-    evaluator = Evaluator(fake_env, Clock(), starts=2, track_m=40.0)
+    evaluator = Evaluator(InlineRaces(fake_env, 2), Clock(), track_m=40.0)
     figures = evaluator.run(Steady(0))
     assert figures["canonical_time_s"] == 2.0 and math.isnan(figures["author_ratio"])
 
@@ -87,7 +88,7 @@ def test_best_race_is_kept_over_evaluations_and_a_resume(evaluator, fake_env):
     evaluator.clock.frames = 99
     evaluator.run(Steady(0))
     assert evaluator.best.frames == 7
-    again = Evaluator(fake_env, Clock(), starts=4, track_m=20.0)
+    again = Evaluator(InlineRaces(fake_env, 4), Clock(), track_m=20.0)
     again.load_state_dict(evaluator.state_dict())
     assert again.best.time_ms == 1000 and again.best.actions.tolist() == [1] * 20
 
@@ -105,8 +106,8 @@ def test_finished_beats_farther_and_faster_beats_slower():
 
 
 def test_nobody_at_the_finish_is_no_warning(fake_env):
-    evaluator = Evaluator(fake_env, Clock(), starts=2, track_m=20.0)
-    evaluator.env.step = stalled(evaluator.env.step)
+    evaluator = Evaluator(InlineRaces(fake_env, 2), Clock(), track_m=20.0)
+    evaluator.races.env.step = stalled(evaluator.races.env.step)
     figures = evaluator.run(Steady(0))
     assert figures["finish_rate"] == 0.0 and math.isnan(figures["std_time_s"])
     assert not evaluator.best.finished
@@ -149,9 +150,9 @@ def simulator(compile="eager"):
 def test_races_that_are_over_are_not_driven_on_and_nothing_else_changes(compile):
     results, asked = [], []
     for shrinks in (True, False):
-        evaluator, driver = Evaluator(simulator(compile), Clock(), starts=7), ByFeel()
-        evaluator.env.can_shrink = shrinks
-        results.append(evaluator.race(driver))
+        races, driver = InlineRaces(simulator(compile), 7), ByFeel()
+        races.env.can_shrink = shrinks
+        results.append(races.drive(driver, 0))
         asked.append(driver.asked)
     fewer, all_of_them = results
     assert {8, 4} <= set(asked[0]) <= {8, 4, 2, 1} and asked[0] == sorted(asked[0], reverse=True)
@@ -171,6 +172,6 @@ def test_a_compiled_simulator_keeps_its_size(monkeypatch):
 
 
 def test_the_next_evaluation_has_all_races_again():
-    evaluator, driver = Evaluator(simulator(), Clock(), starts=7), ByFeel()
-    first, second = evaluator.race(driver), evaluator.race(driver)
+    races, driver = InlineRaces(simulator(), 7), ByFeel()
+    first, second = races.drive(driver, 0), races.drive(driver, 0)
     assert torch.equal(first.time_s, second.time_s) and driver.asked.count(8) >= 2

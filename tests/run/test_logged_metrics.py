@@ -33,7 +33,7 @@ SMALL = [
     "env.anywhere_share=0",
 ]
 VARIANTS = {
-    "all six": ["+experiment=quickstart", "exploration=noisy", "replay=prioritized"],
+    "all six": ["+experiment=quickstart", "eval=inline", "exploration=noisy", "replay=prioritized"],
     "plain": [
         "target=ddqn",
         "encoder=cnn",

@@ -22,7 +22,7 @@ SMALL = [
 ]
 TIMES = ("wall_s", "cpu_s", "speed/", "time/")
 VARIANTS = {
-    "all six": ["+experiment=quickstart"],
+    "all six": ["+experiment=quickstart", "eval=inline"],
     "plain": [
         "head=ln",
         "target=ddqn",
@@ -50,6 +50,30 @@ def make_run(folder, variant, *more):
     run = build(dataclasses.replace(job, folder=folder))
     run.report = NoReport()  # pictures are not what is compared
     return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", ["redraw_both", "share_with_acting"])
+def test_evaluations_beside_training_change_nothing(tmp_path, noise):
+    runs = []
+    for how in ("inline", "beside"):
+        job = compose_job(
+            [
+                "+experiment=quickstart",
+                f"eval={how}",
+                f"learner/noise={noise}",
+                "profile=smoke",
+                "logger=none",
+                *SMALL,
+            ]
+        )
+        runs.append(build(dataclasses.replace(job, folder=tmp_path / how)))
+        runs[-1].report = NoReport()
+        runs[-1].train()
+    inline, beside = map(states, runs)
+    assert rows(runs[0]) == rows(runs[1]) and inline.keys() == beside.keys()
+    differ = [name for name, value in inline.items() if not same(value, beside[name])]
+    assert [name for name in differ if "/noise_" not in name.replace(".", "/")] == []  # acting draws it anew
 
 
 def leaves(value, name=""):

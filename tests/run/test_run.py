@@ -92,14 +92,14 @@ def test_stop_and_resume_equals_the_uninterrupted_run(tmp_path, build):
 def test_an_evaluation_that_is_interrupted_is_made_when_the_run_goes_on(tmp_path, build, stop_at):
     whole, first = build(tmp_path / "whole"), build(tmp_path / "parts")
     whole.train()
-    reset = first.evaluator.env.reset
+    reset = first.evaluator.races.env.reset
 
     def stop_in_a_race(**kwargs):
         if first.clock.frames >= stop_at:
             first.interrupts.ask()
         return reset(**kwargs)
 
-    first.evaluator.env.reset = stop_in_a_race
+    first.evaluator.races.env.reset = stop_in_a_race
     first.train()
     assert first.interrupts.asked and not first.finished
     second = build(tmp_path / "parts")

@@ -23,6 +23,7 @@ BLOCKS = ["env.action_offsets_ms=[0,10,20,30,40]", "obs.previous_actions=25", "t
 ARMS = {
     "noise and Munchausen": [
         "+experiment=quickstart",
+        "eval=inline",
         "encoder=none",
         "convention.exploration_draw=per_block",
         "convention.munchausen_nstep=all",
@@ -81,9 +82,9 @@ def test_a_driver_of_blocks_comes_back_from_its_run_and_from_one_file(tmp_path, 
     export(driver, tmp_path / "driver.safetensors")
     races = []
     for again in (driver, load_driver(str(tmp_path / "driver.safetensors"), "cpu")):
-        evaluator = again.parts.evaluator(0)
-        races.append(evaluator.race(again.policy).canonical)
-        evaluator.close()
+        driven = again.parts.races(0)
+        races.append(driven.drive(again.policy, 0).canonical)
+        driven.close()
     one, other = races
     assert torch.equal(one.actions, other.actions) and one.time_ms == other.time_ms
     films.clear()

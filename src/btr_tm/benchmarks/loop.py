@@ -44,7 +44,10 @@ class Work(NamedTuple):
 class NoEvaluation:
     """Stands where the plan has no evaluations."""
 
-    def run(self, policy: Policy, stop: Callable[[], bool]) -> dict[str, float]:
+    def begin(self, policy: Policy, stop: Callable[[], bool]) -> bool:
+        return False
+
+    def ended(self, wait: bool) -> dict[str, float]:
         return {}
 
 

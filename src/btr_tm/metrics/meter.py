@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,13 @@ Row = dict[str, float]
 Gauge = Callable[[], Mapping[str, Tensor | float]]
 DRIVING = ("acting", "simulator", "waiting")  # activities during which nothing is learnt
 BEST_OF = ("race/best_time_s", "eval/best_time_s", "eval/best_canonical_time_s")
+
+
+class Unwritten(NamedTuple):
+    """A row that waits for samples, with the sections that they belong to, or for the rows before it."""
+
+    row: Row
+    sections: dict[str, Section]
 
 
 class Sink(Protocol):
@@ -55,7 +63,8 @@ UNKNOWN_PACE = Pace()
 class Meter:
     """Sections of metrics between two flushes, and the sinks that get a row at each flush.
 
-    `gauges` are read at each flush: figures of that moment, by catalogue name.
+    `gauges` are read at each flush: figures of that moment, by catalogue name; `last_gauge` when the row is
+    written, which is later where samples are expected.
     """
 
     def __init__(
@@ -64,10 +73,14 @@ class Meter:
         watch: Stopwatch | None = None,
         gauges: Sequence[Gauge] = (),
         pace: Pace = UNKNOWN_PACE,
+        last_gauge: Gauge = dict,
     ) -> None:
         self.sinks, self.gauges, self.pace = list(sinks), list(gauges), pace
+        self.last_gauge = last_gauge
         self.watch = watch or Stopwatch()
         self._sections: dict[str, Section] = {}
+        self._expected = ""  # section that gets samples of the row at hand, maybe after its flush
+        self._unwritten: deque[Unwritten] = deque()  # rows; only the first can lack samples
         self._frames = self._updates = 0
         self._best_s = math.inf
 
@@ -75,11 +88,25 @@ class Meter:
         """Add one sample (or, as (n,) tensors, n samples) of each metric `section/key`; NaN is no sample."""
         if not values:
             return
+        late = section == self._expected and bool(self._unwritten)
+        self._add(self._unwritten[0].sections if late else self._sections, section, values)
+        if section == self._expected:
+            self._expected = ""
+            self._write()
+
+    def expect(self, section: str) -> None:
+        """The next samples of `section` belong to the row at hand: if they come after its flush, it and the
+        rows after it are written then.
+        """
+        assert not self._expected, "two sections expected"
+        self._expected = section
+
+    def _add(self, sections: dict[str, Section], section: str, values: Mapping[str, Tensor | float]) -> None:
         stacked = torch.stack([torch.as_tensor(value, dtype=torch.float32) for value in values.values()])
         names = [f"{section}/{key}" for key in values]
-        held = self._sections.get(section)
+        held = sections.get(section)
         if held is None:
-            held = self._sections[section] = Section(names, stacked.device)
+            held = sections[section] = Section(names, stacked.device)
         assert held.names == tuple(names), f"{section}: {held.names} became {names}"
         held.add(stacked.detach().reshape(len(names), -1))
 
@@ -105,17 +132,31 @@ class Meter:
 
         Non-finite samples of the guarded sections stop the run after the row is written.
         """
+        expected = self._expected and not self._unwritten
+        later = {name: held for name, held in self._sections.items() if expected and name == self._expected}
         row: Row = self._times(clock)
-        for section in self._sections.values():
-            row |= _on_host(section.reduced())
+        for name, section in self._sections.items():
+            if name not in later:
+                row |= _on_host(section.reduced())
         for gauge in self.gauges:
             row |= _on_host(gauge())
-        row |= self._record(row)
-        for sink in self.sinks:
-            sink.write(row)
+        self._unwritten.append(Unwritten(row, later))
+        if not self._expected or self.non_finite("learner"):  # nothing will come any more
+            self._write()
         self.check_finite("learner")
         self._sections = {}
         return row
+
+    def _write(self) -> None:
+        """Hand every row to the sinks, now that none lacks samples."""
+        while self._unwritten:
+            row, sections = self._unwritten.popleft()
+            for section in sections.values():
+                row |= _on_host(section.reduced())
+            row |= _on_host(self.last_gauge())
+            row |= self._record(row)
+            for sink in self.sinks:
+                sink.write(row)
 
     def _times(self, clock: Clock) -> Row:
         seconds, cpu_seconds, shares = self.watch.lap()
@@ -149,6 +190,7 @@ class Meter:
         return bool(self._sections) or clock.frames != self._frames
 
     def state_dict(self) -> StateDict:
+        assert not self._unwritten, "rows wait for samples"
         sections = {name: section.state_dict() for name, section in self._sections.items()}
         done = {"frames": self._frames, "updates": self._updates, "best_s": self._best_s}
         return {"sections": sections} | done

@@ -22,7 +22,7 @@ from btr_tm.core.types import JsonObject
 
 # May differ between two sessions of one run: budget, cadences, and what does not change the results.
 MAY_CHANGE = ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "device", "threads")
-MAY_CHANGE_BELOW = ("logger", "hydra", "parallel") + tuple(
+MAY_CHANGE_BELOW = ("logger", "hydra", "parallel", "eval") + tuple(
     f"collector.{name}" for name in ("address", "resources", "stall_s", "start_s")
 )
 PACKAGES = ("torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "wandb", "matplotlib", "av", "rich")

@@ -54,8 +54,12 @@ class LearningProcesses(Protocol):
 class Evaluation(Protocol):
     """Races without exploration."""
 
-    def run(self, policy: Policy, stop: Callable[[], bool]) -> Mapping[str, float]:
-        """Metrics of the section `eval`; none if `stop()` came before the end."""
+    def begin(self, policy: Policy, stop: Callable[[], bool]) -> bool:
+        """Begin one, after the one before has ended; False if `stop()` came before its end."""
+        ...
+
+    def ended(self, wait: bool) -> Mapping[str, float]:
+        """Metrics of the section `eval`, once for each that was begun; none before its end; `wait` for it."""
         ...
 
 

@@ -24,7 +24,7 @@ from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
 from btr_tm.run.protocols import Collector
 from btr_tm.run.race import Race
-from btr_tm.run.train import train
+from btr_tm.run.train import take_figures, train
 
 
 class Report(Protocol):
@@ -73,8 +73,8 @@ class Run:
         self.say = self.console.say
         self.record = JsonlSink(self.folder / "record.jsonl", self.say)
         sinks = [self.record, *self.loggers, self.console]
-        gauges = [self.evaluator.take, *self.gauges]
-        self.meter = Meter(sinks, self.collector.watch, gauges, self.pace)
+        self.meter = Meter(sinks, self.collector.watch, self.gauges, self.pace, self.evaluator.take)
+        self.evaluator.races.charge_to(self.collector.watch)
         parts: dict[str, Stateful] = {
             "learner": self.learner,
             "collector": self.collector,
@@ -180,7 +180,8 @@ class Run:
         if self.evaluator.latest_frames != self.clock.frames:
             self.checkpoint.save()  # whatever happens from here on, nothing is driven twice
             with self.collector.watch("evaluation"):
-                self.meter.add("eval", self.evaluator.run(self.learner.policy, lambda: self.interrupts.asked))
+                self.evaluator.begin(self.learner.policy, lambda: self.interrupts.asked)
+            take_figures(self.evaluator, self.meter, wait=True)
         return self.evaluator.latest_frames == self.clock.frames
 
     def _save_last(self) -> None:

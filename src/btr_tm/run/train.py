@@ -47,15 +47,27 @@ def train(
                 with watch("testing"):
                     meter.add("test", learner.evaluate(replay.sample_test(plan.batch_size)))
         if plan.eval(clock.frames):
+            take_figures(evaluator, meter, wait=True)
             with watch("evaluation"):
-                figures = evaluator.run(learner.policy, stop)
-            meter.add("eval", figures)
-            if not figures:
+                begun = evaluator.begin(learner.policy, stop)
+            if begun:
+                meter.expect("eval")
+            else:
                 plan.eval.again()  # interrupted: due again when the run continues
+        take_figures(evaluator, meter, wait=False)
         if plan.log(clock.frames):
             meter.flush(clock)  # the one host sync of logging
         if plan.save(clock.frames):
+            take_figures(evaluator, meter, wait=True)
             checkpoint.save()
+    take_figures(evaluator, meter, wait=True)
+
+
+def take_figures(evaluator: Evaluation, meter: Meter, wait: bool) -> None:
+    """Log an evaluation that has ended; `wait` for one that was begun."""
+    with meter.watch("evaluation"):
+        figures = evaluator.ended(wait)
+    meter.add("eval", figures)
 
 
 def store(replay: ReplayBuffer, chunk: Chunk) -> None:

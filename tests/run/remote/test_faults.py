@@ -122,7 +122,9 @@ def test_whatever_happens_to_collectors_replay_holds_what_was_handed_over() -> N
 
 
 def command(folder: Path) -> list[str]:
-    words = "+experiment=quickstart profile=smoke collector=processes name=faults logger=none".split()
+    words = (
+        "+experiment=quickstart eval=inline profile=smoke collector=processes name=faults logger=none".split()
+    )
     sizes = "profile.save_every=256 profile.eval_every=0 profile.log_every=512 profile.eval_starts=0".split()
     places = [f"profile.total_frames={FRAMES}", f"runs_dir={folder}"]
     return [sys.executable, "-m", "btr_tm", *words, *sizes, *places]

@@ -13,7 +13,7 @@ from btr_tm.cli.assembly.build import make_with_known
 from btr_tm.cli.assembly.gauges import gauges, pace
 from btr_tm.cli.assembly.memory import refuse_large_learner
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
-from btr_tm.cli.assembly.remote import BuildLearner, BuildWorker
+from btr_tm.cli.assembly.remote import BuildEvaluation, BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
 from btr_tm.core.errors import UserError
@@ -23,6 +23,7 @@ from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
 from btr_tm.nets.iqn import IQN
 from btr_tm.report.summary import CurveReport, RaceReport
+from btr_tm.run.evaluate import EvaluationRaces
 from btr_tm.run.manifest import Manifest, claim
 from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.run import Report, Run
@@ -46,8 +47,9 @@ def build(job: Composition) -> Run:
     env = parts.env(parts.profile["cars"])
     refuse_large_learner(parts, env)
     policy, replay = parts.policy(env), parts.replay(env)
-    evaluator, plan = parts.evaluator(), parts.plan()
+    evaluator, plan = parts.evaluator(evaluation_of(parts), env.decision_ms), parts.plan()
     with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
+        undo.callback(evaluator.close)
         processes = processes_of(parts, env)
         undo.callback(processes.close)
         learner = processes.lead(parts.learner(policy, processes.group, parts.probe(replay)))
@@ -108,6 +110,12 @@ def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collect
     node = parts.values["collector"]
     build = BuildWorker(parts.values, node.get("workers", node.get("num_workers", 1)))
     return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
+
+
+def evaluation_of(parts: Parts) -> EvaluationRaces:
+    """Where the races of an evaluation are driven; a process is not started before the first."""
+    known = {"build": BuildEvaluation(parts.values), "make_env": parts.env}
+    return make_with_known(parts.values["eval"], **known, starts=parts.profile["eval_starts"])
 
 
 def processes_of(parts: Parts, env: EnvironmentSpec) -> LearningProcesses:

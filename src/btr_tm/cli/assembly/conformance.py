@@ -15,7 +15,10 @@ from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.metrics.sinks.wandb import WandbSink
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
+from btr_tm.run.beside import RacesBeside
 from btr_tm.run.collector import InlineCollector
+from btr_tm.run.evaluate import EvaluationRaces
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.parallel import Helpers, OneProcess, ParallelLearner
 from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.remote.processes import ProcessCollector
@@ -27,4 +30,5 @@ LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
 REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
 COLLECTORS: tuple[type[Collector], ...] = (InlineCollector, ProcessCollector, RayCollector)
+EVALUATIONS: tuple[type[EvaluationRaces], ...] = (InlineRaces, RacesBeside)
 LOGGERS: tuple[type[Logger], ...] = (TensorboardSink, WandbSink)

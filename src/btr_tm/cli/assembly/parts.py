@@ -31,7 +31,8 @@ from btr_tm.envs.execution import allow_many_graphs, within_reach
 from btr_tm.nets.iqn import IQN
 from btr_tm.replay.images import images_of
 from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
-from btr_tm.run.evaluate import Evaluator
+from btr_tm.run.evaluate import EvaluationRaces, Evaluator
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.plan import Plan
 from btr_tm.sim.track.load import make_track
 from btr_tm.sim.track.ribbon import Track
@@ -210,21 +211,23 @@ class Parts:
             images=images_of(env.stacked_frames),
         )
 
-    def evaluator(self, starts: int | None = None) -> Evaluator:
+    def races(self, starts: int) -> InlineRaces:
         """Races from the canonical and `starts` seeded starts, in an environment of their own."""
-        starts = self.profile["eval_starts"] if starts is None else starts
+        return InlineRaces(self.env, starts)
+
+    def evaluator(self, races: EvaluationRaces, decision_ms: int) -> Evaluator:
+        """Figures of what `races` drives."""
         if not self.env_class.with_track:
-            return Evaluator(self.env, self.clock, starts)
-        track, env = self.track, self.env(1 + starts)
+            return Evaluator(races, self.clock)
+        track = self.track
         canonical = CanonicalMetrics(
             RollingMean(self.values["convention"]["rolling_start"]),
             track.medals_ms,
             [at_m - track.start_m for at_m in track.checkpoints_m],
-            env.decision_ms / 1000,
+            decision_ms / 1000,
         )
-        length_m = track.finish_m - track.start_m
         author_s = (track.author_time_ms or math.nan) / 1000
-        return Evaluator(lambda cars: env, self.clock, starts, length_m, author_s, canonical)
+        return Evaluator(races, self.clock, track.finish_m - track.start_m, author_s, canonical)
 
     def plan(self) -> Plan:
         profile = self.profile

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from btr_tm.agent.learner import IqnLearner
-from btr_tm.cli.assembly.parts import Parts
+from btr_tm.cli.assembly.parts import Parts, device_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.protocols import Spec
 from btr_tm.core.seeding import seed_globals, stream_seed
+from btr_tm.run.beside import EvaluationParts
 from btr_tm.run.helper import MakeGroup
 from btr_tm.run.remote.worker import WorkerParts
 
@@ -32,6 +33,19 @@ class BuildWorker:
         parts = Parts(self.values | {"seed": seed}, torch.device("cpu"))
         env = parts.env(parts.profile["cars"] // self.workers)
         return WorkerParts(env, parts.policy(env), parts.clock)
+
+
+@dataclass(frozen=True)
+class BuildEvaluation:
+    """Races and policy of an evaluation beside training from the checked `values` of a run; picklable."""
+
+    values: Node
+
+    def __call__(self) -> EvaluationParts:
+        seed_globals(self.values["seed"])
+        parts = Parts(self.values, device_of(self.values["device"]))
+        races = parts.races(self.values["profile"]["eval_starts"])
+        return EvaluationParts(races, parts.policy(races.env))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from btr_tm.cli.commands import common as commands
 
 if TYPE_CHECKING:
-    from btr_tm.run.evaluate import Result, Tell
+    from btr_tm.run.evaluation_races import Result, Tell
 
 LINE_S = 10.0
 SHOWN = 40  # races listed one by one; the figures below the table cover all
@@ -53,12 +53,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
     if arguments.video:
         refuse_elsewhere(driver)
-    evaluator = driver.parts.evaluator(arguments.races - 1)
+    races = driver.parts.races(arguments.races - 1)
     print(f"{driver.name}, on {driver.parts.track_name}", flush=True)
     with telling(arguments.races) as tell:
-        result = evaluator.race(driver.policy, tell)
+        result = races.drive(driver.policy, driver.parts.clock.frames, tell)
+    evaluator = driver.parts.evaluator(races, races.env.decision_ms)
     show(result, evaluator.summarise(result))
-    evaluator.close()
+    races.close()
     if arguments.video:
         print(film_driver(driver, result.canonical, arguments.video))
 

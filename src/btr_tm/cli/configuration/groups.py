@@ -47,6 +47,7 @@ DECIDES = {
     "importance": "the exponent of the importance weights over the frames",
     "credit": "what pays for an update",
     "collector": "where cars drive",
+    "eval": "whether training waits for evaluations",
     "parallel": "how many processes learn",
     "logger": "what is written besides record.jsonl; a list takes several",
 }

@@ -14,7 +14,9 @@ from btr_tm.cli.configuration.groups import DECIDES
 from btr_tm.core.errors import UserError
 
 # They say where, how often and on what a configuration runs, not what it is.
-LABELS = frozenset({"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins"})
+LABELS = frozenset(
+    {"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins", "eval"}
+)
 TAKE_SEVERAL = frozenset({"logger", "ablation"})  # groups that take a list of choices
 # A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
 BUDGET = frozenset(

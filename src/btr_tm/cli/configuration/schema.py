@@ -130,3 +130,4 @@ class Settings:
     logger: Node
     credit: Node
     parallel: Node
+    eval: Node

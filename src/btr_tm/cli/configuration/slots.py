@@ -65,6 +65,7 @@ KINDS: dict[str, str] = {
     "replay.exponent": "btr_tm.replay.n_step.BootstrapExponent",
     "credit": "btr_tm.run.plan.Account",
     "collector": "btr_tm.run.protocols.Collector",
+    "eval": "btr_tm.run.evaluate.EvaluationRaces",
     "parallel": "",
     "logger.*": "btr_tm.metrics.meter.Logger",
 }
