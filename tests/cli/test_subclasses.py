@@ -68,7 +68,7 @@ def test_a_subclass_of_the_simulator_is_one() -> None:
     assert type(env).__name__ == "MySim"
     assert own.track_name == ours.track_name == "a01"
     assert pace(own, env) == pace(ours, ours.env(2, start_pool=1))
-    evaluator = own.evaluator(0)
+    evaluator = own.evaluator(own.races(0), env.decision_ms)
     assert evaluator.canonical.medals_ms == own.track.medals_ms and evaluator.track_m > 0
 
 
