@@ -84,6 +84,18 @@ def test_race_driven_again_from_its_inputs_takes_the_time_the_environment_saw(tr
     assert redrive.redrive(track, from_file.actions).time_ms == best.time_ms
 
 
+def test_races_driven_side_by_side_are_those_driven_alone(track):
+    generator = torch.Generator().manual_seed(3)
+    slow = torch.randint(12, (30,), generator=generator).repeat_interleave(10)
+    races = [slow, torch.zeros(3000, dtype=torch.int64), slow[:40]]
+    for alone, beside in zip(
+        [redrive.redrive(track, each) for each in races], redrive.redrive_all(track, races), strict=True
+    ):
+        assert (alone.finished, alone.time_ms) == (beside.finished, beside.time_ms)
+        assert torch.equal(alone.actions, beside.actions)
+        assert all(map(torch.equal, alone.pose, beside.pose))
+
+
 def test_redriven_race_ends_at_the_finish(track):
     race = redrive.redrive(track, torch.zeros(3000, dtype=torch.int64))
     assert race.finished and len(race.actions) == len(race.pose.s_m) == race.time_ms // 10

@@ -88,21 +88,18 @@ def watch_inputs(arguments: argparse.Namespace) -> Path:
 
 
 def track_of(file: InputsFile, path: Path, chosen: str | None) -> Track:
-    """The track that was chosen, else the one that lies beside `path`, else the shipped one of that name."""
-    from btr_tm.sim.track.load import HALF_WIDTH_M, load_track, make_track, shipped_tracks
-    from btr_tm.sim.track.source import source_in
+    """The track that was chosen, else that of the inputs."""
+    from btr_tm.report.redrive import track_beside
+    from btr_tm.sim.track.load import HALF_WIDTH_M, load_track
 
-    half_width_m = file.half_width_m or HALF_WIDTH_M
     if chosen is not None:
-        return load_track(chosen, half_width_m)
+        return load_track(chosen, file.half_width_m or HALF_WIDTH_M)
     if not file.track:
         raise UserError(f"{path} does not say its track; add --track NAME")
-    beside = source_in(path.parent, file.track)
-    if beside is not None:
-        return make_track(beside, half_width_m)
-    if file.track not in shipped_tracks():
+    track = track_beside(file, path)
+    if track is None:
         raise UserError(
             f"{path} was driven on the track {short(file.track)}, which neither ships nor lies beside it; "
             "add --track and the path of its .yaml or .npy file"
         )
-    return load_track(file.track)
+    return track
