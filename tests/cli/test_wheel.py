@@ -28,6 +28,9 @@ def test_an_installed_wheel_works_in_another_folder(tmp_path: Path) -> None:
         "btr_tm/conf/ablation/none.yaml",
         "btr_tm/sim/tracks/a01.yaml",
         "btr_tm/py.typed",
+        "btr_tm/report/html/page.css",
+        "btr_tm/report/html/page.js",
+        "btr_tm/report/html/templates/page.html",
     ):
         assert (site / name).is_file(), name
     (entry_points,) = site.glob("*.dist-info/entry_points.txt")

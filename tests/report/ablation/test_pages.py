@@ -24,7 +24,7 @@ STUDY = {
     "iqn": 0.75,
     "iqn,plus_noisy": 0.65,
 }
-WRITTEN = ("ablation.json", "ablation.md", "curves.png", "forest.png")
+WRITTEN = ("ablation.json", "ablation.md", "curves.png", "forest.png", "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,17 @@ from pathlib import Path
 from btr_tm.cli.commands import common as commands
 
 PAGE, FOREST, CURVES, FIGURES = "ablation.md", "forest.png", "curves.png", "ablation.json"
+REPORT = "report.html"
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m btr_tm.ablate",
         description="Say of each ingredient of a sweep whether it helps or hurts: write ablation.md (answer, "
-        "verdicts, tables with 95% intervals), forest.png (effects), curves.png (learning curves) and "
-        "ablation.json (every figure). An arm is compared with the arm that has all ingredients or with the "
-        "one that has none, whichever is nearer.",
+        "verdicts, tables with 95% intervals), forest.png (effects), curves.png (learning curves), "
+        "ablation.json (every figure) and report.html (all of it as one page for a browser, with the best "
+        "races as a film). An arm is compared with the arm that has all ingredients or with the one that has "
+        "none, whichever is nearer.",
         epilog="example: python -m btr_tm.ablate runs/quickstart",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the arms, runs/NAME")
@@ -44,6 +46,7 @@ def ablate(arguments: argparse.Namespace) -> None:
     from btr_tm.report.ablation import curves, figures_json, forest, text
     from btr_tm.report.ablation.study import analyse
     from btr_tm.report.ablation.words import answer
+    from btr_tm.report.html import of_study
 
     folder = Path(arguments.folder)
     out = Path(arguments.out or folder)
@@ -53,6 +56,7 @@ def ablate(arguments: argparse.Namespace) -> None:
     pictures = [forest.draw(study, out / FOREST), curves.draw(study, out / CURVES)]
     write_atomic(out / PAGE, text.page(study, FOREST, CURVES).encode())
     write_atomic(out / FIGURES, figures_json.text(study).encode())
+    write_atomic(out / REPORT, of_study.page(study).encode())
     print("\n".join(["", answer(study), "", *(f"note: {note}" for note in study.notes), ""]))
-    print("\n".join(path.as_posix() for path in (out / PAGE, *pictures, out / FIGURES)))
+    print("\n".join(path.as_posix() for path in (out / PAGE, *pictures, out / FIGURES, out / REPORT)))
     print(f"next: python -m btr_tm.compare {shlex.quote(folder.as_posix())}")
