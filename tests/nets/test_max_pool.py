@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.nets.encoder.conv import MaxPool, of_columns, of_rows
+from btr_tm.nets.encoder.conv import Conv, MaxPool
 
 TORCHS = nn.MaxPool2d(3, stride=2, padding=1)
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
@@ -34,23 +34,40 @@ def test_one_place_by_hand() -> None:
     assert MaxPool()(-x).flatten().tolist() == [0, -1, -4, -5]
 
 
-def test_rows_and_columns_are_taken_one_after_the_other() -> None:
-    x = torch.arange(8.0).reshape(1, 4, 2, 1)
-    assert of_rows(x).flatten().tolist() == [2, 3, 6, 7]
-    assert of_columns(of_rows(x)).flatten().tolist() == [3, 7]
-
-
 def test_what_is_not_a_number_is_not_lost() -> None:
     x = torch.zeros(1, 8, 4, 4)
     x[0, 3, 1, 1] = torch.nan
     assert MaxPool()(x)[0, 3].isnan().all() and int(MaxPool()(x).isnan().sum()) == 4
 
 
-def test_its_gradient_is_torchs() -> None:
-    x, y = (pixels((2, 8, 6, 6), torch.float32, torch.channels_last).requires_grad_() for _ in range(2))
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["channels last", "channels first"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("shape", [(2, 8, 10, 6), (1, 1, 2, 2), (2, 8, 5, 6)])
+def test_its_gradient_is_torchs(shape, dtype, tolerance: float, layout) -> None:
+    """Of equal numbers the first has it all."""
+    x, y = (pixels(shape, dtype, layout).requires_grad_() for _ in range(2))
+    gradient = torch.randn(TORCHS(y).shape, generator=torch.Generator().manual_seed(1)).to(dtype)
     for values, pool in ((x, MaxPool()), (y, TORCHS)):
-        (pool(values).clamp(min=-9.0) ** 2).sum().backward()
-    assert torch.equal(x.grad, y.grad)
+        pool(values).backward(gradient)
+    torch.testing.assert_close(x.grad, y.grad, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("size", [(10, 6), (9, 6)])
+def test_a_convolution_before_it_learns_as_in_torch(size, dtype, tolerance: float) -> None:
+    convolution, x = Conv(1, 8, 3, padding=1), pixels((5, 1, *size), torch.float32, torch.channels_last)
+    x.clamp_(min=-3.0)
+    gradients = []
+    for pooled in (lambda: MaxPool().of(convolution, x), lambda: TORCHS(convolution(x))):
+        convolution.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            y = pooled()
+        assert y.dtype == dtype
+        (y.float() ** 2).sum().backward()
+        gradients.append([y.detach(), *(parameter.grad.clone() for parameter in convolution.parameters())])
+    assert torch.equal(gradients[0][0], gradients[1][0])
+    for ours, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=tolerance, atol=tolerance * torchs.abs().max().item())
 
 
 def test_strides_stay_channels_last() -> None:

@@ -42,8 +42,13 @@ def test_power_iteration_gives_the_worked_estimates() -> None:
 
 
 def torch_twin(part: SpectrallyNormalised) -> nn.Module:
-    """The same body under torch's spectral norm, starting from the same singular vectors."""
-    twin = copy.deepcopy(part.body)
+    """The same body under torch's spectral norm, starting from the same singular vectors.
+
+    That norm works by hooks of the convolutions, so they are called one by one.
+    """
+    twin = nn.Sequential(*copy.deepcopy(part.body))
+    for block in [module for module in twin if isinstance(module, Residual)]:
+        block.forward = lambda x, block=block: x + block.second(block.first(x.relu()).relu())
     for index, group in enumerate(part._groups):
         for row, name in enumerate(group):
             module = twin.get_submodule(name.removesuffix(".weight"))

@@ -65,7 +65,9 @@ def kernel(function: Function) -> Function:
 def _sources() -> str:
     """A digest of all files of which a kernel may hold a part."""
     package, digest = Path(__file__).parents[1], sha256()
-    for path in sorted(path for layer in ("core", "race", "sim") for path in (package / layer).rglob("*.py")):
+    for path in sorted(
+        path for layer in ("core", "race", "nets", "sim") for path in (package / layer).rglob("*.py")
+    ):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
 from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
@@ -40,4 +41,14 @@ class ImpalaBody:
                 Residual(outputs),
             ]
             channels = outputs
-        return nn.Sequential(*layers, nn.ReLU(inplace=True))
+        return Impala(*layers, nn.ReLU(inplace=True))
+
+
+class Impala(nn.Sequential):
+    """Each convolution before a pool runs together with it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = iter(self)
+        for layer in layers:
+            x = cast(MaxPool, next(layers)).of(layer, x) if isinstance(layer, Conv) else layer(x)
+        return x

@@ -64,10 +64,11 @@ class SpectrallyNormalised(nn.Module):
         super().__init__()
         self.body = body
         kernels = dict(body.named_parameters())
-        shapes: dict[torch.Size, dict[str, nn.Parameter]] = defaultdict(dict)
-        for name in names:
-            shapes[kernels[name].shape][name] = kernels[name]
+        shapes = _by_shape({name: kernels[name] for name in names})
         self._groups = list(shapes.values())
+        others = {name: each for name, each in kernels.items() if name not in names}
+        self._others = list(_by_shape(others).values())
+        self._keep = False
         self._kept: dict[str, Tensor] | None = None
         for index, (shape, members) in enumerate(shapes.items()):
             self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
@@ -93,29 +94,63 @@ class SpectrallyNormalised(nn.Module):
 
     def normalised(self) -> dict[str, Tensor]:
         """The kernels the body runs with, by name; differentiable, the singular vectors held constant."""
-        result: dict[str, Tensor] = {}
+        return {
+            name: kernel
+            for kernels, stacked in zip(self._groups, self._stacked(), strict=True)
+            for name, kernel in zip(kernels, stacked.unbind(), strict=True)
+        }
+
+    def _stacked(self) -> Iterator[Tensor]:
+        """The normalised kernels of each shape: (G, out, in, kh, kw)."""
         for index, kernels in enumerate(self._groups):
             left, right = self.get_buffer(f"left_{index}"), self.get_buffer(f"right_{index}")
             matrices = _matrices(kernels.values())
             sigma = (left * torch.matmul(matrices, right[:, :, None])[:, :, 0]).sum(1)
             scaled = matrices / sigma.clamp_min(_EPSILON)[:, None, None]
-            for (name, kernel), matrix in zip(kernels.items(), scaled.unbind(), strict=True):
-                result[name] = matrix.view(kernel.shape)
-        return result
+            yield scaled.view(len(kernels), *next(iter(kernels.values())).shape)
+
+    def _prepared(self, device: torch.device) -> dict[str, Tensor]:
+        """What the body runs with, by name, in the format of autocast: cast shape by shape, not one by one.
+
+        Kernels are channels last in memory, as the images are.
+        """
+        if not torch.is_autocast_enabled(device.type):
+            return self.normalised()
+        form = torch.get_autocast_dtype(device.type)
+        with torch.autocast(device.type, enabled=False):  # a norm in bf16 would be wrong in the third digit
+            groups = list(zip(self._groups, map(_channels_last, self._stacked()), strict=True))
+        groups += [(others, torch.stack(list(others.values()))) for others in self._others]
+        return {
+            name: tensor
+            for names, stacked in groups
+            for name, tensor in zip(names, stacked.to(form).unbind(), strict=True)
+        }
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """While this lasts, nobody changes the kernels: they are normalised once, without a gradient."""
-        with torch.no_grad():
-            self._kept = self.normalised()
+        self._keep, self._kept = True, None
         try:
             yield
         finally:
-            self._kept = None
+            self._keep, self._kept = False, None
 
     def forward(self, x: Tensor) -> Tensor:
-        kernels = self.normalised() if self._kept is None else self._kept
-        return functional_call(self.body, kernels, (x,))
+        prepared = self._kept or self._prepared(x.device)
+        self._kept = prepared if self._keep else None
+        return functional_call(self.body, prepared, (x,))
+
+
+def _by_shape(tensors: dict[str, nn.Parameter]) -> dict[torch.Size, dict[str, nn.Parameter]]:
+    groups: dict[torch.Size, dict[str, nn.Parameter]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        groups[tensor.shape][name] = tensor
+    return groups
+
+
+def _channels_last(kernels: Tensor) -> Tensor:
+    """(G, out, in, kh, kw), each of which is channels last in memory."""
+    return kernels.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
 
 
 def _matrices(kernels: Iterable[Tensor]) -> Tensor:
