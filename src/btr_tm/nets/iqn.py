@@ -124,10 +124,12 @@ class IQN(nn.Module):
 
         Noise is off, until the next `reset_noise`; the numbers are those of every other forward pass.
         """
-        parts: list[SpectrallyNormalised | NoisyLinear] = [*self._normalised, *self._noisy]
         with ExitStack() as stack:
-            for part in parts:
-                stack.enter_context(part.unchanged())
+            with self._autocast(next(self.parameters()), "bf16", "fp16"):
+                for part in self._normalised:
+                    stack.enter_context(part.unchanged())
+            for layer in self._noisy:
+                stack.enter_context(layer.unchanged())
             yield
 
     def power_iteration(self) -> None:

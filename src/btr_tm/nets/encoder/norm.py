@@ -68,7 +68,6 @@ class SpectrallyNormalised(nn.Module):
         self._groups = list(shapes.values())
         others = {name: each for name, each in kernels.items() if name not in names}
         self._others = list(_by_shape(others).values())
-        self._keep = False
         self._kept: dict[str, Tensor] | None = None
         for index, (shape, members) in enumerate(shapes.items()):
             self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
@@ -128,17 +127,19 @@ class SpectrallyNormalised(nn.Module):
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """While this lasts, nobody changes the kernels: they are normalised once, without a gradient."""
-        self._keep, self._kept = True, None
+        """While this lasts, nobody changes the kernels: they are normalised once, without a gradient.
+
+        To be entered under the autocast that holds for the forward passes.
+        """
+        with torch.no_grad():
+            self._kept = self._prepared(next(self.parameters()).device)
         try:
             yield
         finally:
-            self._keep, self._kept = False, None
+            self._kept = None
 
     def forward(self, x: Tensor) -> Tensor:
-        prepared = self._kept or self._prepared(x.device)
-        self._kept = prepared if self._keep else None
-        return functional_call(self.body, prepared, (x,))
+        return functional_call(self.body, self._kept or self._prepared(x.device), (x,))
 
 
 def _by_shape(tensors: dict[str, nn.Parameter]) -> dict[torch.Size, dict[str, nn.Parameter]]:
