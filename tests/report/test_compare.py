@@ -229,7 +229,9 @@ def test_an_arm_is_one_configuration_and_no_seed_twice(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     early, late = write_arm(tmp_path / "early"), write_arm(tmp_path / "late", start=5)
-    with pytest.raises(UserError, match="the runs have no frames in common: one begins at"):
+    with pytest.raises(
+        UserError, match="the runs have no frames in common: late/s0 begins at 5k, after early/s0 has"
+    ):
         compared(early, late)
     with pytest.raises(UserError, match="two arms are called 'early'"):
         compared(early, early)

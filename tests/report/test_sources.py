@@ -193,7 +193,7 @@ def test_a_folder_of_other_tags_says_which_it_has(tmp_path: Path, capsys) -> Non
     main([ours, foreign, "--out", str(tmp_path)])
     said = capsys.readouterr().out
     assert (
-        "ppo is left out: it has no eval/progress_mean, but for example rollout/ep_rew_mean, train/lr."
+        "ppo is left out: it has no eval/progress_mean; name another one, for example rollout/ep_rew_mean,"
         in said
     )
     assert "| base |" in said

@@ -24,10 +24,12 @@ from btr_tm.run import sweep
 
 Array = np.ndarray
 GOOD_RATE = 0.8  # share of finished races at which an arm counts as able to drive the track
-USUAL = (  # the first three that all arms have are compared, where no metric is named
-    "eval/progress_mean", "eval/finish_rate", "eval/canonical_time_s",
-    "race/alltime_best_s", "canonical/robust_time_s", "eval/return_mean",
-)  # fmt: skip
+USUAL = (  # what is compared where no metric is named: the first row whose first metric all arms have
+    ("eval/progress_mean", "eval/finish_rate", "eval/canonical_time_s"),
+    ("race/alltime_best_s", "canonical/robust_time_s", "eval/canonical_time_s"),
+    ("eval/return_mean", "race/return"),
+)
+UNFINISHED = ("eval/canonical_time_s", "eval/best_time_s", "race/time_s", "race/best_time_s")  # or absent
 LISTED = 12  # names that a sentence proposes
 
 
@@ -81,21 +83,25 @@ def compare(reading: Reading, metrics: Sequence[str], axis: str) -> Comparison:
 
 
 def usual_metrics(arms: Sequence[Arm]) -> list[str]:
-    """Those of USUAL that every arm has which has any of them; UserError if the base has none."""
-    measured = [[name for name in USUAL if any(values(seed, name) for seed in arm.seeds)] for arm in arms]
-    if not measured[0]:
+    """A row of USUAL, as far as an arm has it; UserError if the base has none.
+
+    An arm that has none of all of them does not count: it is left out.
+    """
+    measured = [{n for row in USUAL for n in row if any(values(s, n) for s in arm.seeds)} for arm in arms]
+    if not any(row[0] in measured[0] for row in USUAL):
         raise UserError(
-            f"{arms[0].label} has none of the metrics that are usually compared; name one with --metric, "
-            f"for example {examples(arms[0].seeds[0])}"
+            f"{arms[0].label} has none of the metrics that are usually compared; name one with --metric"
+            f"{examples(arms[0].seeds[0])}"
         )
-    shared = [name for name in USUAL if all(name in each for each in measured if each)]
-    return (shared or measured[0])[:3]
+    shared = [row for row in USUAL if all(row[0] in each for each in measured if each)]
+    chosen = (shared or [row for row in USUAL if row[0] in measured[0]])[0]
+    return [name for name in chosen if any(name in each for each in measured)]
 
 
 def values(seed: Seed, name: str) -> int:
     """How often a run measured a metric; a race time counts where the race was not finished, too."""
     found = seed.series(name, "frames")[1]
-    return len(found) if entry(name).unit == "s" else int(np.isfinite(found).sum())
+    return len(found) if name in UNFINISHED else int(np.isfinite(found).sum())
 
 
 def entry(name: str) -> Metric:
@@ -104,9 +110,9 @@ def entry(name: str) -> Metric:
 
 
 def examples(seed: Seed) -> str:
-    """Some names that it has values of."""
+    """`, for example ...`: names that it has values of."""
     names = sorted({name for row in seed.rows for name in row} - {"frames", "clock_s", "wall_s", "cpu_s"})
-    return ", ".join(names[:LISTED]) if names else "nothing, since it has no values at all"
+    return f", for example {', '.join(names[:LISTED])}" if names else ""
 
 
 def refuse_unknown(name: str, arms: Sequence[Arm]) -> None:
@@ -131,7 +137,7 @@ def sorted_out(arms: Sequence[Arm], why_not: Callable[[str, Seed], str]) -> tupl
 def unmeasured(name: str, seed: Seed, metric: str, axis: str) -> str:
     """Why a run has no curve."""
     if not values(seed, metric):
-        return f"{name} is left out: it has no {metric}, but for example {examples(seed)}"
+        return f"{name} is left out: it has no {metric}; name another one{examples(seed)}"
     if values(seed, metric) == 1:
         return f"{name} is left out: it measured {metric} once, and a curve needs two points"
     if len(seed.series(metric, axis)[0]) < 2:
@@ -146,17 +152,18 @@ def shared_window(arms: Sequence[Arm], name: str, axis: str) -> tuple[float, flo
 
     So one run that goes on, or was given up early, does not shorten the comparison of all others.
     """
-    runs = [seed for arm in arms for seed in arm.seeds]
-    ends = [
-        seed.series(name, axis)[0][[0, -1]] for seed in runs if seed.ended or not any(s.ended for s in runs)
-    ]
-    low, high = max(first for first, _ in ends), min(last for _, last in ends)
+    runs = [(run, seed) for arm in arms for run, seed in zip(arm.names(), arm.seeds, strict=True)]
+    counted = [each for each in runs if each[1].ended] or runs
+    curves = {run: seed.series(name, axis)[0] for run, seed in counted}
+    latest = max(curves, key=lambda run: curves[run][0])
+    shortest = min(curves, key=lambda run: curves[run][-1])
+    low, high = float(curves[latest][0]), float(curves[shortest][-1])
     if low >= high:
         raise UserError(
-            f"the runs have no {AXES[axis].unit} in common: one begins at {amount(low, axis)}, after another "
-            f"ended at {amount(high, axis)}; choose another --x or train longer"
+            f"the runs have no {AXES[axis].unit} in common: {latest} begins at {amount(low, axis)}, after "
+            f"{shortest} has ended at {amount(high, axis)}; leave one of them out, or choose another --x"
         )
-    return float(low), float(high)
+    return low, high
 
 
 def uncovered(name: str, seed: Seed, metric: str, axis: str, window: tuple[float, float]) -> str:

@@ -25,6 +25,8 @@ LETTERS, HANDLE = 100, 10  # of the legend across the picture; taken by each lin
 CAPTION = (
     "thin: seeds;  thick: their mean where every seed has a value;  band: 95% bootstrap interval of the mean"
 )
+CROWD = 6  # arms from which on only means are drawn, and the band of the base
+CROWDED = "lines: means over seeds, where every seed has a value;  band: 95% bootstrap interval of {base}"
 POINTS = 400  # of the thick lines
 MARKED = 40  # curves of up to so many points show each of them
 
@@ -42,7 +44,9 @@ def draw(comparison: Comparison, path: str | Path) -> Path:
     panels[-1].set_xlim(left=0)
     panels[-1].xaxis.set_major_formatter(FuncFormatter(frames_text))
     add_legend(figure, texts, columns)
-    figure.supxlabel(CAPTION, fontsize=8, color=GREY)
+    crowded = len(comparison.arms) >= CROWD
+    caption = CROWDED.format(base=comparison.arms[0].label) if crowded else CAPTION
+    figure.supxlabel(caption, fontsize=8, color=GREY)
     return save(figure, path)
 
 
@@ -126,7 +130,8 @@ def dress(axes: Axes, comparison: Comparison, name: str) -> None:
 def draw_arm(axes: Axes, arm: Arm, name: str, comparison: Comparison, number: int) -> None:
     """Seeds over their whole length; mean and band inside the common window, where every seed has a value."""
     ink, curves = colour(number), [seed.series(name, comparison.axis) for seed in arm.seeds]
-    for xs, values in curves:
+    crowded = len(comparison.arms) >= CROWD
+    for xs, values in () if crowded else curves:
         axes.plot(
             xs, values, lw=0.8, alpha=0.55, color=ink, ls=stroke(number), marker=marker(xs), ms=2.2, mew=0
         )
@@ -134,8 +139,8 @@ def draw_arm(axes: Axes, arm: Arm, name: str, comparison: Comparison, number: in
         return  # nothing of this section was ever measured in some run
     grid = np.linspace(*comparison.window, POINTS)
     heights = np.stack([np.interp(grid, *curve, left=math.nan, right=math.nan) for curve in curves])
-    axes.plot(grid, heights.mean(axis=0), lw=2.2, color=ink, ls=stroke(number))
-    if len(curves) > 1:
+    axes.plot(grid, heights.mean(axis=0), lw=1.6 if crowded and number else 2.2, color=ink, ls=stroke(number))
+    if len(curves) > 1 and not (crowded and number):
         axes.fill_between(grid, *mean_band(heights), color=ink, alpha=0.16, lw=0)
 
 

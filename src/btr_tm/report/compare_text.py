@@ -141,9 +141,12 @@ def budget_notes(arms: Sequence[Arm]) -> list[str]:
         found.append(f"Not ended, and used as far as they are: {', '.join(going)}.")
     ends = [seed.rows[-1]["frames"] for seed in seeds]
     if max(ends) > min(ends):
-        ends_text = f"{amount(min(ends), 'frames')} to {amount(max(ends), 'frames')}"
+        least, most = (amount(end, "frames") for end in (min(ends), max(ends)))
+        if least == most:
+            least, most = f"{min(ends):,.0f}", f"{max(ends):,.0f}"
         found.append(
-            f"Runs end at {ends_text} frames: their rates, times and CPU seconds are of different budgets."
+            f"Runs end at {least} to {most} frames: their rates, times and CPU seconds are of different "
+            "budgets."
         )
     commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
     if len(commits) > 1:
