@@ -8,7 +8,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast faults cluster fuzz mutation lint docs bench bench-gpu memory scaling
+.PHONY: help venv train test test-fast faults cluster fuzz mutation lint docs report bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ faults: venv ## kill collectors, learners and every file operation, and fill the
 
 cluster: venv ## collectors on two Ray nodes of this machine, one of which leaves
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m cluster tests/run/remote/test_ray.py
+
+report: venv ## make every table and figure of the experiments from their records
+	$(BIN)/python experiments/report.py
 
 bench: venv ## print speeds and memory (JSON=path writes them there too)
 	$(BIN)/python -m btr_tm.bench $(if $(JSON),--json $(JSON))

@@ -2,14 +2,13 @@
 
     OMP_NUM_THREADS=1 python experiments/kernel/measure.py
 
-Prints a table and writes it to this folder; both ways are measured in turns in this process.
+Writes kernel.json, of which `make report` makes the table; both ways are measured in turns in this process.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import time
 from pathlib import Path
 
@@ -58,21 +57,10 @@ def measure(cars: int, image: tuple[int, int]) -> dict[str, list[float]]:
 
 def main() -> None:
     results = {(cars, image): measure(cars, image) for image in IMAGES for cars in CARS}
-    lines = [
-        "| image | cars | eager, decisions per CPU second | kernel | ratio |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for (cars, image), times in results.items():
-        eager, kernel = (1000 * cars / statistics.median(times[way]) for way in WAYS)
-        ratio = statistics.median(a / b for a, b in zip(times["eager"], times["kernel"], strict=True))
-        shown = f"{image[0]} x {image[1]}" if image[0] else "none"
-        lines.append(f"| {shown} | {cars} | {eager:,.0f} | {kernel:,.0f} | {ratio:.1f} |")
-    print("\n".join(lines))
     ms = [{"cars": cars, "image": image, "ms": times} for (cars, image), times in results.items()]
     write_atomic(
         HERE / "kernel.json", (json.dumps({"machine": machine(), "results": ms}, indent=1) + "\n").encode()
     )
-    write_atomic(HERE / "kernel.md", ("\n".join(lines) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
     python experiments/learner_steps/measure.py [--compiled]
 
-Prints a table and writes it to this folder; all variants of a size are measured in turns in this process.
+Writes steps.json, of which `make report` makes the table; all variants of a size are measured in turns in
+this process.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -130,26 +130,13 @@ def timed(learner: Any, batch: Any, replacements: list[tuple[type, str, Any]]) -
     return 1000 * (time.process_time() - begin)
 
 
-def table(times: dict[str, list[float]]) -> list[str]:
-    shipped = times["as shipped"]
-    lines = ["| update | CPU ms | times as shipped |", "|---|---:|---:|"]
-    for name, each in times.items():
-        ratio = statistics.median(a / b for a, b in zip(each, shipped, strict=True))
-        lines.append(f"| {name} | {statistics.median(each):.1f} | {ratio:.2f} |")
-    return lines
-
-
 def main() -> None:
-    here, text = machine(), []
-    results: dict[str, Any] = {"machine": here}
+    results: dict[str, Any] = {"machine": machine()}
     sizes = {"64 at 64 x 64 x 1, full size": full, "128 at 40 x 40 x 1, quickstart": quickstart}
     for title, build in sizes.items():
-        times = measure(build, "--compiled" in sys.argv)
-        results[title] = times
-        text += [f"## {title}", "", *table(times), ""]
-        print("\n".join(text[-len(times) - 5 :]), flush=True)
+        results[title] = measure(build, "--compiled" in sys.argv)
+        print(f"{title}: measured", flush=True)
     (HERE / "steps.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (HERE / "steps.md").write_text("\n".join(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

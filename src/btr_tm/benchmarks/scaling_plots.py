@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.typing import HashableList
 
 from btr_tm.benchmarks.scaling_study import Point
+from btr_tm.core.types import JsonObject
 from btr_tm.report.plots import BLUE, GREEN, GREY, ORANGE, save, style
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
@@ -34,6 +35,11 @@ def plot(points: Sequence[Point], path: str | Path, title: str) -> Path:
         _draw(axes, study, [point for point in points if point.study == study])
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return save(figure, path)
+
+
+def title_of(machine: JsonObject) -> str:
+    """What was measured on."""
+    return f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']} before"
 
 
 def _draw(axes: Axes, study: str, points: Sequence[Point]) -> None:

@@ -62,7 +62,7 @@ def study(arguments: argparse.Namespace) -> None:
     """Measure everything, print it, write JSON and pictures."""
     from btr_tm.benchmarks.machine import machine
     from btr_tm.benchmarks.row import number
-    from btr_tm.benchmarks.scaling_plots import plot
+    from btr_tm.benchmarks.scaling_plots import plot, title_of
 
     if arguments.folder:
         commands.refuse_unwritable_folder(arguments.folder)
@@ -71,8 +71,7 @@ def study(arguments: argparse.Namespace) -> None:
         print(f"{point.study:<11}{point.series:<24}{point.x:>6g}  {number(point.value):>8} {point.unit}")
     if arguments.folder:
         content = {"machine": here, "points": [point._asdict() for point in points]}
-        title = f"{here['cpu']}, {here['cores']} cores, load {here['load']} before"
-        plot(points, arguments.folder / "scaling.png", title)
+        plot(points, arguments.folder / "scaling.png", title_of(here))
         text = json.dumps(content, indent=1, default=float)
         write_atomic(arguments.folder / "scaling.json", f"{text}\n".encode())
 
