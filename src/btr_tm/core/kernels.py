@@ -25,14 +25,15 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 Function = TypeVar("Function", bound=Callable)
-PART = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# As in torch, a division by zero is not an exception. Arrays belong to the caller: counting who uses which one
+# took as long as the arithmetic and a fifth of the compilation. So kernels cannot make arrays.
+BORROWED = {"error_model": "numpy", "_nrt": False}
+# Without the wrappers by which Python or C could call it, a quarter less is compiled.
+PART = BORROWED | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def part(function: Function) -> Function:
-    """What a kernel calls; it becomes a part of it. As in torch, a division by zero is not an exception.
-
-    Without the wrappers by which Python or C could call it, a quarter less is compiled.
-    """
+    """What a kernel calls; it becomes a part of it."""
     return cast(Function, njit(**PART)(function))  # type: ignore[call-overload] # not annotated
 
 
@@ -52,7 +53,7 @@ def kernel(function: Function) -> Function:
     The cache is beside the file of `function`, or in the user's cache directory, or in NUMBA_CACHE_DIR. Where
     none of them can be written, every process compiles anew.
     """
-    compiled = njit(nogil=True, error_model="numpy")(function)
+    compiled = njit(nogil=True, **BORROWED)(function)  # type: ignore[call-overload] # as above
     with suppress(RuntimeError):  # Numba found no place for a cache
         compiled.enable_caching()
         # Numba looks at the file of `function` only, but a kernel holds parts and constants of others too.
@@ -65,9 +66,8 @@ def kernel(function: Function) -> Function:
 def _sources() -> str:
     """A digest of all files of which a kernel may hold a part."""
     package, digest = Path(__file__).parents[1], sha256()
-    for path in sorted(
-        path for layer in ("core", "race", "nets", "sim") for path in (package / layer).rglob("*.py")
-    ):
+    layers = ("core", "race", "nets", "sim", "envs")
+    for path in sorted(path for layer in layers for path in (package / layer).rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.tree import take_rows, where_rows
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
 from btr_tm.race.car import CarState
@@ -64,6 +65,9 @@ class Outcome(NamedTuple):
     terminated: Tensor  # (E,) bool
     truncated: Tensor  # (E,) bool
     races: Races
+
+
+CarsAndViews = tuple[Drive, Seen]
 
 
 class Renders(Protocol):
@@ -162,6 +166,11 @@ def clock(sim: SimState) -> tuple[Tensor, Tensor]:
     return TICK_MS * torch.where(finished, sim.finish_tick, sim.tick), finished
 
 
+def restart(present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
+    """`present`, but cars that are `done` (E,) are put to the rows (E,) int64 of `pool`."""
+    return where_rows(done, take_rows(pool, rows), present)
+
+
 class Advance(Protocol):
     """As `Race.advance`."""
 
@@ -177,6 +186,7 @@ class StagedRace:
     """`Race.decide`, each stage in its own way: what a kernel computes must not lie within a recording."""
 
     race: Race
+    instruments: Callable[[SimState], CarState]
     advance: Advance
     observe: Observe
     judge: Judge
@@ -186,7 +196,7 @@ class StagedRace:
     ) -> tuple[Drive, Seen, Outcome]:
         """As `Race.decide`."""
         sim = self.race.world.step(drive.sim, action)
-        car, (time_ms, finished) = self.race.world.car(sim), clock(sim)
+        car, (time_ms, finished) = self.instruments(sim), clock(sim)
         progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
         history, floats = self.observe(drive.history, action, car, progress)
         here = Here(sim, car, time_ms, finished, progress, history, floats)

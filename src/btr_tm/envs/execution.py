@@ -13,7 +13,18 @@ from typing import Literal, Protocol, TypeVar, cast
 import torch
 from torch import Tensor
 
-from btr_tm.envs.drive import Advance, Drive, Outcome, Race, Renders, Seen, StagedRace
+from btr_tm.envs.drive import (
+    Advance,
+    CarsAndViews,
+    Drive,
+    Outcome,
+    Race,
+    Renders,
+    Seen,
+    StagedRace,
+    restart,
+)
+from btr_tm.envs.kernel_race import KernelRace, rules_of
 from btr_tm.envs.traced import traced
 from btr_tm.race.features_kernel import KernelObserve, can_observe
 from btr_tm.race.progress_kernel import KernelAdvance, can_advance
@@ -94,15 +105,35 @@ class Decide(Protocol):
     ) -> tuple[Drive, Seen, Outcome]: ...
 
 
-def decision(race: Race, compile: Compile) -> Decide:
-    """How to decide in `race`, whose world and camera are those for `compile`."""
+class Restart(Protocol):
+    """`drive.restart`, run in some way."""
+
+    def __call__(
+        self, present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor
+    ) -> CarsAndViews: ...
+
+
+def decision(race: Race, compile: Compile) -> tuple[Decide, Restart]:
+    """How to decide and to begin anew in `race`, whose world and camera are those for `compile`."""
+    begin_anew = HOW[for_moves(compile, race.world.device)](restart)
     if compile != "kernel":
-        return HOW[compile](race.decide)
+        return HOW[compile](race.decide), begin_anew
+    rules = rules_of(race)
+    if rules is not None:
+        whole = KernelRace(race, rules)
+        return whole, whole.restart
+    return _staged(race), begin_anew
+
+
+def _staged(race: Race) -> StagedRace:
+    """For parts that no kernel knows: those are recorded."""
     advance: Advance = KernelAdvance(race.line) if can_advance(race.line) else traced(race.advance)
     known = can_observe(race.features)
     observe = KernelObserve(race.features, race.line) if known else traced(race.observe)
     # A recording of the whole would hold what a kernel computed once as a constant.
-    return StagedRace(race, advance, observe, traced(race.judge))
+    world = race.world
+    instruments = world.instruments if isinstance(world, KernelWorld) else world.car
+    return StagedRace(race, instruments, advance, observe, traced(race.judge))
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:

@@ -11,11 +11,11 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.seeding import generator as make_generator
-from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten, where_rows
+from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, early_step
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
-from btr_tm.envs.execution import CAMERAS, HOW, WORLDS, Compile, decision, for_moves, within_reach
+from btr_tm.envs.execution import CAMERAS, WORLDS, Compile, decision, within_reach
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
@@ -102,8 +102,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.actions = features.layout, actions.COUNT
         self.image_shape = (1, image_size[0], image_size[1])
-        self.decide = decision(self.race, compile)
-        self._restart = HOW[for_moves(compile, self.device)](restart)
+        self.decide, self._restart = decision(self.race, compile)
         self.set_spaces(cars)
         self.refuse_too_many(start_pool, "starts in the pool", "profile.start_pool")
 
@@ -207,12 +206,13 @@ class SimVectorEnv(TensorVectorEnv):
 
     @property
     def drive(self) -> Drive:
-        """The present state of every car, for pictures and tests."""
+        """The present state of every car, for pictures and tests; the next step may change it in place."""
         return self._drive
 
     def state_dict(self) -> StateDict:
         """Complete after a training reset; the pool is rebuilt from the seed."""
-        state, generator = flatten((self._drive, self._seen)), self.generator.get_state()
+        state = [leaf.clone() for leaf in flatten((self._drive, self._seen))]
+        generator = self.generator.get_state()
         return {"seed": self.seed, "state": state, "generator": generator}
 
     @torch.no_grad()
@@ -221,11 +221,3 @@ class SimVectorEnv(TensorVectorEnv):
         leaves = [leaf.to(self.device) for leaf in state["state"]]
         self._drive, self._seen = unflatten((self._drive, self._seen), leaves)
         self.generator.set_state(state["generator"].cpu())
-
-
-CarsAndViews = tuple[Drive, Seen]
-
-
-def restart(present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
-    """`present`, but cars that are `done` (E,) are put to the rows (E,) int64 of `pool`."""
-    return where_rows(done, take_rows(pool, rows), present)

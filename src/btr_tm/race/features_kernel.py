@@ -16,9 +16,17 @@ from btr_tm.race.car import CarState
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features import REMAINING_CAP_M, CameraFeatures, Features, FeatureSet, History
 from btr_tm.race.progress import Progress
+from btr_tm.race.progress_kernel import ProgressArrays
 from btr_tm.race.reference_line import ReferenceLine
 
 GROUPS = 4  # of materials that have a float for each wheel
+
+
+class HistoryArrays(NamedTuple):
+    """The fields of History, as arrays that a kernel changes."""
+
+    previous_actions: Floats  # (E, P, 4)
+    gearbox_count: Floats  # (E,)
 
 
 class Ahead(NamedTuple):
@@ -37,7 +45,7 @@ class KernelObserve:
 
     def __init__(self, features: FeatureSet, line: ReferenceLine) -> None:
         assert can_observe(features)
-        self._ahead = Ahead(
+        self.ahead = Ahead(
             points=_array(line.points),
             number=features.line_points if isinstance(features, Features) else 0,
             step=features.point_step if isinstance(features, Features) else 1,
@@ -51,21 +59,11 @@ class KernelObserve:
         self, before: History, action: Tensor, car: CarState, progress: Progress
     ) -> tuple[History, Tensor]:
         """The history after `action`, (E,) or (E, A), and the floats (E, F)."""
-        after = History(*(torch.empty(values.shape) for values in before))
+        after = History(*(values.clone(memory_format=torch.contiguous_format) for values in before))
         floats = torch.empty(len(action), self._size)
         actions = action.unsqueeze(1) if action.dim() == 1 else action
-        _observe(
-            _array(before.previous_actions),
-            _array(before.gearbox_count),
-            _array(actions),
-            CarArrays(*map(_array, car)),
-            _array(progress.zone),
-            _array(progress.metres),
-            self._ahead,
-            after.previous_actions.numpy(),
-            after.gearbox_count.numpy(),
-            floats.numpy(),
-        )
+        history, where = HistoryArrays(*map(_array, after)), ProgressArrays(*map(_array, progress))
+        _observe(history, _array(actions), CarArrays(*map(_array, car)), where, self.ahead, floats.numpy())
         return after, floats
 
 
@@ -79,7 +77,7 @@ def _array(values: Tensor) -> np.ndarray:
 
 
 @part
-def _turned(row: Floats, at: int, axes: Floats, x: Number, y: Number, z: Number) -> int:
+def turned(row: Floats, at: int, axes: Floats, x: Number, y: Number, z: Number) -> int:
     """Writes a world vector as the car sees it; gives the place after it."""
     for axis in range(3):
         row[at + axis] = x * axes[0, axis] + y * axes[1, axis] + z * axes[2, axis]
@@ -87,39 +85,39 @@ def _turned(row: Floats, at: int, axes: Floats, x: Number, y: Number, z: Number)
 
 
 @part
-def _copied(row: Floats, at: int, values: Floats) -> int:
+def copied(row: Floats, at: int, values: Floats) -> int:
     for number in range(len(values)):
         row[at + number] = values[number]
     return at + len(values)
 
 
 @part
-def _remembered(before: Floats, actions: Integers, after: Floats) -> None:
-    """Writes the last actions (P, 4) as keys, oldest first."""
-    keep, count = len(before), len(actions)
+def _remember(previous: Floats, actions: Integers) -> None:
+    """Moves the last actions (P, 4) on, and adds new ones (A,) as keys, oldest first."""
+    keep, count = len(previous), len(actions)
     for number in range(keep):
-        old = number + count
-        if old < keep:
+        later = number + count
+        if later < keep:
             for key in range(4):
-                after[number, key] = before[old, key]
+                previous[number, key] = previous[later, key]
         else:
-            steer, pedals = actions[old - keep] % 3, actions[old - keep] // 3
-            after[number, 0] = ONE if pedals == 0 or pedals == 3 else ZERO
-            after[number, 1] = ONE if pedals >= 2 else ZERO
-            after[number, 2] = ONE if steer == 1 else ZERO
-            after[number, 3] = ONE if steer == 2 else ZERO
+            steer, pedals = actions[later - keep] % 3, actions[later - keep] // 3
+            previous[number, 0] = ONE if pedals == 0 or pedals == 3 else ZERO
+            previous[number, 1] = ONE if pedals >= 2 else ZERO
+            previous[number, 2] = ONE if steer == 1 else ZERO
+            previous[number, 3] = ONE if steer == 2 else ZERO
 
 
 @part
-def _own_parts(row: Floats, e: int, car: CarArrays, actions: Floats, count: Number) -> int:
+def _own_parts(row: Floats, e: int, car: CarArrays, history: HistoryArrays) -> int:
     """Writes from the clock to the surfaces; gives the place after them."""
     row[0] = ZERO
-    at = 1
+    at, actions, count = 1, history.previous_actions[e], history.gearbox_count[e]
     for number in range(len(actions)):
-        at = _copied(row, at, actions[number])
-    at = _copied(row, at, car.wheel_sliding[e])
-    at = _copied(row, at, car.wheel_contact[e])
-    at = _copied(row, at, car.damper_m[e])
+        at = copied(row, at, actions[number])
+    at = copied(row, at, car.wheel_sliding[e])
+    at = copied(row, at, car.wheel_contact[e])
+    at = copied(row, at, car.damper_m[e])
     row[at], row[at + 1], row[at + 2], row[at + 3] = car.gearbox_state[e], car.gear[e], car.rpm[e], count
     at += 4
     for wheel in range(4):
@@ -129,34 +127,62 @@ def _own_parts(row: Floats, e: int, car: CarArrays, actions: Floats, count: Numb
     return at
 
 
-@kernel
-def _observe(
-    previous: Floats,
-    counts: Floats,
+@part
+def _line_ahead(row: Floats, at: int, axes: Floats, place: Floats, zone: int, ahead: Ahead) -> int:
+    """Writes the line points as the car sees them; gives the place after them.
+
+    `turned` would read the axes anew for every point: they might lie where it writes.
+    """
+    left, up, forward = axes[0, 0], axes[0, 1], axes[0, 2]
+    left_y, up_y, forward_y = axes[1, 0], axes[1, 1], axes[1, 2]
+    left_z, up_z, forward_z = axes[2, 0], axes[2, 1], axes[2, 2]
+    car_x, car_y, car_z = place[0], place[1], place[2]
+    for number in range(ahead.number):
+        point = ahead.points[zone + number * ahead.step]
+        x, y, z = point[0] - car_x, point[1] - car_y, point[2] - car_z
+        row[at] = x * left + y * left_y + z * left_z
+        row[at + 1] = x * up + y * up_y + z * up_z
+        row[at + 2] = x * forward + y * forward_y + z * forward_z
+        at += 3
+    return at
+
+
+@part
+def observe_car(
+    history: HistoryArrays,
+    e: int,
     actions: Integers,
     car: CarArrays,
-    zones: Integers,
-    metres: Floats,
+    progress: ProgressArrays,
     ahead: Ahead,
-    previous_after: Floats,
-    counts_after: Floats,
+    row: Floats,
+) -> None:
+    """Remembers the actions (A,) of car `e`, and writes its floats (F,)."""
+    busy = car.gearbox_state[e] != ZERO
+    history.gearbox_count[e] = history.gearbox_count[e] + ONE if busy else ZERO
+    _remember(history.previous_actions[e], actions)
+    axes, spin, speed = car.rotation[e], car.angular_velocity[e], car.velocity[e]
+    at = _own_parts(row, e, car, history)
+    at = turned(row, at, axes, spin[0], spin[1], spin[2])
+    at = turned(row, at, axes, speed[0], speed[1], speed[2])
+    at = copied(row, at, axes[1])  # world up in car axes
+    at = _line_ahead(row, at, axes, car.position[e], progress.zone[e], ahead)
+    if ahead.with_finish:
+        remaining = ahead.total_m - progress.metres[e]
+        row[at] = ahead.most_m if remaining > ahead.most_m else remaining
+        at += 1
+    row[at] = car.freewheeling[e]
+
+
+@kernel
+def _observe(
+    history: HistoryArrays,
+    actions: Integers,
+    car: CarArrays,
+    progress: ProgressArrays,
+    ahead: Ahead,
     floats: Floats,
 ) -> None:
-    """From previous (E, P, 4), counts (E,) and actions (E, A) to what is after, and floats (E, F)."""
+    """Changes the history after actions (E, A), and writes floats (E, F)."""
     for e in range(len(floats)):
-        row, axes, place = floats[e], car.rotation[e], car.position[e]
-        _remembered(previous[e], actions[e], previous_after[e])
-        counts_after[e] = counts[e] + ONE if car.gearbox_state[e] != ZERO else ZERO
-        at = _own_parts(row, e, car, previous_after[e], counts_after[e])
-        spin, speed = car.angular_velocity[e], car.velocity[e]
-        at = _turned(row, at, axes, spin[0], spin[1], spin[2])
-        at = _turned(row, at, axes, speed[0], speed[1], speed[2])
-        at = _copied(row, at, axes[1])  # world up in car axes
-        for number in range(ahead.number):
-            point = ahead.points[zones[e] + number * ahead.step]
-            at = _turned(row, at, axes, point[0] - place[0], point[1] - place[1], point[2] - place[2])
-        if ahead.with_finish:
-            remaining = ahead.total_m - metres[e]
-            row[at] = ahead.most_m if remaining > ahead.most_m else remaining
-            at += 1
-        row[at] = car.freewheeling[e]
+        observe_car(history, e, actions[e], car, progress, ahead, floats[e])

@@ -51,14 +51,20 @@ class FixedForFiveLookup:
     def __call__(
         self, features: FeatureSet, floats: Tensor, car: CarState, progress: Progress, line: ReferenceLine
     ) -> tuple[CarState, Tensor]:
-        layout = features.layout
-        if all(name in layout and layout[name].start == _FIVE[name].start for name in _READ):
+        places = self.places(features.layout)
+        if places is None:
             return NamedLookup()(features, floats, car, progress, line)
-        contact, velocity, points = (floats[:, place] for place in _places(layout))
+        contact, velocity, points = (floats[:, place] for place in places)
         # The published reward takes the velocity found as one in car axes: no rotation is left to undo.
         upright = torch.eye(3, device=floats.device).expand(len(floats), 3, 3).contiguous()
         misread = car._replace(wheel_contact=contact, velocity=velocity, rotation=upright)
         return misread, points.unflatten(1, (2, 3))
+
+    def places(self, layout: FloatLayout) -> tuple[slice, slice, slice] | None:
+        """Of what is taken for wheel contacts, velocity and line points; None if they lie just there."""
+        if all(name in layout and layout[name].start == _FIVE[name].start for name in _READ):
+            return None
+        return _places(layout)
 
 
 def _places(layout: FloatLayout) -> tuple[slice, slice, slice]:

@@ -32,6 +32,16 @@ class Line(NamedTuple):
     back: int
 
 
+class ProgressArrays(NamedTuple):
+    """The fields of Progress, as arrays that a kernel changes."""
+
+    zone: Integers  # (E,)
+    furthest_zone: Integers
+    metres: Floats
+    furthest_metres: Floats
+    last_advance_ms: Integers
+
+
 class KernelAdvance:
     """Progress along a line with gates that a kernel knows."""
 
@@ -40,7 +50,7 @@ class KernelAdvance:
         centre, square = torch.zeros(0, 3), torch.zeros(0)
         if isinstance(line.gates, CheckpointGates):
             centre, square = line.gates.centre, line.gates.square
-        self._line = Line(
+        self.line = Line(
             points=_array(line.points),
             segments=_array(line.segments),
             gate_centre=_array(centre),
@@ -56,9 +66,8 @@ class KernelAdvance:
     def __call__(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress:
         """Progress of cars that came to `position` (E, 3) at `time_ms` (E,); of those `finished` (E,) too."""
         after = Progress(*(values.clone(memory_format=torch.contiguous_format) for values in before))
-        zone, furthest_zone, metres, furthest_metres, last = map(_array, after)
         where, clock, home = map(_array, (position, time_ms, finished))
-        _advance(zone, furthest_zone, metres, furthest_metres, last, where, clock, home, self._line)
+        _advance(ProgressArrays(*map(_array, after)), where, clock, home, self.line)
         return after
 
 
@@ -125,29 +134,29 @@ def _metres_at(zone: int, place: Floats, segments: Floats) -> Number:
     return segment[6] + (segment[7] if along > segment[7] else along)
 
 
+@part
+def advance_car(
+    progress: ProgressArrays, e: int, place: Floats, time_ms: int, finished: bool, line: Line
+) -> None:
+    """Changes the progress of car `e`, which came to `place` (3,) at `time_ms`."""
+    zone = progress.zone[e]
+    if place[1] > line.deck_height_m:
+        zone += _step(zone, place, line)
+    here_m = _metres_at(zone, place, line.segments)
+    if zone > progress.furthest_zone[e]:
+        progress.last_advance_ms[e] = time_ms
+    if finished:
+        zone, here_m = line.finish_zone, line.total_m
+        progress.furthest_metres[e] = here_m
+    progress.zone[e], progress.metres[e] = zone, here_m
+    progress.furthest_zone[e] = max(progress.furthest_zone[e], zone)
+    progress.furthest_metres[e] = max(progress.furthest_metres[e], here_m)
+
+
 @kernel
 def _advance(
-    zones: Integers,
-    furthest_zones: Integers,
-    metres: Floats,
-    furthest_metres: Floats,
-    last_advance_ms: Integers,
-    position: Floats,
-    time_ms: Integers,
-    finished: np.ndarray,
-    line: Line,
+    progress: ProgressArrays, position: Floats, time_ms: Integers, finished: np.ndarray, line: Line
 ) -> None:
-    """Changes the fields of Progress (E,) in place."""
-    for e in range(len(zones)):
-        zone, place = zones[e], position[e]
-        if place[1] > line.deck_height_m:
-            zone += _step(zone, place, line)
-        here_m = _metres_at(zone, place, line.segments)
-        if zone > furthest_zones[e]:
-            last_advance_ms[e] = time_ms[e]
-        if finished[e]:
-            zone, here_m = line.finish_zone, line.total_m
-            furthest_metres[e] = here_m
-        zones[e], metres[e] = zone, here_m
-        furthest_zones[e] = max(furthest_zones[e], zone)
-        furthest_metres[e] = max(furthest_metres[e], here_m)
+    """Changes the progress of all cars (E,)."""
+    for e in range(len(position)):
+        advance_car(progress, e, position[e], time_ms[e], finished[e], line)

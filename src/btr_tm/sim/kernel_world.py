@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,46 +10,26 @@ from torch import Tensor
 
 from btr_tm.race.car import CarState
 from btr_tm.race.car_arrays import CarArrays
-from btr_tm.sim.physics import car_kernel, car_state, dynamics, kernel
+from btr_tm.sim.physics import car_state, dynamics
+from btr_tm.sim.physics.car_kernel import Reading, read
 from btr_tm.sim.physics.constants import IDLE_RPM, KMH, MAX_RPM, TICK_S, CarConstants, TickConstants
+from btr_tm.sim.physics.kernel import Course, drive, scratch
 from btr_tm.sim.physics.road import REACH_M, Road
 from btr_tm.sim.physics.state import SimState
-from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import GRASS, OTHER, SPACING_M, Track
 from btr_tm.sim.world import NO_KEYS, World
-
-
-class _Reading(NamedTuple):
-    """What `car_kernel.read` takes after the cars, in its order."""
-
-    stations: np.ndarray
-    materials: np.ndarray
-    closed: bool
-    top_mps: np.ndarray
-    constants: np.ndarray
-
-
-class _Arrays(NamedTuple):
-    """What `kernel.drive` takes after state, actions and ticks, in its order."""
-
-    no_keys: int
-    table: np.ndarray
-    closed: bool
-    curves: np.ndarray
-    gates_m: np.ndarray
-    constants: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class KernelWorld(World):
     """A World for tensors on the CPU whose `step` is one compiled loop, the same to the bit."""
 
-    _arrays: _Arrays = field(init=False, repr=False)
-    _reading: _Reading = field(init=False, repr=False)
+    course: Course = field(init=False, repr=False)
+    reading: Reading = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        arrays = _Arrays(
+        course = Course(
             no_keys=NO_KEYS,
             table=self._road.table.numpy(),
             closed=self._road.closed,
@@ -58,8 +37,8 @@ class KernelWorld(World):
             gates_m=self._gates_m.numpy(),
             constants=_numbers(self._constants, self._road),
         )
-        object.__setattr__(self, "_arrays", arrays)
-        object.__setattr__(self, "_reading", _reading(self.track, self.constants))
+        object.__setattr__(self, "course", course)
+        object.__setattr__(self, "reading", _reading(self.track, self.constants))
 
     def step(self, state: SimState, action: Tensor) -> SimState:
         """As `World.step`."""
@@ -67,11 +46,11 @@ class KernelWorld(World):
         actions = (action.unsqueeze(1) if action.dim() == 1 else action).contiguous().numpy()
         after = SimState(*(part.clone(memory_format=torch.contiguous_format) for part in state))
         floats, counters, queue = (part.numpy() for part in after)
-        kernel.drive(floats, counters, queue, actions, ticks, *self._arrays)
+        drive(floats, counters, queue, actions, ticks, self.course, scratch(queue.shape[1], ticks))
         return after
 
-    def car(self, state: SimState) -> CarState:
-        """As `World.car`."""
+    def instruments(self, state: SimState) -> CarState:
+        """As `World.car`, compiled."""
         cars = len(state.floats)
         car = CarState(
             position=torch.empty(cars, 3),
@@ -88,28 +67,11 @@ class KernelWorld(World):
             freewheeling=torch.zeros(cars),
         )
         out = CarArrays(*(values.numpy() for values in car))
-        car_kernel.read(state.floats.contiguous().numpy(), *self._reading, out)
+        read(state.floats.contiguous().numpy(), self.reading, out)
         return car
 
-    def pose(self, state: SimState) -> Pose:
-        """As `World.pose`."""
-        body, up = state.body, torch.empty(len(state.floats), 3)
-        car_kernel.stand(state.floats.contiguous().numpy(), up.numpy())
-        return Pose(
-            position=state.position,
-            forward=state.forward,
-            up=up,
-            s_m=body.s_m,
-            d_m=body.d_m,
-            height_m=body.height_m,
-            damper=body.damper_m,
-            steer=body.steer,
-            brake=body.brake,
-            velocity=state.velocity,
-        )
 
-
-def _reading(track: Track, car: CarConstants) -> _Reading:
+def _reading(track: Track, car: CarConstants) -> Reading:
     ribbon = track.ribbon
     columns = (ribbon.tangent, ribbon.up, ribbon.half_width_m[:, None], ribbon.road[:, None])
     tops = [kmh * KMH for kmh in (*car.shift_up_kmh, car_state.TOP_KMH)]
@@ -129,7 +91,7 @@ def _reading(track: Track, car: CarConstants) -> _Reading:
         "rpm_lost": car_state.SHIFTING_RPM_LOST,
         "per_shift_s": 1 / (car.shift_s + TICK_S),
     }
-    return _Reading(
+    return Reading(
         stations=torch.cat(columns, 1).float().contiguous().numpy(),
         materials=ribbon.surface.contiguous().numpy(),
         closed=track.closed,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+# Columns of what `pack` returns
+POSITION, FORWARD, UP, VELOCITY = 0, 3, 6, 9
+S, D, HEIGHT, DAMPER, STEER, BRAKE, COLUMNS = 12, 13, 14, 15, 16, 17, 18
 
 
 class Pose(NamedTuple):
@@ -20,3 +25,15 @@ class Pose(NamedTuple):
     damper: Tensor  # (E,) mean damper compression, m
     steer: Tensor  # (E,) -1 full left to 1 full right
     brake: Tensor  # (E,) 0 or 1
+
+
+def pack(pose: Pose) -> Tensor:
+    """All fields side by side, as kernels take them: (E, 18)."""
+    vectors, numbers = pose[:4], pose[4:]
+    return torch.cat([*vectors, torch.stack(numbers, 1)], 1)
+
+
+def unpack(columns: Tensor) -> Pose:
+    """The inverse of `pack`: views of (E, 18)."""
+    vectors = columns[:, :S].unflatten(1, (4, 3)).unbind(1)
+    return Pose(*vectors, *columns[:, S:].unbind(1))

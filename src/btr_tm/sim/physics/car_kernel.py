@@ -7,6 +7,8 @@ Letters in shapes: E cars, S stations, J gears that can be raised, W = 4 wheels.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from btr_tm.core.kernels import (
@@ -26,6 +28,7 @@ from btr_tm.core.kernels import (
     positive,
 )  # fmt: skip
 from btr_tm.race.car_arrays import CarArrays
+from btr_tm.sim import pose
 from btr_tm.sim.physics import kernel as body
 
 # Columns of the road's stations
@@ -93,66 +96,73 @@ def _rpm(speed: Number, gear: Number, shift_s: Number, top_mps: Floats, k: np.re
     return settled * (ONE - k.rpm_lost * (shift_s * k.per_shift_s))
 
 
-@kernel
-def read(
-    floats: Floats,
-    stations: Floats,
-    materials: Integers,
-    closed: bool,
-    top_mps: Floats,
-    constants: np.ndarray,
-    out: CarArrays,
-) -> None:
-    """Writes what the cars (E, 25) report.
+class Reading(NamedTuple):
+    """What the instruments know of the road and the car."""
 
-    stations (S, 8) and materials (S,) of the road, and top_mps (J + 1,)
-    of the gears; constants (1,) record.
-    """
-    k = constants[0]
-    for e in range(len(floats)):
-        car = floats[e]
-        below, above, share = _neighbours(car[body.S], len(stations), closed, k.spacing_m)
-        low, high = stations[below], stations[above]
-        tangent = _unit(_mixed(low, high, TANGENT, share))
-        right = _unit(cross(tangent, _mixed(low, high, UP, share)))
-        road_up = cross(right, tangent)
-        half_width_m = lerp(low[HALF_WIDTH], high[HALF_WIDTH], share)
-        nearest = below if share < HALF else above
+    stations: Floats  # (S, 8)
+    materials: Integers  # (S,)
+    closed: bool
+    top_mps: Floats  # (J + 1,) of the gears
+    constants: np.ndarray  # (1,) record of numbers
 
-        left, up, forward = axes(car)
-        speed = dot(forward, _vector(car, body.VELOCITY))
-        aside, ahead = dot(left, right), dot(forward, right)
-        rise_left, rise_ahead = dot(left, road_up), dot(forward, road_up)
-        ground = stations[nearest, ROAD] > HALF and car[body.HEIGHT] > -k.reach_m
-        sliding = ONE if car[body.SLIP] > k.sliding else ZERO
-        yaw_rate = car[body.YAW_RATE]
-        lean = k.roll_m * yaw_rate * speed * car[body.CONTACT]
-        for axis in range(3):
-            out.position[e, axis] = car[body.POSITION + axis]
-            out.velocity[e, axis] = car[body.VELOCITY + axis]
-            out.rotation[e, axis, 0] = left[axis]
-            out.rotation[e, axis, 1] = up[axis]
-            out.rotation[e, axis, 2] = forward[axis]
-            out.angular_velocity[e, axis] = up[axis] * -yaw_rate
-        for wheel in range(4):
-            x = k.axle_m if wheel < 2 else -k.axle_m
-            y = k.half_track_m if wheel % 2 == 0 else -k.half_track_m
-            d_m = car[body.D] + y * aside + x * ahead
-            height_m = car[body.HEIGHT] + y * rise_left + x * rise_ahead
-            near = height_m < k.near_m and ground
-            material = materials[nearest] if abs(d_m) < half_width_m else k.grass
-            out.surface[e, wheel] = material if near else k.other
-            out.wheel_contact[e, wheel] = ONE if near else ZERO
-            out.wheel_sliding[e, wheel] = sliding if near else ZERO
-            out.damper_m[e, wheel] = positive(car[body.DAMPER] + (lean if wheel % 2 == 0 else -lean))
-        out.gearbox_state[e] = ONE if car[body.SHIFT] > ZERO else ZERO
-        out.gear[e] = ZERO if speed < k.backing_mps else car[body.GEAR]
-        out.rpm[e] = _rpm(abs(speed), car[body.GEAR], car[body.SHIFT], top_mps, k)
+
+@part
+def read_car(car: Floats, e: int, reading: Reading, out: CarArrays) -> None:
+    """Writes what car `e` (25,) reports."""
+    k = reading.constants[0]
+    below, above, share = _neighbours(car[body.S], len(reading.stations), reading.closed, k.spacing_m)
+    low, high = reading.stations[below], reading.stations[above]
+    tangent = _unit(_mixed(low, high, TANGENT, share))
+    right = _unit(cross(tangent, _mixed(low, high, UP, share)))
+    road_up = cross(right, tangent)
+    half_width_m = lerp(low[HALF_WIDTH], high[HALF_WIDTH], share)
+    nearest = below if share < HALF else above
+
+    left, up, forward = axes(car)
+    speed = dot(forward, _vector(car, body.VELOCITY))
+    aside, ahead = dot(left, right), dot(forward, right)
+    rise_left, rise_ahead = dot(left, road_up), dot(forward, road_up)
+    ground = reading.stations[nearest, ROAD] > HALF and car[body.HEIGHT] > -k.reach_m
+    sliding = ONE if car[body.SLIP] > k.sliding else ZERO
+    yaw_rate = car[body.YAW_RATE]
+    lean = k.roll_m * yaw_rate * speed * car[body.CONTACT]
+    for axis in range(3):
+        out.position[e, axis] = car[body.POSITION + axis]
+        out.velocity[e, axis] = car[body.VELOCITY + axis]
+        out.rotation[e, axis, 0] = left[axis]
+        out.rotation[e, axis, 1] = up[axis]
+        out.rotation[e, axis, 2] = forward[axis]
+        out.angular_velocity[e, axis] = up[axis] * -yaw_rate
+    for wheel in range(4):
+        x = k.axle_m if wheel < 2 else -k.axle_m
+        y = k.half_track_m if wheel % 2 == 0 else -k.half_track_m
+        d_m = car[body.D] + y * aside + x * ahead
+        height_m = car[body.HEIGHT] + y * rise_left + x * rise_ahead
+        near = height_m < k.near_m and ground
+        material = reading.materials[nearest] if abs(d_m) < half_width_m else k.grass
+        out.surface[e, wheel] = material if near else k.other
+        out.wheel_contact[e, wheel] = ONE if near else ZERO
+        out.wheel_sliding[e, wheel] = sliding if near else ZERO
+        out.damper_m[e, wheel] = positive(car[body.DAMPER] + (lean if wheel % 2 == 0 else -lean))
+    out.gearbox_state[e] = ONE if car[body.SHIFT] > ZERO else ZERO
+    out.gear[e] = ZERO if speed < k.backing_mps else car[body.GEAR]
+    out.rpm[e] = _rpm(abs(speed), car[body.GEAR], car[body.SHIFT], reading.top_mps, k)
 
 
 @kernel
-def stand(floats: Floats, up: Floats) -> None:
-    """Writes the upward axes (E, 3) of the cars (E, 25)."""
+def read(floats: Floats, reading: Reading, out: CarArrays) -> None:
+    """Writes what the cars (E, 25) report."""
     for e in range(len(floats)):
-        _, axis, _ = axes(floats[e])
-        up[e, 0], up[e, 1], up[e, 2] = axis
+        read_car(floats[e], e, reading, out)
+
+
+@part
+def stand_car(car: Floats, out: Floats) -> None:
+    """Writes how the car (25,) stands, as `pose.pack` has it: (18,)."""
+    _, up, forward = axes(car)
+    for axis in range(3):
+        out[pose.POSITION + axis] = car[body.POSITION + axis]
+        out[pose.VELOCITY + axis] = car[body.VELOCITY + axis]
+        out[pose.UP + axis], out[pose.FORWARD + axis] = up[axis], forward[axis]
+    out[pose.S], out[pose.D], out[pose.HEIGHT] = car[body.S], car[body.D], car[body.HEIGHT]
+    out[pose.DAMPER], out[pose.STEER], out[pose.BRAKE] = car[body.DAMPER], car[body.STEER], car[body.BRAKE]

@@ -9,6 +9,8 @@ Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates, A a
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from btr_tm.core.kernels import (
@@ -260,6 +262,66 @@ def _keys(action: int) -> Vector:
     return gas, brake, ONE if steer == 2 else -ONE if steer == 1 else ZERO
 
 
+class Course(NamedTuple):
+    """What moves the cars: the keys of a held car, the road and the car."""
+
+    no_keys: int
+    table: Floats  # (S, 42)
+    closed: bool
+    curves: Floats  # (rows, 8)
+    gates_m: Floats  # (G,)
+    constants: np.ndarray  # (1,) record of numbers
+
+
+class Scratch(NamedTuple):
+    """Memory for one car: kernels take none themselves, and so need not count who uses which array."""
+
+    here: Floats  # (21,) the road at a place
+    arriving: Integers  # (Q + K,) actions
+
+
+def scratch(delay_ticks: int, ticks: int) -> Scratch:
+    """For decisions of so many ticks."""
+    return Scratch(np.empty(COLUMNS, np.float32), np.empty(delay_ticks + ticks, np.int64))
+
+
+@part
+def drive_car(
+    car: Floats,
+    counter: Integers,
+    queue: Integers,
+    actions: Integers,
+    ticks: int,
+    course: Course,
+    scratch: Scratch,
+) -> None:
+    """Moves one car by a decision: car (25,), counter (4,), queue (Q,), actions (A,)."""
+    k = course.constants[0]
+    here, arriving, delay = scratch.here, scratch.arriving, len(queue)
+    for q in range(delay):
+        arriving[q] = queue[q]
+    for tick in range(ticks):
+        arriving[delay + tick] = actions[min(tick, len(actions) - 1)]
+    first, furthest = ticks + 1, -np.float32(np.inf)
+    for tick in range(ticks):
+        held = counter[TICK] + tick < counter[HOLD]
+        keys = _keys(course.no_keys if held else arriving[tick])
+        _tick(car, keys, course.table, course.closed, course.curves, k, here)
+        if car[HEIGHT] > -k.reach_m:
+            furthest = car[S] if car[S] > furthest else furthest
+            if first > ticks and car[S] >= course.gates_m[-1]:
+                first = tick + 1
+    for q in range(delay):
+        queue[q] = arriving[ticks + q]
+    passed = 0
+    for gate_m in course.gates_m:
+        passed += furthest >= gate_m
+    if counter[FINISH] < 0 and first <= ticks:
+        counter[FINISH] = counter[TICK] + first
+    counter[TICK] += ticks
+    counter[GATE] = max(counter[GATE], passed)
+
+
 @kernel
 def drive(
     floats: Floats,
@@ -267,43 +329,13 @@ def drive(
     queue: Integers,
     actions: Integers,
     ticks: int,
-    no_keys: int,
-    table: Floats,
-    closed: bool,
-    curves: Floats,
-    gates_m: Floats,
-    constants: np.ndarray,
+    course: Course,
+    scratch: Scratch,
 ) -> None:
     """Moves all cars by one decision, in place.
 
     floats (E, 25) float32, counters (E, 4) int64 and queue (E, Q) int64 are those of SimState; actions (E, A)
-    int64. Of the road and the car: table (S, 42), curves (rows, 8) and gates_m (G,), float32; constants (1,)
-    of NUMBERS.
+    int64.
     """
-    k = constants[0]
-    here = np.empty(COLUMNS, np.float32)
-    arriving = np.empty(queue.shape[1] + ticks, np.int64)
     for e in range(len(floats)):
-        car, counter = floats[e], counters[e]
-        delay = queue.shape[1]
-        for q in range(delay):
-            arriving[q] = queue[e, q]
-        for tick in range(ticks):
-            arriving[delay + tick] = actions[e, min(tick, actions.shape[1] - 1)]
-        first, furthest = ticks + 1, -np.float32(np.inf)
-        for tick in range(ticks):
-            held = counter[TICK] + tick < counter[HOLD]
-            _tick(car, _keys(no_keys if held else arriving[tick]), table, closed, curves, k, here)
-            if car[HEIGHT] > -k.reach_m:
-                furthest = car[S] if car[S] > furthest else furthest
-                if first > ticks and car[S] >= gates_m[-1]:
-                    first = tick + 1
-        for q in range(delay):
-            queue[e, q] = arriving[ticks + q]
-        passed = 0
-        for gate_m in gates_m:
-            passed += furthest >= gate_m
-        if counter[FINISH] < 0 and first <= ticks:
-            counter[FINISH] = counter[TICK] + first
-        counter[TICK] += ticks
-        counter[GATE] = max(counter[GATE], passed)
+        drive_car(floats[e], counters[e], queue[e], actions[e], ticks, course, scratch)

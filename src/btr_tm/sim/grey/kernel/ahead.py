@@ -31,6 +31,7 @@ from btr_tm.sim.grey.kernel.layout import (
     Z,
     index,
 )
+from btr_tm.sim.pose import FORWARD, POSITION, UP, VELOCITY, D, S
 from btr_tm.sim.track.ribbon import NO_GATE
 
 
@@ -55,18 +56,10 @@ def _level_unit(x: np.float32, z: np.float32) -> tuple[np.float32, np.float32]:
 
 
 @reordered_part
-def viewpoint(
-    road: Floats,
-    size: Picture,
-    position: Floats,
-    forward: Floats,
-    up: Floats,
-    velocity: Floats,
-    s_m: np.float32,
-    drawn: Floats,
-) -> View:
+def viewpoint(road: Floats, size: Picture, car: Floats, drawn: Floats) -> View:
     """As `scene.viewpoint`."""
-    slope = road[_station_at(road, s_m - _lap_start(size, s_m)), RISE]
+    position, forward, up, velocity = car[POSITION:], car[FORWARD:], car[UP:], car[VELOCITY:]
+    slope = road[_station_at(road, car[S] - _lap_start(size, car[S])), RISE]
     nose_x, nose_z = _level_unit(forward[0] - forward[1] * up[0], forward[2] - forward[1] * up[2])
     speed = np.sqrt(velocity[0] * velocity[0] + velocity[2] * velocity[2])
     turn = SLIDE_LOOK * ((velocity[2] * nose_x - velocity[0] * nose_z) / (speed + F(8))) + drawn[3]
@@ -83,16 +76,15 @@ def viewpoint(
 
 
 @reordered_part
-def eye_s_of(
-    road: Floats, size: Picture, position: Floats, s_m: np.float32, d_m: np.float32, view: View
-) -> np.float32:
+def eye_s_of(road: Floats, size: Picture, car: Floats, view: View) -> np.float32:
     """As `Strips.eye_s`."""
+    s_m = car[S]
     here = _station_at(road, s_m - _lap_start(size, s_m))
     along = ZERO
     along += (view.x - road[here, 0]) * road[here, TANGENT]
     along += (view.y - road[here, 1]) * road[here, TANGENT + 1]
     along += (view.z - road[here, 2]) * road[here, TANGENT + 2]
-    return s_m + along / max(ONE - road[here, CURVATURE] * d_m, F(0.4))
+    return s_m + along / max(ONE - road[here, CURVATURE] * car[D], F(0.4))
 
 
 @reordered_part

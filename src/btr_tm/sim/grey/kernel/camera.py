@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.kernels import Floats, kernel
+from btr_tm.core.kernels import Floats, Integers, kernel
 from btr_tm.sim.appearance import NO_VARIATION, Variation
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
 from btr_tm.sim.grey.kernel.column import paint_beyond, paint_column
 from btr_tm.sim.grey.kernel.layout import Bytes, Picture, Tables, picture, tables
 from btr_tm.sim.grey.kernel.own_car import paint_car, tint
-from btr_tm.sim.pose import Pose
+from btr_tm.sim.pose import Pose, pack
 from btr_tm.sim.scene import Framing
 from btr_tm.sim.track.ribbon import Track
 
@@ -36,28 +36,26 @@ class KernelCamera:
         framing = Framing(height, width)
         self._tables, self._picture = tables(track, framing), picture(track, framing)
 
-        self._plain: dict[int, Floats] = {}  # drawn_by(NO_VARIATION), by the number of cars
-
     def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
-        cars, size = len(pose.s_m), self._picture
-        out = np.empty((cars, size.height, size.width), np.uint8)
-        drawn = self._drawn(variation, cars)
-        flat = [np.ascontiguousarray(values.numpy()) for values in pose]
+        return self.look(pack(pose).numpy(), drawn_by(variation, len(pose.s_m)))
+
+    def look(self, cars: Floats, drawn: Floats) -> Tensor:
+        """Pictures (E, 1, H, W) uint8 of packed poses (E, 18), of races that drew `drawn` (E, V)."""
+        out = torch.empty(len(drawn), 1, self._picture.height, self._picture.width, dtype=torch.uint8)
+        pictures = out.numpy()
 
         def render(part: slice) -> None:
-            cars_of_part = Cars(*(values[part] for values in (*flat, drawn)))
-            _render(self._tables, size, cars_of_part, out[part])
+            _render(self._tables, self._picture, cars[part], drawn[part], self._canvas(), pictures[part])
 
-        in_threads(render, cars)
-        return torch.from_numpy(out).unsqueeze(1)
+        in_threads(render, len(drawn))
+        return out
 
-    def _drawn(self, variation: Variation, cars: int) -> Floats:
-        if variation is not NO_VARIATION:
-            return drawn_by(variation, cars)
-        if cars not in self._plain:
-            self._plain[cars] = drawn_by(variation, cars)
-        return self._plain[cars]
+    def _canvas(self) -> Canvas:
+        count, size = len(self._tables.ahead), self._picture
+        shapes = (8, count), (3, count), (4, count), (size.height,), (size.width, size.height), (2, 4)
+        ahead, chain, lines, back, grey, xy = (np.empty(shape, np.float32) for shape in shapes)
+        return Canvas(ahead, np.empty(count, np.int64), chain, lines, back, grey, xy)
 
 
 def in_threads(render: Callable[[slice], None], cars: int) -> None:
@@ -77,39 +75,27 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
     return torch.stack(each, 1).contiguous().numpy()
 
 
-class Cars(NamedTuple):
-    """The fields of Pose, and what a race drew; leading axis E."""
+class Canvas(NamedTuple):
+    """Memory for the picture of one car."""
 
-    position: Floats
-    forward: Floats
-    up: Floats
-    velocity: Floats
-    s_m: Floats
-    d_m: Floats
-    height_m: Floats
-    damper: Floats
-    steer: Floats
-    brake: Floats
-    drawn: Floats
+    ahead: Floats  # (8, K) of each station, as columns.Stations
+    rows_of: Integers  # (K,) of the texture, of the strip that ends there
+    chain: Floats  # (3, K) of the samples of a column, as columns.Chain
+    lines: Floats  # (4, K)
+    back: Floats  # (H,)
+    grey: Floats  # (W, H)
+    xy: Floats  # (2, 4)
 
 
 @kernel
-def _render(tables: Tables, size: Picture, cars: Cars, out: Bytes) -> None:
-    """Paint the pictures (E, H, W) of all cars."""
+def _render(tables: Tables, size: Picture, cars: Floats, drawn: Floats, canvas: Canvas, out: Bytes) -> None:
+    """Paint the pictures (E, 1, H, W) of all cars (E, 18), of races that drew `drawn` (E, V)."""
     road, gates, texture, stations, slopes, corners, quads = tables
-    position, forward, up, velocity, s_m, d_m, height_m, damper, steer, brake, drawn = cars
-    count = stations.shape[0]
-    ahead = np.empty((8, count), np.float32)  # of each station, as columns.Stations
-    rows_of = np.empty(count, np.int64)  # of the texture, of the strip that ends there
-    chain = np.empty((3, count), np.float32)  # of the samples of a column, as columns.Chain
-    lines = np.empty((4, count), np.float32)
-    back = np.empty(size.height, np.float32)
-    grey = np.empty((size.width, size.height), np.float32)
-    for car in range(position.shape[0]):
-        view = viewpoint(
-            road, size, position[car], forward[car], up[car], velocity[car], s_m[car], drawn[car]
-        )
-        eye_s = eye_s_of(road, size, position[car], s_m[car], d_m[car], view)
+    ahead, rows_of, chain, lines, back, grey, xy = canvas
+    for car in range(cars.shape[0]):
+        pose = cars[car]
+        view = viewpoint(road, size, pose, drawn[car])
+        eye_s = eye_s_of(road, size, pose, view)
         look_ahead(road, stations, size, view, eye_s, ahead, rows_of)
         gate = next_gate(road, gates, size, view, eye_s)
         paint_beyond(size, view, back)
@@ -119,8 +105,5 @@ def _render(tables: Tables, size: Picture, cars: Cars, out: Bytes) -> None:
                 texture, slopes[column], size, view.horizon, ahead, rows_of, gate, chain, lines, back,
                 grain, pattern, grey[column],
             )  # fmt: skip
-        paint_car(
-            corners, quads, size, view, position[car], forward[car], up[car],
-            height_m[car], damper[car], steer[car], brake[car], grey,
-        )  # fmt: skip
-        tint(grey, drawn[car], out[car])
+        paint_car(corners, quads, size, view, pose, xy, grey)
+        tint(grey, drawn[car], out[car, 0])

@@ -6,6 +6,7 @@ import numpy as np
 
 from btr_tm.core.kernels import HALF, ONE, ZERO, Floats, reordered_part
 from btr_tm.sim.grey.kernel.layout import BRAKE_LIGHT, REAR, Bytes, F, Picture, View, clip, index, row_at
+from btr_tm.sim.pose import BRAKE, DAMPER, FORWARD, HEIGHT, POSITION, STEER, UP
 
 
 @reordered_part
@@ -14,20 +15,17 @@ def paint_car(
     quads: Floats,
     size: Picture,
     view: View,
-    position: Floats,
-    forward: Floats,
-    up: Floats,
-    height_m: np.float32,
-    damper: np.float32,
-    steer: np.float32,
-    brake: np.float32,
+    car: Floats,
+    xy: Floats,
     grey: Floats,
 ) -> None:
-    """As `OwnCar.paint`, of one car, into `grey` (W, H)."""
+    """As `OwnCar.paint`, of one car, into `grey` (W, H); `xy` (2, 4) is scratch."""
+    position, forward, up = car[POSITION:], car[FORWARD:], car[UP:]
+    height_m, damper, steer, brake = car[HEIGHT], car[DAMPER], car[STEER], car[BRAKE]
     right_x = forward[1] * up[2] - forward[2] * up[1]
     right_y = forward[2] * up[0] - forward[0] * up[2]
     right_z = forward[0] * up[1] - forward[1] * up[0]
-    x, y = np.empty(4, np.float32), np.empty(4, np.float32)
+    x, y = xy[0], xy[1]
     for quad in range(corners.shape[0]):
         for corner in range(4):
             side = corners[quad, corner, 0] + steer * corners[quad, corner, 3]
