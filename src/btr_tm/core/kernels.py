@@ -25,8 +25,8 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 Function = TypeVar("Function", bound=Callable)
-# As in torch, a division by zero is not an exception. Arrays belong to the caller: counting who uses which one
-# took as long as the arithmetic and a fifth of the compilation. So kernels cannot make arrays.
+# As in torch, a division by zero is not an exception. Arrays belong to the caller: counting the users of each
+# one took as long as the arithmetic, and a fifth of the compilation. So kernels cannot make arrays.
 BORROWED = {"error_model": "numpy", "_nrt": False}
 # Without the wrappers by which Python or C could call it, a quarter less is compiled.
 PART = BORROWED | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
