@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 
 Function = TypeVar("Function", bound=Callable)
 # As in torch, a division by zero is not an exception. Arrays belong to the caller: counting the users of each
-# one took as long as the arithmetic, and a fifth of the compilation. So kernels cannot make arrays.
+# one took as long as the arithmetic, and a fifth of the compilation. So they cannot make arrays.
 BORROWED = {"error_model": "numpy", "_nrt": False}
 # Without the wrappers by which Python or C could call it, a quarter less is compiled.
 PART = BORROWED | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -54,12 +54,21 @@ def kernel(function: Function) -> Function:
     none of them can be written, every process compiles anew.
     """
     compiled = njit(nogil=True, **BORROWED)(function)  # type: ignore[call-overload] # as above
+    return cast(Function, _cached(compiled))
+
+
+def allocating_kernel(function: Function) -> Function:
+    """As `kernel`, for one that makes arrays for itself."""
+    return cast(Function, _cached(njit(nogil=True, error_model="numpy")(function)))
+
+
+def _cached(compiled: Function) -> Function:
     with suppress(RuntimeError):  # Numba found no place for a cache
-        compiled.enable_caching()
-        # Numba looks at the file of `function` only, but a kernel holds parts and constants of others too.
+        compiled.enable_caching()  # type: ignore[attr-defined] # Numba's
+        # Numba looks at the file of the function only, but a kernel holds parts and constants of others too.
         index = compiled._cache._cache_file  # type: ignore[attr-defined] # not a part of its interface
         index._source_stamp = (index._source_stamp, _sources())
-    return cast(Function, compiled)
+    return compiled
 
 
 @cache

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from btr_tm.core.half_floats import Numbers, narrowed, widened
-from btr_tm.core.kernels import Floats, Number, kernel, part, reordered_part
+from btr_tm.core.kernels import Floats, Number, allocating_kernel, part, reordered_part
 
 Places = NDArray[np.uint8]
 
 _LEAST = np.float32(-np.inf)
 
 
-@kernel
+@allocating_kernel
 def max_pool(x: Numbers, out: Numbers, place: Places) -> None:
     """(B, H, W, C) -> `out` and `place`, both (B, H / 2, W / 2, C); H and W are even."""
     channels, row = x.shape[3], out.shape[2] * x.shape[3]
@@ -36,7 +36,7 @@ def max_pool(x: Numbers, out: Numbers, place: Places) -> None:
             _store(best, at, out[image, y].reshape(-1), place[image, y].reshape(-1))
 
 
-@kernel
+@allocating_kernel
 def max_pool_gradient(gradient: Numbers, place: Places, out: Numbers) -> None:
     """From that of the results (B, H / 2, W / 2, C) to that of the pixels, `out` (B, H, W, C)."""
     channels, row = out.shape[3], gradient.shape[2] * out.shape[3]
@@ -57,7 +57,7 @@ def max_pool_gradient(gradient: Numbers, place: Places, out: Numbers) -> None:
         _put_together(even[0], odd[0, channels:], out[image, 2 * height - 1])
 
 
-@kernel
+@allocating_kernel
 def pooled_convolution_gradient(
     x: Floats, gradient: Numbers, place: Places, weight: Floats, bias: Floats
 ) -> None:
