@@ -106,3 +106,16 @@ def test_a_container_leaves_what_its_limit_leaves(tmp_path, monkeypatch: pytest.
     assert memory.free_bytes(torch.device("cpu")) == 900_000 < without
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_bytes(torch.device("cpu")) > 900_000
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("encoder", ["cnn", "impala", "impala_sn", "impala_sn_pool"])
+def test_networks_of_every_encoder_and_precision_are_counted_before_they_are_built(
+    encoder, precision
+) -> None:
+    run = parts(f"encoder={encoder}", f"profile.precision={precision}")
+    refuse(run)
+    with torch.device("meta"):  # refuse_large_learner lets pass what cannot be built so
+        assert all(
+            each.is_meta for each in run.plain_net(Spec((1, 40, 40), FloatLayout.full(), 12)).parameters()
+        )

@@ -113,7 +113,7 @@ class SpectrallyNormalised(nn.Module):
 
         Kernels are channels last in memory, as the images are.
         """
-        if not torch.is_autocast_enabled(device.type):
+        if not (torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)):
             return self.normalised()
         form = torch.get_autocast_dtype(device.type)
         with torch.autocast(device.type, enabled=False):  # a norm in bf16 would be wrong in the third digit

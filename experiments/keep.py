@@ -1,0 +1,45 @@
+"""Keeps of a sweep what comparisons read: record, manifest and summary of every run that has ended.
+
+    python experiments/keep.py runs/NAME experiments/NAME/records
+
+The record loses the statistics of single layers, which are four fifths of it; the manifest loses where the runs lay.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from btr_tm.core.files import read_json, write_atomic
+from btr_tm.metrics.sinks.jsonl import read_record
+
+OF_LAYERS = ("optimizer/", "gradients/", "weights/", "spectral/")
+
+
+def keep(run: Path, folder: Path) -> None:
+    """Copy one run."""
+    rows = [
+        {name: value for name, value in row.items() if not name.startswith(OF_LAYERS)}
+        for row in read_record(run / "record.jsonl")
+    ]
+    manifest = read_json(run / "manifest.json")
+    for session in manifest["sessions"]:
+        session["overrides"] = [word for word in session["overrides"] if not word.startswith("runs_dir=")]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "record.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+    for name, content in (("manifest.json", manifest), ("summary.json", read_json(run / "summary.json"))):
+        write_atomic(folder / name, f"{json.dumps(content, indent=1)}\n".encode())
+
+
+def main(sweep: Path, records: Path) -> None:
+    """Copy every run that has ended and is not there yet."""
+    ended = sorted(path.parent for path in sweep.glob("*/s*/summary.json"))
+    new = [run for run in ended if not (records / run.parent.name / run.name / "summary.json").exists()]
+    for run in new:
+        keep(run, records / run.parent.name / run.name)
+    print(f"{len(new)} runs added to {records}, {len(ended)} are there")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
