@@ -21,6 +21,12 @@ def test_subjects_take_turns_after_one_warm_up_each() -> None:
     assert [len(times[name].seconds) for name in "ab"] == [3, 3]
 
 
+def test_another_clock_can_time_the_turns() -> None:
+    ticks = iter(range(0, 100, 7))
+    times = interleave([Subject("a", 1, lambda: None)], rounds=2, clock=lambda: float(next(ticks)))
+    assert times["a"].seconds == (7.0, 7.0)
+
+
 def test_rates_and_durations_come_from_the_median() -> None:
     times = Times(work=10, seconds=(0.5, 100.0, 0.1))
     assert rate_row("speed", "1/s", times).ours == pytest.approx(20)

@@ -60,7 +60,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Times:
-    """Wall seconds of each repetition, each worth `work` units."""
+    """Seconds of each repetition, each worth `work` units; of the wall clock unless another was asked."""
 
     work: float
     seconds: tuple[float, ...]
@@ -81,18 +81,23 @@ def waiting(device: torch.device) -> Callable[[], None]:
     return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
-def seconds_of(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+def seconds_of(run: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    begin = clock()
     run()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
-def interleave(subjects: Sequence[Subject], rounds: int, device: torch.device = CPU) -> dict[str, Times]:
+def interleave(
+    subjects: Sequence[Subject],
+    rounds: int,
+    device: torch.device = CPU,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Times]:
     """A B C A B C ...: `rounds` repetitions of each, after one that does not count, on `device`."""
     wait = waiting(device)
 
     def seconds(subject: Subject) -> float:
-        return seconds_of(lambda: (subject.run(), wait()))
+        return seconds_of(lambda: (subject.run(), wait()), clock)
 
     for subject in subjects:
         seconds(subject)

@@ -31,6 +31,13 @@ def parser() -> argparse.ArgumentParser:
         default="eval/progress_mean",
         help="judge by the area under this metric, of which more is better (default: eval/progress_mean)",
     )
+    parser.add_argument(
+        "--costs",
+        action="store_true",
+        help="first measure what an update of each arm costs, all in turns on this machine, and write it to "
+        "FOLDER/costs.json, for the comparison at equal compute",
+    )
+    commands.add_plugin(parser)
     parser.add_argument("--out", metavar="FOLDER", help="where to write (default: FOLDER)")
     return parser
 
@@ -51,6 +58,8 @@ def ablate(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.folder)
     out = Path(arguments.out or folder)
     commands.refuse_unwritable_folder(out)
+    if arguments.costs:
+        measure_costs(folder, arguments.metric, arguments.plugin)
     study = analyse(folder, arguments.base, arguments.metric, print)
     print("drawing")
     pictures = [forest.draw(study, out / FOREST), curves.draw(study, out / CURVES)]
@@ -59,4 +68,19 @@ def ablate(arguments: argparse.Namespace) -> None:
     write_atomic(out / REPORT, of_study.page(study).encode())
     print("\n".join(["", answer(study), "", *(f"note: {note}" for note in study.notes), ""]))
     print("\n".join(path.as_posix() for path in (out / PAGE, *pictures, out / FIGURES, out / REPORT)))
+    if not study.costs:
+        print(f"for equal compute: python -m btr_tm.ablate {shlex.quote(folder.as_posix())} --costs")
     print(f"next: python -m btr_tm.compare {shlex.quote(folder.as_posix())}")
+
+
+def measure_costs(folder: Path, metric: str, plugins: Sequence[str]) -> None:
+    """Write costs.json, of the arms that have runs to compare."""
+    from btr_tm.cli.measuring import update_costs
+    from btr_tm.report.ablation import costs
+    from btr_tm.report.ablation.read import read
+
+    commands.refuse_unwritable_folder(folder)
+    arms = read(folder, metric).arms
+    configs = {arm: runs[0].manifest["config"] for arm, runs in arms.items()}
+    machine, found = update_costs.measure(configs, plugins, print, update_costs.ROUNDS)
+    print(costs.write(folder, machine, found).as_posix())

@@ -37,5 +37,6 @@ def lines(folder: Path) -> list[str]:
 
     found = sweep.standings(folder)
     done = any(each.status.state == "done" for each in found)
-    compare = f"next: python -m btr_tm.compare {shlex.quote(folder.as_posix())}"
-    return [sweep.line(found), *sweep.failures(found), "", table(found), *(["", compare] if done else [])]
+    name = shlex.quote(folder.as_posix())
+    after = ["", f"next: python -m btr_tm.compare {name}", f"  or: python -m btr_tm.ablate {name}"]
+    return [sweep.line(found), *sweep.failures(found), "", table(found), *(after if done else [])]

@@ -34,6 +34,6 @@ def cost(held: Mapping[str, float]) -> Cost:
 
 def write(folder: Path, machine: Mapping[str, object], costs: Mapping[str, Cost]) -> Path:
     """costs.json; raises OSError."""
-    arms = {arm: each._asdict() for arm, each in costs.items()}
-    write_json(folder / NAME, {"unit": "CPU milliseconds per update", **machine, "arms": arms})
+    arms = {arm: {name: round(ms, 3) for name, ms in each._asdict().items()} for arm, each in costs.items()}
+    write_json(folder / NAME, {**machine, "unit": "milliseconds per update", "arms": arms})
     return folder / NAME

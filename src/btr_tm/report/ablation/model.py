@@ -93,10 +93,10 @@ VERDICTS = (HELPS, HURTS, NO_EVIDENCE, EXPLORATORY)
 
 
 class Cost(NamedTuple):
-    """CPU milliseconds of one update of an arm, measured in turns with the others on one machine."""
+    """Milliseconds of one update of an arm, measured in turns with the others on one machine."""
 
-    update_ms: float
-    low: float
+    update_ms: float  # median
+    low: float  # quartiles
     high: float
 
 

@@ -41,9 +41,9 @@ def method(study: Study) -> Iterator[str]:
     )
     if study.costs:
         yield (
-            "At equal compute the abscissa is the CPU time of updates: their number times the cost of one, "
-            "measured for all arms in turns on one machine; each pair is compared where both were measured. "
-            "Driving and testing are not counted."
+            "At equal compute the abscissa is the time of the updates: their number times the cost of one, "
+            "measured for all arms in turns on one machine (median and quartiles); each pair is compared "
+            "where both have been evaluated. Driving and testing are not counted."
         )
 
 
@@ -165,7 +165,7 @@ def arm_table(study: Study, names: Sequence[str], iqm: bool) -> Rows:
     found = [study.measure(name) for name in names]
     rows = [["arm", "seeds", *(text for measure in found for text in headings(measure, iqm))]]
     costs = bool(study.costs) and "cpu_s" in names
-    rows[0] += ["update, measured (CPU ms)"] if costs else []
+    rows[0] += ["update, measured (ms)"] if costs else []
     for arm in study.arms:
         cells = [
             cell for measure in found for cell in summary_cells(arm.summaries[measure.name], measure, iqm)
