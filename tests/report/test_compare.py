@@ -174,7 +174,8 @@ def test_what_the_arms_of_a_sweep_have_reached(tmp_path: Path) -> None:
         said.startswith("2 arms, 3 runs: 2 done, 1 failed\n") and "no_noisy/s0: failed, lr is wrong" in said
     )
     assert "| base     |    2 of 2 |" in said and "| no_noisy |    0 of 1 |" in said
-    assert said.endswith(f"next: python -m btr_tm.compare {tmp_path.as_posix()}")
+    for command in ("compare", "ablate"):
+        assert f": python -m btr_tm.{command} {tmp_path.as_posix()}" in said.split("| no_noisy |")[1]
 
 
 def test_panels_without_any_value_and_single_runs_can_be_drawn(tmp_path: Path) -> None:
