@@ -73,7 +73,7 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
 def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> None:
     done = python("-X", "importtime", "-m", f"btr_tm.{command}", "--help", cwd=tmp_path)
     assert done.returncode == 0 and "usage: python -m btr_tm." in done.stdout
-    assert "torch" not in {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not {"torch", "scipy"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,10 @@ def test_seeds_that_never_finished_rank_last_and_are_counted(tmp_path):
     assert found.improvement.value == pytest.approx((4 + 0.5) / 25), "not that of the one time of 30 s"
     assert found.p == pytest.approx(28 / 252), "of 10 ranks, four of them shared by those without a time"
     assert study.arm("no_noisy").summaries["best_time_s"][:2] == (1, 5)
-    assert "best canonical time (s): no_noisy 4 of 5 seeds have none" in text(study)
+    assert (
+        "final canonical time, best canonical time, first finish: it never happened for no_noisy 4 of 5"
+        in text(study)
+    )
 
 
 def test_equal_compute_gives_the_cheap_arm_more_updates(tmp_path):
@@ -197,3 +200,8 @@ def test_late_slope_is_that_of_the_last_third():
     heights = np.array([0.0, 0.9, 0.1, 0.2, 0.3, 0.4])
     assert late_slope(frames, heights, 120_000) == pytest.approx(0.05), "80k, 100k, 120k: 0.1 per 20,000"
     assert math.isnan(late_slope(frames, heights, 20_000))
+
+
+def test_kept_records_are_named_after_their_experiment(tmp_path):
+    folder = write_sweep(tmp_path / "a01" / "records", {"base": 0.7}, seeds=1)
+    assert analyse(folder).title == "a01" and analyse(folder / ".." / "records").title == "a01"

@@ -42,14 +42,17 @@ def about_families(study: Study) -> Iterator[str]:
 
 
 def about_unfinished(study: Study) -> Iterator[str]:
+    """One sentence for the measures that the same seeds lack."""
+    titles: dict[str, list[str]] = {}
     for measure in (measure for measure in study.measures if measure.never):
-        lacking = [text for arm in study.arms if (text := unfinished(arm, measure))]
-        if lacking:
-            yield (
-                f"{measure.title} ({measure.unit}): {', '.join(lacking)} seeds have none, because it never "
-                "happened; they are not in the means, and rank last in the permutation test and in the "
-                "probability of improvement."
-            )
+        lacking = ", ".join(text for arm in study.arms if (text := unfinished(arm, measure)))
+        if lacking and measure.title not in titles.setdefault(lacking, []):
+            titles[lacking].append(measure.title)
+    for lacking, names in titles.items():
+        yield (
+            f"{', '.join(names)}: it never happened for {lacking} seeds, which are not in the means and "
+            "rank last in the permutation test and in the probability of improvement."
+        )
 
 
 def unfinished(arm: Arm, measure: Measure) -> str:

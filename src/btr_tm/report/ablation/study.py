@@ -30,6 +30,7 @@ from btr_tm.run.sweep import BASE
 
 Array = np.ndarray
 METRIC = "eval/progress_mean"
+KEPT = "records"
 WITHOUT = "iqn"  # the arm with none of the six
 NOWHERE = np.array([math.inf, -math.inf])  # first and last of a curve without updates
 
@@ -52,8 +53,14 @@ def analyse(
     )
     costs, problems = read_costs(folder)
     effects = tuple(all_effects(arms, figures, metric, costs, say))
-    study = Study(folder.resolve().name, metric, figures, arms, effects, window, costs, ())
+    study = Study(title(folder), metric, figures, arms, effects, window, costs, ())
     return study._replace(notes=(*found.notes, *problems, *notes(study)))
+
+
+def title(folder: Path) -> str:
+    """The name of the sweep, also where its records are kept in a folder of an experiment."""
+    whole = folder.resolve()
+    return whole.parent.name if whole.name == KEPT else whole.name
 
 
 def common_frames(arms: Mapping[str, Sequence[Seed]], metric: str) -> tuple[float, float]:
