@@ -10,7 +10,7 @@ from btr_tm.metrics.two_samples import holm, permutation_p, welch
 from btr_tm.report.ablation.effects import REMOVE, verdict
 from btr_tm.report.ablation.model import Effect
 
-FAMILIES, ARMS, SEEDS = 300, 6, 6
+FAMILIES, ARMS, SEEDS = 200, 6, 6
 NOTHING = Interval(0.0, 0.0, 0.0)
 PLAIN = Effect(
     "no_x", "base", REMOVE, "x", -1, "area", (SEEDS, SEEDS), (SEEDS, SEEDS), (0.0, 0.0), NOTHING,
@@ -40,7 +40,7 @@ def verdicts(areas) -> np.ndarray:
 
 def test_families_without_any_effect_rarely_have_a_verdict(noise) -> None:
     wrong = (verdicts(noise) != "no evidence yet").any(axis=1).mean()
-    assert wrong <= 0.07, "5 % of families, and chance over 300 of them"
+    assert wrong <= 0.07, "5 % of families, and chance over 200 of them"
 
 
 def test_a_large_effect_is_found_in_its_direction(noise) -> None:
