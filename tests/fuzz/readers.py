@@ -19,15 +19,20 @@ from btr_tm.cli.importing.source import read as read_published
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.files import read_json
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
+from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.race.reference_line import ReferenceLine
-from btr_tm.report.arms import read_seed
+from btr_tm.report import compare_text
+from btr_tm.report.checkpoints import place, sections
+from btr_tm.report.compare import compare
+from btr_tm.report.reading import read_arms
 from btr_tm.run import manifest, policy_file
 from btr_tm.run.checkpoint_file import packed, read
 from btr_tm.run.policy_file import PolicyFile
 from btr_tm.sim.track.load import load_track, track_path
 
 from ..replay.helpers import build_replay, drive
+from ..report.written_runs import wandb_file
 from .mutations import change, damage
 
 PUBLISHED = Path(__file__).parents[1] / "cli" / "published"
@@ -100,13 +105,41 @@ def driver_of(path: Path) -> object:
 
 
 def run_of(path: Path) -> object:
-    """The record and the manifest of one run, as the comparison of runs reads them."""
-    folder = path.parent / "arm" / "s0"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in zip(("record.jsonl", "manifest.json"), (records()[0], manifests()[0]), strict=True):
-        (folder / name).write_bytes(content)
+    """The record and the manifest of one run, compared with those of another."""
+    for arm in ("base", "damaged"):
+        folder = path.parent / "arms" / arm / "s0"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (("record.jsonl", records()[0]), ("manifest.json", manifests()[0])):
+            (folder / name).write_bytes(content)
     path.replace(folder / ("manifest.json" if path.suffix == ".json" else "record.jsonl"))
-    return read_seed(folder)
+    return compared(path.parent / "arms")
+
+
+def compared(path: Path) -> object:
+    """What lies at `path`, as far as its table."""
+    found = compare(read_arms([str(path)]), ["eval/finish_rate"], "frames")
+    return compare_text.page(found, "x.png", sections(found, place(found, "frames", None), True))
+
+
+def wandb_files() -> list[bytes]:
+    rows = [json.loads(line) for line in records()[0].splitlines()]
+    return [wandb_file(rows[:count], "x/base/s1") for count in (20, 5)]
+
+
+def event_files() -> list[bytes]:
+    """Two runs of TensorBoard, or none where the package is not installed."""
+    import tempfile
+
+    found = []
+    for count in (20, 5):
+        with tempfile.TemporaryDirectory() as folder:
+            sink = TensorboardSink(folder, "a01", say=lambda line: None)
+            sink.resume([])
+            for line in records()[0].splitlines()[:count]:
+                sink.write(json.loads(line))
+            sink.close()
+            found.append(next(Path(folder).iterdir()).read_bytes())
+    return found
 
 
 def rewound(path: Path) -> object:
@@ -164,6 +197,8 @@ READERS = [
     Reader("status.json", manifests, read_json, 4, written_damaged),
     Reader("arm.json", manifests, run_of, 4, written_damaged),
     Reader("arm.jsonl", records, run_of, 4, written_damaged),
+    Reader("run.wandb", wandb_files, compared, 4, written_damaged),
+    Reader("events.out.tfevents.1.x", event_files, lambda path: compared(path.parent), 4, written_damaged),
     Reader("checkpoint.pt", checkpoints, read, 10, written_damaged),
     Reader("frames_000000000001.pt", checkpoints, newest_of, 4, written_damaged),
     Reader("replay.rows", replay_files(".rows"), restored, 4, written_damaged),

@@ -18,7 +18,7 @@ from btr_tm.report.sources.published_names import in_our_names, meaning
 from btr_tm.report.sources.tensorboard import TensorboardFolders
 from btr_tm.report.sources.wandb_runs import WandbRuns
 
-from .written_runs import CLIMB, write_arm, write_run
+from .written_runs import CLIMB, wandb_file, write_arm, write_run
 
 DNF = 300.0
 
@@ -212,31 +212,21 @@ def test_an_event_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     assert left_out == [f"bad is left out: {tmp_path}/bad holds no numbers"]
 
 
-def wandb_started(folder: Path, rows: list[dict], name: str = "quick/base/s3", end: bool = True) -> None:
-    """One offline start of a run of W&B."""
-    import wandb
-
-    settings = wandb.Settings(silent=True, disable_git=True, x_disable_stats=True, console="off")
-    run = wandb.init(
-        id=name.replace("/", "-"), dir=str(folder), mode="offline", name=name, project="p",
-        config={"gamma": 0.99, "seed": 3, "track": {"name_or_path": "a01"}}, settings=settings,
-    )  # fmt: skip
-    for row in rows:
-        run.log(row)
-    run.finish()
-    wandb.teardown()
+def write_wandb(folder: Path, rows: list[dict], name: str) -> None:
+    """One offline run; tests/metrics/test_wandb.py reads files by wandb itself."""
+    place = folder / f"offline-run-20260101_000000-{name.replace('/', '-')}"
+    place.mkdir()
+    (place / f"run-{name.replace('/', '-')}.wandb").write_bytes(wandb_file(rows, name))
 
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory) -> Path:
     """One run of ours and one of somebody else."""
     folder = tmp_path_factory.mktemp("offline")
-    ours = [
-        {"frames": 1000 * i, "wall_s": 10.0 * i, "cpu_s": 5.0 * i, "eval/progress_mean": i / 4}
-        for i in range(4)
-    ]
-    wandb_started(folder, ours)
-    wandb_started(folder, [{"train/loss": 1.0 / (1 + i), "note": "text"} for i in range(4)], "ppo-again")
+    row = {"frames": 1000, "wall_s": 10.0, "cpu_s": 5.0, "eval/progress_mean": 0.25}
+    ours = [{name: i * value for name, value in row.items()} | {"note": "x" * 20_000} for i in range(4)]
+    write_wandb(folder, ours, "quick/base/s3")
+    write_wandb(folder, [{"train/loss": 1.0 / (1 + i), "note": "text"} for i in range(4)], "ppo-again")
     return folder
 
 
@@ -246,6 +236,8 @@ def test_offline_runs_of_wandb_are_read_with_their_configuration(offline: Path) 
     ours, other = arms[0].seeds[0], arms[1].seeds[0]
     assert ours.manifest["seed"] == 3 and ours.manifest["config"]["gamma"] == 0.99 and ours.ended
     assert ours.whole_rows and ours.series("eval/progress_mean", "cpu_s")[0].tolist() == [0, 5, 10, 15]
+    assert other.series("train/loss", "wall_minutes")[0].tolist() == [0, 1, 2, 3]
+    assert other.series("train/loss", "cumul_training_hours")[0][-1] == pytest.approx(3 / 60)
     assert other.series("train/loss", "frames")[1] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
     assert not other.whole_rows and "note" not in other.rows[0]
 

@@ -148,7 +148,8 @@ def budget_notes(arms: Sequence[Arm]) -> list[str]:
             f"Runs end at {least} to {most} frames: their rates, times and CPU seconds are of different "
             "budgets."
         )
-    commits = sorted({s.get("commit", "unknown")[:9] for seed in seeds for s in seed.manifest["sessions"]})
+    sessions = [each for seed in seeds for each in seed.manifest["sessions"] if isinstance(each, dict)]
+    commits = sorted({str(each.get("commit", "unknown"))[:9] for each in sessions})
     if len(commits) > 1:
         found.append(f"Runs were made by {len(commits)} commits: {', '.join(commits)}.")
     return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import read_bytes
+from btr_tm.core.files import parse_json, read_bytes
 from btr_tm.core.types import JsonObject
 
 BLOCK, FILE_HEADER, RECORD_HEADER = 32768, 7, struct.Struct("<IHB")
@@ -36,14 +35,17 @@ def read(path: Path) -> Logged:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             name = record.run.display_name or record.run.run_id or name
-            config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+            config |= {item.key: value_of(item, path) for item in record.run.config.update}
         elif kind == "history":
             items = record.history.item
-            rows.append(
-                {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
-            )
+            rows.append({item.key or ".".join(item.nested_key): value_of(item, path) for item in items})
         ended |= kind == "exit"
     return Logged(name, config, rows, ended)
+
+
+def value_of(item: Any, path: Path) -> Any:
+    """The value of an item; UserError where it is no JSON."""
+    return parse_json(f'{{"value": {item.value_json}}}', path)["value"]
 
 
 def parsed(path: Path) -> Iterator[Any]:
