@@ -50,6 +50,10 @@ SCRIPT = """(() => {
   found.clock = document.querySelector("#clock").textContent;
   found.standings = [...document.querySelectorAll(".standings tbody tr")]
     .map(row => [...row.cells].slice(3).map(cell => cell.textContent));
+  found.spots = [...document.querySelectorAll("#trace .spot")].map(each => each.points[0].y);
+  document.querySelector(".standings input").click();
+  found.racing = [...document.querySelectorAll("#map .ghost, #near .way, #trace [data-race]")]
+    .filter(each => each.getClientRects().length).map(each => each.dataset.race);
   document.querySelector("#play").click();
   found.playing = document.querySelector("#play").getAttribute("aria-label");
   document.querySelector("#play").click();
@@ -97,6 +101,7 @@ def test_axes_and_arms_can_be_chosen(found) -> None:
 
 def test_the_film_moves_its_cars_and_says_the_gap(found) -> None:
     assert found["clock"] == "1.20 s" and found["playing"] == "Pause"
+    assert min(found["spots"]) > 10 and set(found["racing"]) == {"1"} and len(found["racing"]) == 4
     assert all(a != b for a, b in zip(found["before"], found["after"], strict=True))
     first, second = found["standings"]
     assert first[:2] == ["1", ""] and second[0] == "2"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,40 @@ def test_fourteen_arms_look_different() -> None:
     assert len({style_of(i) for i in range(25)}) == 25
 
 
+RGB = {  # what dichromats see (Machado, Oliveira and Fernandes 2009, severity 1), linear RGB
+    "usual": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(colour: str) -> np.ndarray:
+    values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(values: np.ndarray) -> np.ndarray:
+    x, y, z = np.cbrt(XYZ @ np.clip(values, 0.001, 1) / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_colours_of_arms_stay_apart_for_every_kind_of_sight(scheme: int) -> None:
+    style = (page.FOLDER / "page.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]
+    named = dict(re.findall(r"--(\w+): (#\w{6})", block.replace("#fff;", "#ffffff;")))
+    colours = [linear(named["ink"]), *(linear(named[f"c{i}"]) for i in range(1, 7))]
+    paper = linear(named["paper"]) @ XYZ[1]
+    for colour in colours:
+        low, high = sorted([colour @ XYZ[1], paper])
+        assert (high + 0.05) / (low + 0.05) >= 3.0  # WCAG 2.2, success criterion 1.4.11
+    for sight in RGB.values():
+        seen = [lab(np.array(sight) @ colour) for colour in colours]
+        assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 20
+
+
 def test_the_first_arm_races_the_fastest_of_the_others(arms) -> None:
     found = laid_out(drive(arms))
     one = found.races[0]
@@ -218,6 +253,11 @@ def test_the_transform_puts_values_where_the_ticks_are(arms) -> None:
     assert left + scale_x * (2000 + x) == pytest.approx(chart.frame.x(2000), abs=0.1)
     assert bottom + scale_y * (0.5 + y) == pytest.approx(chart.frame.y(0.5), abs=0.1)
     assert ("50%" in [text for _, text in chart.y_ticks]) and chart.x_ticks[-1][1] == "3k"
+
+
+def test_speed_over_the_way_never_turns_back(arms) -> None:
+    race = laid_out(drive(arms)).races[0]._replace(way=(0, 5, 5, 4, 9), speed=(0, 10, 20, 30, 40))
+    assert page.speeds_over_way(race) == "0,0 5,10 9,40"
 
 
 def test_a_line_changes_its_colour_with_the_speed() -> None:

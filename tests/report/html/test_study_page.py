@@ -51,6 +51,13 @@ def test_verdicts_have_their_interval_beside_the_zero(study) -> None:
     assert cells["at equal frames"].order == rows["IMPALA"].order < 0
 
 
+def test_columns_in_which_nothing_stands_are_left_out(study) -> None:
+    bare = study._replace(costs={}, effects=tuple(e for e in study.effects if e.measure != "compute_area"))
+    plot = forest(bare, bare.effects_of("area", "adding one ingredient"))
+    assert "at equal compute" not in plot.headings
+    assert all(len(row.row.cells) == len(plot.headings) for row in plot.rows)
+
+
 def test_removing_and_adding_share_a_scale(study) -> None:
     families = ("removing one ingredient", "adding one ingredient", "removing several ingredients")
     assert len({forest(study, study.effects_of("area", family)).ticks for family in families}) == 1

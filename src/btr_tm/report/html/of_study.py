@@ -28,6 +28,15 @@ DIRECTIONS = {
     ADD_SEVERAL: "right is better with them",
     OTHER: "right is better than the reference",
 }
+HEADINGS = (  # the verdict first, where the style sheet looks for it
+    "verdict",
+    "at equal frames",
+    "at equal compute",
+    "corrected p",
+    "improvement",
+    "seeds",
+    "seeds needed",
+)
 CUT = 3.0  # intervals go off the plot at so many times the largest difference
 NONE = "--"
 
@@ -53,20 +62,29 @@ def forest(study: Study, effects: Sequence[Effect]) -> Forest:
     edge = edge_of(
         [e for e in study.effects if e.measure in (AREA, COMPUTE_AREA) and alike(e.family, family)]
     )
-    beside = any(e.arm in equal for e in effects)
+    rows = [forest_row(e, equal.get(e.arm), edge) for e in effects]
+    columns = filled([row.row for row in rows])
     places = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(-edge, edge)
     title = family[0].upper() + family[1:]
-    also = "; hollow: at equal compute" if beside else ""
+    also = "; hollow: at equal compute" if any(e.arm in equal for e in effects) else ""
     return Forest(
         caption=f"{title}: {DIRECTIONS[family]}{also}",
         first="change" if family == OTHER else "ingredient",
         effect=f"difference in {study.measure(AREA).title}",
-        headings=("verdict", "at equal frames", *(("at equal compute",) if beside else ()), "corrected p",
-                  "improvement", "seeds", "seeds needed"),
+        headings=tuple(HEADINGS[column] for column in columns),
         zero=50.0,
         ticks=tuple((percent(at, edge), f"{at:+.3g}" if at else "0") for at in places if abs(at) <= edge),
-        rows=tuple(forest_row(e, equal.get(e.arm), edge, beside) for e in effects),
-    )  # fmt: skip
+        rows=tuple(row._replace(row=only(row.row, columns)) for row in rows),
+    )
+
+
+def filled(rows: Sequence[Row]) -> list[int]:
+    """The columns in which something stands."""
+    return [column for column in range(len(rows[0].cells)) if any(r.cells[column].text != NONE for r in rows)]
+
+
+def only(row: Row, columns: Sequence[int]) -> Row:
+    return row._replace(cells=tuple(row.cells[column] for column in columns))
 
 
 def alike(family: str, other: str) -> bool:
@@ -86,13 +104,13 @@ def percent(value: float, edge: float) -> float:
     return round(50 + 50 * max(-1.0, min(1.0, value / edge)), 2)
 
 
-def forest_row(effect: Effect, equal: Effect | None, edge: float, beside: bool) -> ForestRow:
-    """The verdict comes first, where the style sheet looks for it."""
-    cells = [Cell(effect.verdict, effect.verdict), interval_cell(effect.difference)]
-    if beside:
-        cells.append(interval_cell(equal.difference) if equal else Cell(NONE, None))
+def forest_row(effect: Effect, equal: Effect | None, edge: float) -> ForestRow:
+    """With the cells of HEADINGS."""
     exact = "=" if effect.exact and not math.isnan(effect.p) else ""
-    cells += [
+    cells = [
+        Cell(effect.verdict, effect.verdict),
+        interval_cell(effect.difference),
+        interval_cell(equal.difference) if equal else Cell(NONE, None),
         Cell(exact + p_text(effect.adjusted_p), known(effect.adjusted_p)),
         Cell(interval_text(effect.improvement, ".2f"), known(effect.improvement.value)),
         Cell(f"{effect.seeds[0]}, {effect.seeds[1]}", min(effect.seeds)),

@@ -23,7 +23,7 @@ for (const button of all(".sortable thead button")) {
 }
 
 // Charts: axis, arms, the value under the pointer or under the arrow keys.
-const charts = one("#charts"), FEW = 4;
+const charts = one("#charts"), FEW = 3;
 
 function chooseAxis(axis) {
   for (const svg of all("svg[data-axis]")) svg.toggleAttribute("hidden", svg.dataset.axis !== axis);
@@ -203,7 +203,11 @@ class Film {
     one("#clock").textContent = time.toFixed(2) + " s";
     this.slider.setAttribute("aria-valuetext", time.toFixed(2) + " s");
     this.standings(order, here, time);
-    for (const ghost of all("#film [data-race].ghost, #near .way")) {
+    for (const spot of all("#trace .spot")) {
+      const { way, speed } = here[spot.dataset.race];
+      spot.setAttribute("points", `${way},${speed} ${way},${speed}`);
+    }
+    for (const ghost of all("#film [data-race]:not(tr)")) {
       ghost.toggleAttribute("hidden", !chosen.includes(Number(ghost.dataset.race)));
     }
     const followed = one("#follow").value;

@@ -21,11 +21,11 @@ from btr_tm.report.html.track_map import speed_paths
 FOLDER = Path(__file__).parent
 LIMIT = 2_000_000  # bytes of a page
 HUES, DASHES = 6, 4  # of the style sheet, besides the first arm
-FEW = 4  # arms whose seeds and bands are drawn at once; the same in the script
+FEW = 3  # arms whose seeds and bands are drawn at once; the same in the script
 BANDS = 12  # colours of speeds
 CURVES_NOTE = (
     "Thick: the mean of the seeds where at least half of them have a value; band: its 95% interval "
-    "(Student's t) from three seeds on; faint: single seeds. With more than four arms, seeds and bands show "
+    "(Student's t) from three seeds on; faint: single seeds. With more than three arms, seeds and bands show "
     "for the arm that is pointed at. Times leave out the slowest twentieth. Long curves are thinned."
 )
 
@@ -65,7 +65,9 @@ def written(page: Page, arms: Sequence[Arm], driven: Driven, detail: float) -> s
             bands=edges,
             top_speed=top_speed(races),
             points=points,
+            speeds_over_way=speeds_over_way,
             lone=charts.lone,
+            trace=trace(races),
             time_text=time_text,
             lines_of=lambda race: speed_paths(race.x, race.y, race.speed, edges),
             policy=policy(script),
@@ -138,8 +140,29 @@ def rank(race: Race) -> tuple[bool, float]:
     return not race.finished, race.time_s
 
 
+def trace(found: Races | None) -> JsonObject:
+    """Axes of speed over the way: their ends, in km/h and decimetres, and ticks in percent of them."""
+    if found is None:
+        return {}
+    top, end = 1.05 * max(1, top_speed(found)), max(1, *(way for race in found.races for way in race.way))
+    speeds, metres = charts.ticks(0, top), charts.ticks(0, end / 10)
+    return {
+        "top": round(top, 1),
+        "end": end,
+        "speeds": [(round(100 - 100 * at / top, 2), f"{at:g}") for at in speeds if at],
+        "metres": [(round(1000 * at / end, 2), f"{at:g}") for at in metres if at],
+    }
+
+
 def points(race: Race) -> str:
     return " ".join(f"{x},{y}" for x, y in zip(race.x, race.y, strict=True))
+
+
+def speeds_over_way(race: Race) -> str:
+    """Without samples at which the car did not come further."""
+    ahead = np.maximum.accumulate(race.way)
+    keep = [0, *(np.flatnonzero(np.diff(ahead) > 0) + 1).tolist()]
+    return " ".join(f"{race.way[i]},{race.speed[i]}" for i in keep)
 
 
 def time_text(race: Race) -> str:
