@@ -61,14 +61,18 @@ def reservation(n: int, m: int) -> str:
 
 def table(comparison: Comparison) -> str:
     """The figures, one arm per row, as Markdown."""
+    pairs = zip(comparison.arms, comparison.figures, strict=True)
+    return markdown([headings(comparison), *[cells(arm, figures, comparison.axis) for arm, figures in pairs]])
+
+
+def headings(comparison: Comparison) -> list[str]:
+    """Those of the columns in `cells`."""
     unit = AXES[comparison.axis].unit
-    headings = [
+    return [
         "arm", "seeds", "finish rate at the end (min)", "best canonical time (s)", "x author time",
         f"{unit} to first finish", f"{unit} to {GOOD_RATE:.0%} finished", "CPU s",
         f"area under {comparison.metrics[0]}",
     ]  # fmt: skip
-    pairs = zip(comparison.arms, comparison.figures, strict=True)
-    return markdown([headings, *[cells(arm, figures, comparison.axis) for arm, figures in pairs]])
 
 
 def cells(arm: Arm, figures: Figures, axis: str) -> list[str]:

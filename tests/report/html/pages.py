@@ -81,7 +81,7 @@ def page_of(arms: list[Arm]) -> Page:
     forest = Forest("Removing", "ingredient", "difference", ("verdict",), 50.0, ((0.0, "-1"),), effects)
     parts = (Part(1, arms[1].label, arms[0].label, "one setting", ("gamma: absent -> 0.9",)),)
     table = Table("Figures", ("best time (s)",), rows)
-    return Page("A sweep", "The answer.", (table,), (forest,), parts, ("A limit.",))
+    return Page("A sweep", "The answer.", (table,), (forest,), parts, ("A limit.",), ())
 
 
 def html_of(arms: list[Arm]) -> str:

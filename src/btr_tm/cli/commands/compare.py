@@ -56,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--figures", action="store_true", help="also draw each metric by itself, every run as a line"
     )
+    parser.add_argument(
+        "--html",
+        action="store_true",
+        help="also write comparison.html: all of it as one page for a browser, with the best races as a film",
+    )
     parser.add_argument("--out", metavar="FOLDER", default=".", help="where to write (default: .)")
     return parser
 
@@ -111,6 +116,11 @@ def compare(arguments: argparse.Namespace) -> None:
             files.append(draw_one(comparison, name, out / f"{name.replace('/', '_')}.png"))
     files.append(out / "comparison.md")
     write_atomic(files[-1], page(comparison, arguments).encode())
+    if arguments.html:
+        from btr_tm.report.html import of_comparison
+
+        files.append(out / "comparison.html")
+        write_atomic(files[-1], of_comparison.page(comparison).encode())
     lines = [*compare_text.verdicts(comparison), *compare_text.notes(comparison), "", *map(str, files)]
     print("\n".join([compare_text.table(comparison), "", *lines]))
 

@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from btr_tm.metrics import catalog
 from btr_tm.metrics.stats import student_t
 from btr_tm.report.arms import AXES, Arm, Seed
+from btr_tm.report.compare import entry
 from btr_tm.report.plots import frames_text
 from btr_tm.report.plots import stretches as unbroken
 
 Array = np.ndarray
-METRICS = (
+METRICS = (  # shown of every run, besides those that a page is about
     "eval/progress_mean",
     "eval/finish_rate",
     "eval/canonical_time_s",
@@ -90,10 +90,18 @@ class Chart(NamedTuple):
     curves: tuple[Curve, ...]
 
 
-def charts(arms: Sequence[Arm], detail: float = 1.0) -> list[list[Chart]]:
-    """For each metric that some run has a value of, one chart per axis."""
-    found = [name for name in METRICS if any(has(seed, name) for arm in arms for seed in arm.seeds)]
-    return [[chart(arms, name, axis, detail) for axis in SHOWN] for name in found]
+def charts(arms: Sequence[Arm], metrics: Sequence[str], detail: float = 1.0) -> list[list[Chart]]:
+    """For each of `metrics` and METRICS that some run has a value of, one chart per axis."""
+    seeds = [seed for arm in arms for seed in arm.seeds]
+    names = dict.fromkeys((*metrics, *METRICS))
+    found = [name for name in names if any(has(seed, name) for seed in seeds)]
+    return [[chart(arms, name, axis, detail) for axis in axes(arms)] for name in found]
+
+
+def axes(arms: Sequence[Arm]) -> list[str]:
+    """Those that some run has; other programs do not write all of them."""
+    rows = [seed.rows[-1] for arm in arms for seed in arm.seeds]
+    return [axis for axis in SHOWN if any(not math.isnan(Seed.at(row, axis)) for row in rows)]
 
 
 def has(seed: Seed, name: str) -> bool:
@@ -103,7 +111,7 @@ def has(seed: Seed, name: str) -> bool:
 def chart(arms: Sequence[Arm], name: str, axis: str, detail: float) -> Chart:
     """One chart; `detail` of 0.5 halves the number of points."""
     measured = [[seed.series(name, axis) for seed in arm.seeds] for arm in arms]
-    metric = catalog.metric(name)
+    metric = entry(name)
     shown = frame([series for each in measured for series in each], name)
     limits = points_of(measured, detail)
     curves = [curve(i, arm, each, limits) for i, (arm, each) in enumerate(zip(arms, measured, strict=True))]
@@ -137,8 +145,10 @@ def frame(series: Sequence[Series], name: str) -> Frame:
     x1 = max((float(xs[-1]) for xs, _ in series if len(xs)), default=1.0)
     values = np.concatenate([ys for _, ys in series])
     values = values[np.isfinite(values)]
-    if catalog.metric(name).unit == "share":
+    if entry(name).unit == "share":
         return Frame(0.0, x1 or 1.0, -0.02, 1.02)
+    if not len(values):
+        return Frame(0.0, x1 or 1.0, 0.0, 1.0)
     timed = name.endswith("_time_s")
     low, high = float(values.min()), float(np.quantile(values, 0.95) if timed else values.max())
     margin = 0.06 * (high - low) or 0.5

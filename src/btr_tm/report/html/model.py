@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 Order = float | str | None  # what a column is sorted by; None for a missing value, which comes last
@@ -88,4 +87,5 @@ class Page(NamedTuple):
     tables: tuple[Table, ...]
     forests: tuple[Forest, ...]
     differences: tuple[Part, ...]
-    notes: Sequence[str]
+    notes: tuple[str, ...]
+    metrics: tuple[str, ...]  # what it is about; their curves come first

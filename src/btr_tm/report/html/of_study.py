@@ -52,6 +52,7 @@ def page(study: Study) -> str:
         tables=(figures(study),),
         differences=tuple(differences(study)),
         notes=(METHOD, *study.notes),
+        metrics=(study.metric,),
     )
     return render(content, arms)
 

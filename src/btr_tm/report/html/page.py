@@ -50,8 +50,8 @@ def written(page: Page, arms: Sequence[Arm], driven: Driven, detail: float) -> s
         .get_template("page.html")
         .render(
             page=page,
-            charts=charts.charts(arms, detail),
-            axes=[(axis, AXES[axis].unit) for axis in charts.SHOWN],
+            charts=charts.charts(arms, page.metrics, detail),
+            axes=[(axis, AXES[axis].unit) for axis in charts.axes(arms)],
             legend=[Legend(i, arm.label, runs_text(len(arm.seeds))) for i, arm in enumerate(arms)],
             styles=[style_of(i) for i in range(len(arms))],
             size=chart_size(),
