@@ -8,7 +8,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast faults cluster fuzz mutation lint docs report bench bench-gpu memory scaling
+.PHONY: help venv train test test-fast test-long faults fuzz mutation lint docs report bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,8 +50,8 @@ docs: venv ## write the pages that are made from the code
 faults: venv ## kill collectors, learners and every file operation, and fill the disk there, for an hour
 	BTR_TM_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/run/remote/test_faults.py tests/run/test_file_faults.py
 
-cluster: venv ## collectors on two Ray nodes of this machine, one of which leaves
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m cluster tests/run/remote/test_ray.py
+test-long: venv ## run the tests that make test leaves out: Ray clusters, every experiment compiled, SLURM's launcher
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m long
 
 report: venv ## make every table and figure of the experiments from their records
 	$(BIN)/python experiments/report.py

@@ -39,13 +39,17 @@ ALL_OPTIONS = (
 CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS}
 CHOICES["all options"] = ("+experiment=quickstart", *ALL_OPTIONS)
 SOON = ("quickstart", "all options")  # the others take a while
-EACH = pytest.mark.parametrize(
-    "choices",
-    [
-        pytest.param(words, id=name, marks=[] if name in SOON else pytest.mark.slow)
-        for name, words in CHOICES.items()
-    ],
-)
+
+
+def each_choice(others: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    """Parametrize `choices`; those that are not in SOON get the mark of `others`."""
+    marked = [
+        pytest.param(words, id=name, marks=[] if name in SOON else others) for name, words in CHOICES.items()
+    ]
+    return pytest.mark.parametrize("choices", marked)
+
+
+EACH, COMPILED = each_choice(pytest.mark.slow), each_choice(pytest.mark.long)
 SIZES = ("profile=smoke", "profile.threads=1", "profile.precision=bf16")
 ROWS, CARS = 16, 3
 
@@ -144,7 +148,7 @@ def test_a_decision_reads_nothing(choices, explore: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
+@COMPILED
 def test_the_networks_are_one_graph_each_and_compiled_before_the_update_is_captured(choices) -> None:
     learner, shapes = built(*choices)
     torch._dynamo.reset()
@@ -158,7 +162,7 @@ def test_the_networks_are_one_graph_each_and_compiled_before_the_update_is_captu
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(torch._dynamo.config, "trace_autograd_ops"), reason="torch is too old")
-@pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
+@COMPILED
 def test_loss_and_gradient_are_one_graph(choices, monkeypatch) -> None:
     """All of an update but the optimizer, and random draws, which torch.compile takes from no generator."""
     learner, shapes = built(*choices)

@@ -19,7 +19,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
-    ("logger", "every"), [("tensorboard", 1 if FULL else 120), ("wandb", 10 if FULL else 200)]
+    ("logger", "every"),
+    [
+        ("tensorboard", 1 if FULL else 120),
+        pytest.param("wandb", 10 if FULL else 200, marks=() if FULL else pytest.mark.long),
+    ],
 )
 def test_a_fault_in_a_file_operation_changes_no_outcome(tmp_path: Path, logger: str, every: int) -> None:
     command = [

@@ -28,8 +28,8 @@ def drivers(game: Game, cars: int, net, clock: Clock, address: str, **options) -
     )
 
 
-# Two nodes with their services are more than a busy two-core machine starts in time: `make cluster`.
-on_cluster = pytest.mark.cluster
+# Two nodes with their services are more than a busy two-core machine starts in time: `make test-long`.
+on_cluster = pytest.mark.long
 
 
 @pytest.fixture
