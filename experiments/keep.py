@@ -2,7 +2,7 @@
 
     python experiments/keep.py runs/NAME experiments/NAME/records
 
-The record loses the statistics of single layers, which are four fifths of it; the manifest loses the runs_dir.
+The record loses the statistics of single layers, which are four fifths of it; the manifest the runs_dir.
 """
 
 from __future__ import annotations
