@@ -40,7 +40,7 @@ def write_run(folder: Path, seed: int = 0, heights=(0.0, 0.5, 1.0), times=(None,
         row |= {"eval/progress_mean": height, "eval/finish_rate": height, "learner/loss": 1.0 / i}
         rows.append(row | ({} if time_s is None else {"eval/canonical_time_s": time_s}))
     (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    config = {"seed": seed, "track": {"name_or_path": "a01"}, **more}
+    config = {"seed": seed, "name": "test", "track": {"name_or_path": "a01"}, **more}
     manifest = {"run_id": str(seed), "seed": seed, "config": config, "sessions": []}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "summary.json").write_text("{}", encoding="utf-8")

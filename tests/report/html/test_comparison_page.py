@@ -9,6 +9,7 @@ import pytest
 from btr_tm.cli.commands.compare import main
 from btr_tm.report.compare import compare
 from btr_tm.report.compare_text import notes, verdicts
+from btr_tm.report.html import differences
 from btr_tm.report.html.of_comparison import figures, page, title
 from btr_tm.report.reading import read_arms
 from tests.report.html.pages import arms_of, write_run
@@ -56,6 +57,16 @@ def test_a_metric_of_another_program_has_its_curve(tmp_path: Path) -> None:
     found = compare(read_arms([str(run.parent)]), ["Their/loss"], "frames")
     labels = [attrs.get("aria-label") or "" for attrs in outline(page(found)).all("svg")]
     assert any(label.startswith("Their/loss over frames") for label in labels)
+
+
+def test_configurations_that_were_not_kept_are_not_called_equal(tmp_path: Path) -> None:
+    for name in ("mine", "theirs"):
+        record = write_run(tmp_path / name / "s0") / "record.jsonl"
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        record.rename(tmp_path / "kept" / f"{name}_s0.jsonl")
+    found = compare(read_arms([str(tmp_path / "kept")], track="a01"), [], "frames")
+    (part,) = differences.parts(found.arms)
+    assert part.summary == "not known, because the manifest was not kept" and part.lines == ()
 
 
 def test_the_command_writes_the_page_where_it_is_asked_for(tmp_path: Path, capsys) -> None:

@@ -20,7 +20,14 @@ def parts(arms: Sequence[Arm]) -> tuple[Part, ...]:
 
 
 def part(number: int, name: str, against: str, run: Seed, other: Seed) -> Part:
-    """One arm against another, of each one run."""
+    """One arm against another, of each one run; unknown where only a record was kept, without a manifest."""
+    if not is_known(run) or not is_known(other):
+        return Part(number, name, against, "not known, because the manifest was not kept", ())
     lines = differences(without_seed(other), without_seed(run))
     summary = f"{len(lines)} setting{'s' * (len(lines) != 1)}" if lines else "nothing"
     return Part(number, name, against, summary, tuple(lines))
+
+
+def is_known(run: Seed) -> bool:
+    """Whether its configuration says more than the track, which a reader may have named."""
+    return bool(without_seed(run).keys() - {"track"})
