@@ -8,7 +8,7 @@ EXPERIMENT ?= quickstart
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train test test-fast test-long faults fuzz mutation lint docs report bench bench-gpu memory scaling
+.PHONY: help venv train study test test-fast test-long faults fuzz mutation lint docs report bench bench-gpu memory scaling
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,12 @@ venv: .venv/.installed ## set up .venv from pinned versions
 
 train: venv ## train a car to finish A01 (EXPERIMENT=quickstart)
 	$(BIN)/python -m btr_tm +experiment=$(EXPERIMENT)
+
+study: venv ## a small study from sweep to report in some minutes: all six ingredients and none, two seeds each
+	$(BIN)/python -m btr_tm -m +experiment=quickstart name=study logger=none profile.total_frames=60000 '+ablation=none,iqn' seed=0,1
+	$(BIN)/python -m btr_tm.sweep --status runs/study
+	$(BIN)/python -m btr_tm.compare runs/study --out runs/study
+	$(BIN)/python -m btr_tm.ablate runs/study --costs
 
 test: venv ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q --durations=10

@@ -1,4 +1,4 @@
-"""Keeps of a sweep what comparisons read: record, manifest and summary of every run that has ended.
+"""Keeps of a sweep what reports read: record, manifest, summary and best race of every run that has ended.
 
     python experiments/keep.py runs/NAME experiments/NAME/records
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from btr_tm.core.files import read_json, write_atomic
 from btr_tm.metrics.sinks.jsonl import read_record
 
+INPUTS = Path("best") / "race.inputs"
 OF_LAYERS = ("optimizer/", "gradients/", "weights/", "spectral/")
 
 
@@ -26,7 +27,10 @@ def keep(run: Path, folder: Path) -> None:
     manifest = read_json(run / "manifest.json")
     for session in manifest["sessions"]:
         session["overrides"] = [word for word in session["overrides"] if not word.startswith("runs_dir=")]
-    folder.mkdir(parents=True, exist_ok=True)
+    manifest["packages"] = {name: version.split("+")[0] for name, version in manifest["packages"].items()}
+    (folder / "best").mkdir(parents=True, exist_ok=True)
+    if (run / INPUTS).exists():
+        write_atomic(folder / INPUTS, (run / INPUTS).read_bytes())
     write_atomic(folder / "record.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     for name, content in (("manifest.json", manifest), ("summary.json", read_json(run / "summary.json"))):
         write_atomic(folder / name, f"{json.dumps(content, indent=1)}\n".encode())
