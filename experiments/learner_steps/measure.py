@@ -26,7 +26,8 @@ from btr_tm.benchmarks.full_size import SMALL_IMAGE, batch_of
 from btr_tm.benchmarks.machine import machine
 from btr_tm.cli.measuring.bench_parts import BTR, full_learner, small_learner
 from btr_tm.core.tree import tree_map
-from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
+from btr_tm.nets.encoder.conv import Conv, Residual
+from btr_tm.nets.encoder.max_pool import MaxPool
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.pixels import Centred, Unit
 from btr_tm.targets.greedy import bootstrap

@@ -17,7 +17,7 @@ from btr_tm.agent.noise import RedrawBoth
 from btr_tm.agent.observer import NoObserver
 from btr_tm.agent.parallel import SingleProcess
 from btr_tm.agent.policy import IqnPolicy
-from btr_tm.agent.priority import summed_error
+from btr_tm.agent.priority import SummedError
 from btr_tm.agent.reset import NoReset
 from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import HardSync, SoftSync
@@ -65,7 +65,7 @@ def learner(net: IQN, seed: int = 0, clock: Clock | None = None, **options: Any)
         "target_sync": hard(),
         "noise": RedrawBoth(),
         "reset": NoReset(),
-        "priority_error": summed_error,
+        "priority_error": SummedError(),
     }
     built: dict[str, Any] = {
         "optimizer": ADAM,

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from btr_tm.nets.encoder.conv import Conv, MaxPool
+from btr_tm.nets.encoder.conv import Conv
+from btr_tm.nets.encoder.max_pool import MaxPool
 
 TORCHS = nn.MaxPool2d(3, stride=2, padding=1)
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
@@ -53,9 +54,12 @@ def test_its_gradient_is_torchs(shape, dtype, tolerance: float, layout) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("size", [(10, 6), (9, 6)])
-def test_a_convolution_before_it_learns_as_in_torch(size, dtype, tolerance: float) -> None:
-    convolution, x = Conv(1, 8, 3, padding=1), pixels((5, 1, *size), torch.float32, torch.channels_last)
+@pytest.mark.parametrize(("size", "channels"), [((10, 6), 8), ((10, 6), 3), ((10, 6), 17), ((9, 6), 8)])
+def test_a_convolution_before_it_learns_as_in_torch(size, channels: int, dtype, tolerance: float) -> None:
+    convolution, x = (
+        Conv(1, channels, 3, padding=1),
+        pixels((5, 1, *size), torch.float32, torch.channels_last),
+    )
     x.clamp_(min=-3.0)
     gradients = []
     for pooled in (lambda: MaxPool().of(convolution, x), lambda: TORCHS(convolution(x))):
@@ -65,7 +69,6 @@ def test_a_convolution_before_it_learns_as_in_torch(size, dtype, tolerance: floa
         assert y.dtype == dtype
         (y.float() ** 2).sum().backward()
         gradients.append([y.detach(), *(parameter.grad.clone() for parameter in convolution.parameters())])
-    assert torch.equal(gradients[0][0], gradients[1][0])
     for ours, torchs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, torchs, rtol=tolerance, atol=tolerance * torchs.abs().max().item())
 

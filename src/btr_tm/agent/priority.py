@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -16,11 +17,17 @@ class PriorityError(Protocol):
     def __call__(self, errors: Errors, action: Tensor) -> Tensor: ...
 
 
-def summed_error(errors: Errors, action: Tensor) -> Tensor:
-    """(B,) sum over predicted, mean over target quantiles of |td| (BTR's code)."""
-    return errors.td_abs
+@dataclass(frozen=True)
+class SummedError:
+    """Sum over predicted, mean over target quantiles of |td| (BTR's code)."""
+
+    def __call__(self, errors: Errors, action: Tensor) -> Tensor:
+        return errors.td_abs
 
 
-def mean_error(errors: Errors, action: Tensor) -> Tensor:
-    """(B,) mean target minus mean prediction for `action` (B,) or (B, K), without sign (Linesight)."""
-    return (errors.target - of_action(errors.q, action)).abs()
+@dataclass(frozen=True)
+class MeanError:
+    """Mean target minus mean prediction, without sign (Linesight)."""
+
+    def __call__(self, errors: Errors, action: Tensor) -> Tensor:
+        return (errors.target - of_action(errors.q, action)).abs()

@@ -8,7 +8,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
-from btr_tm.nets.encoder.conv import Conv, MaxPool, Residual
+from btr_tm.nets.encoder.conv import Conv, Residual
+from btr_tm.nets.encoder.max_pool import MaxPool
 
 WIDTHS = (16, 32, 32)  # channels of the stages
 

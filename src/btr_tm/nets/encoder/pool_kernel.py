@@ -59,7 +59,7 @@ def max_pool_gradient(gradient: Numbers, place: Places, out: Numbers) -> None:
 
 @allocating_kernel
 def pooled_convolution_gradient(
-    x: Floats, gradient: Numbers, place: Places, weight: Floats, bias: Floats
+    x: Numbers, gradient: Numbers, place: Places, weight: Floats, bias: Floats
 ) -> None:
     """Of a convolution of one channel, three by three with padding, and the pool after it, in one.
 
@@ -73,7 +73,8 @@ def pooled_convolution_gradient(
     for place_of in range(9):
         first[place_of] = (place_of // 3) * (width + 2) + place_of % 3
     for image in range(len(x)):
-        padded[1:-1, 1:-1] = x[image]
+        for y in range(height):
+            _widen(x[image, y], padded[y + 1, 1 : width + 1])
         for channel in range(len(bias)):
             bias[channel] += _add_gradient(
                 seen,

@@ -1,0 +1,92 @@
+"""The max-pool between the stages of IMPALA, on a CPU in loops of our own."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
+
+from btr_tm.core.half_floats import Numbers, as_array
+from btr_tm.nets.encoder import pool_kernel
+from btr_tm.nets.encoder.conv import Conv, in_a_loop, rows
+
+
+class MaxPool(nn.MaxPool2d):
+    """The maximum of three by three pixels at every second one.
+
+    torch's kernel on the CPU takes channels one by one if they do not fill a vector register, and its
+    gradient always does; the loops take rows of pixels. Values are equal, gradients up to the order of sums.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H / 2, W / 2), rounded up."""
+        return cast(Tensor, _Pool.apply(x)) if _halves(x, x.dtype) else super().forward(x)
+
+    def of(self, convolution: Conv, x: Tensor) -> Tensor:
+        """The pool of `convolution(x)`, three by three with padding."""
+        autocast = torch.is_autocast_enabled(x.device.type)
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        learns = torch.is_grad_enabled() and x.shape[1] == 1 and not x.requires_grad
+        if not learns or not _halves(x, dtype):
+            return self(convolution(x))
+        parameters = convolution.weight.to(dtype), convolution.bias
+        return cast(Tensor, _PooledConvolution.apply(x.to(dtype), *parameters))
+
+
+def _halves(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the loops can pool images `x` in the format `dtype`: their sides must be even."""
+    return x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0 and in_a_loop(x, dtype)
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        pooled, place = _pooled(x)
+        ctx.save_for_backward(place)
+        return pooled.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: BackwardCFunction, gradient: Tensor) -> Tensor:
+        (place,) = list(ctx.saved_tensors)
+        batch, height, width, channels = place.shape
+        pixels = gradient.new_empty(batch, 2 * height, 2 * width, channels)
+        pool_kernel.max_pool_gradient(rows(gradient), place.numpy(), as_array(pixels))
+        return pixels.permute(0, 3, 1, 2)
+
+
+class _PooledConvolution(torch.autograd.Function):
+    """A convolution of images of one channel, which need no gradient, and the pool after it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        pooled, place = _pooled(torch.conv2d(x, kernel, bias.to(x.dtype), padding=1))
+        ctx.save_for_backward(x, place)
+        return pooled.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
+        x, place = list(ctx.saved_tensors)
+        weight, bias = torch.zeros(place.shape[3], 9), torch.zeros(place.shape[3])
+        arrays = _grey(x), rows(gradient), place.numpy(), weight.numpy(), bias.numpy()
+        pool_kernel.pooled_convolution_gradient(*arrays)
+        return None, weight.view(-1, 1, 3, 3), bias
+
+
+def _pooled(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, H, W) -> the maxima and where they were, both (B, H / 2, W / 2, C)."""
+    shape = len(x), x.shape[2] // 2, x.shape[3] // 2, x.shape[1]
+    pooled, place = x.new_empty(shape), torch.empty(shape, dtype=torch.uint8)
+    pool_kernel.max_pool(rows(x), as_array(pooled), place.numpy())
+    return pooled, place
+
+
+def _grey(x: Tensor) -> Numbers:
+    """(B, 1, H, W) -> (B, H, W)."""
+    return as_array(x[:, 0].contiguous())
