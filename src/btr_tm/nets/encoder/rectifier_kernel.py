@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from btr_tm.core.half_floats import Numbers, narrowed, widened
-from btr_tm.core.kernels import Floats, kernel, part, reordered_part
+from btr_tm.core.kernels import Floats, allocating_kernel, kernel, part, reordered_part
 
 _NOTHING = np.float32(0)
 
 
-@kernel
+@allocating_kernel
 def rectify(gradient: Numbers, result: Numbers, bias: Floats) -> None:
     """Keeps the `gradient` where the `result` of the rectifier is positive; adds its sums to `bias` (C,)."""
     sums = np.zeros(gradient.shape[2], np.float32)
