@@ -91,12 +91,11 @@ class KernelRace:
         cars = self._cars
         if cars is None or drive is not cars.drive:
             cars = self._cars = Cars(drive, self._race)
-        actions = action.unsqueeze(1) if action.dim() == 1 else action
-        count = actions.shape[0]
+        count = action.shape[0]
         floats, numbers = torch.empty(count, self._size), torch.empty(4, count)
         flags, time_ms = torch.empty(4, count, dtype=torch.bool), torch.empty(count, dtype=torch.int64)
         brought = Brought(floats.numpy(), numbers.numpy(), flags.numpy(), time_ms.numpy())
-        keys = actions.long().contiguous().numpy()
+        keys = np.ascontiguousarray(action.numpy(), np.int64).reshape(count, -1)
         decide(cars.present, keys, coefficients.numpy(), self._rules, cars.poses, cars.scratch, brought)
         potential, reward, progress_m, reward_sum = numbers.unbind(0)
         finished, truncated, done, from_start = flags.unbind(0)

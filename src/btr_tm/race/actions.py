@@ -68,8 +68,11 @@ def check_actions(action: object) -> None:
     values = torch.as_tensor(action)
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise UserError(f"actions must be whole numbers from 0 to {COUNT - 1}, got {values.dtype}")
-    wrong = values[(values < 0) | (values >= COUNT)]
-    if wrong.numel():
+    if values.numel() == 0:
+        return
+    least, most = values.aminmax()
+    if least < 0 or most >= COUNT:
+        wrong = values[(values < 0) | (values >= COUNT)]
         raise UserError(
             f"actions must be from 0 to {COUNT - 1} (rows of race.actions.TABLE), got {int(wrong[0])}"
         )

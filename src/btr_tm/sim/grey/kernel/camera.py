@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.kernels import Floats, Integers, kernel
+from btr_tm.core.kernels import Floats, kernel
 from btr_tm.sim.appearance import NO_VARIATION, Variation
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
-from btr_tm.sim.grey.kernel.column import paint_beyond, paint_column
-from btr_tm.sim.grey.kernel.layout import Bytes, Picture, Tables, picture, tables
+from btr_tm.sim.grey.kernel.column import paint_behind, paint_beyond, paint_gate, paint_ground
+from btr_tm.sim.grey.kernel.layout import Bytes, Canvas, Grain, Picture, Tables, canvas, picture, tables
 from btr_tm.sim.grey.kernel.own_car import paint_car, tint
 from btr_tm.sim.pose import Pose, pack
 from btr_tm.sim.scene import Framing
@@ -35,6 +33,7 @@ class KernelCamera:
     def __init__(self, track: Track, height: int = 64, width: int = 64) -> None:
         framing = Framing(height, width)
         self._tables, self._picture = tables(track, framing), picture(track, framing)
+        self._unused: list[Canvas] = []
 
     def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
@@ -46,16 +45,18 @@ class KernelCamera:
         pictures = out.numpy()
 
         def render(part: slice) -> None:
-            _render(self._tables, self._picture, cars[part], drawn[part], self._canvas(), pictures[part])
+            mine = self._canvas()
+            _render(self._tables, self._picture, cars[part], drawn[part], mine, pictures[part])
+            self._unused.append(mine)
 
         in_threads(render, len(drawn))
         return out
 
     def _canvas(self) -> Canvas:
-        count, size = len(self._tables.ahead), self._picture
-        shapes = (8, count), (3, count), (4, count), (size.height,), (size.width, size.height), (2, 4)
-        ahead, chain, lines, back, grey, xy = (np.empty(shape, np.float32) for shape in shapes)
-        return Canvas(ahead, np.empty(count, np.int64), chain, lines, back, grey, xy)
+        try:
+            return self._unused.pop()
+        except IndexError:  # one for each thread at work
+            return canvas(len(self._tables.ahead), self._picture)
 
 
 def in_threads(render: Callable[[slice], None], cars: int) -> None:
@@ -75,35 +76,23 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
     return torch.stack(each, 1).contiguous().numpy()
 
 
-class Canvas(NamedTuple):
-    """Memory for the picture of one car."""
-
-    ahead: Floats  # (8, K) of each station, as columns.Stations
-    rows_of: Integers  # (K,) of the texture, of the strip that ends there
-    chain: Floats  # (3, K) of the samples of a column, as columns.Chain
-    lines: Floats  # (4, K)
-    back: Floats  # (H,)
-    grey: Floats  # (W, H)
-    xy: Floats  # (2, 4)
-
-
 @kernel
 def _render(tables: Tables, size: Picture, cars: Floats, drawn: Floats, canvas: Canvas, out: Bytes) -> None:
     """Paint the pictures (E, 1, H, W) of all cars (E, 18), of races that drew `drawn` (E, V)."""
-    road, gates, texture, stations, slopes, corners, quads = tables
-    ahead, rows_of, chain, lines, back, grey, xy = canvas
-    for car in range(cars.shape[0]):
-        pose = cars[car]
-        view = viewpoint(road, size, pose, drawn[car])
-        eye_s = eye_s_of(road, size, pose, view)
-        look_ahead(road, stations, size, view, eye_s, ahead, rows_of)
-        gate = next_gate(road, gates, size, view, eye_s)
-        paint_beyond(size, view, back)
-        grain, pattern = drawn[car, 4], int(drawn[car, 5])
+    road, ahead = tables.road, canvas.ahead
+    for number in range(cars.shape[0]):
+        car, look = cars[number], drawn[number]
+        view = viewpoint(road, size, car, look)
+        eye_s = eye_s_of(road, size, car, view)
+        look_ahead(road, tables.ahead, size, view, eye_s, ahead, canvas.rows_of)
+        gate = next_gate(road, tables.gates, size, view, eye_s)
+        grain = Grain(look[4], int(look[5]))
         for column in range(size.width):
-            paint_column(
-                texture, slopes[column], size, view.horizon, ahead, rows_of, gate, chain, lines, back,
-                grain, pattern, grey[column],
-            )  # fmt: skip
-        paint_car(corners, quads, size, view, pose, xy, grey)
-        tint(grey, drawn[car], out[car, 0])
+            paint_ground(column, tables, size, view.horizon, gate, grain, canvas)
+        paint_beyond(size, view, canvas.back)
+        paint_behind(size, canvas)
+        if gate.exists:
+            for column in range(size.width):
+                paint_gate(column, tables, size, view.horizon, gate, canvas)
+        paint_car(tables.corners, tables.quads, size, view, car, canvas.xy, canvas.grey)
+        tint(canvas.grey, look, out[number, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from btr_tm.core.kernels import HALF, ONE, ZERO, Floats, Integers, reordered_part
+from btr_tm.core.kernels import HALF, ONE, ZERO, Floats, reordered_part
 from btr_tm.sim.grey.kernel.layout import (
     ARC,
     BEAM_HIGH_M,
@@ -14,13 +14,17 @@ from btr_tm.sim.grey.kernel.layout import (
     FENCE_DARK,
     FENCE_LIGHT,
     FENCE_M,
+    FENCE_TOP,
     FOG,
+    FREE,
     GATE_NEAREST_M,
+    HIDING,
     LAND,
     MIDDLE_TEXEL,
     NEAR,
     NEAR_M,
     NOWHERE,
+    PANEL,
     PATCH_PLACES,
     PER_GRAIN_SQUARE,
     PLACE,
@@ -37,15 +41,17 @@ from btr_tm.sim.grey.kernel.layout import (
     TINY,
     WALL,
     Bytes,
+    Canvas,
     F,
     Gate,
+    Grain,
     Picture,
+    Tables,
     View,
     X,
     Z,
     clip,
     fogged,
-    index,
     row_at,
 )
 from btr_tm.sim.track.ribbon import CHECKPOINT_GATE, FINISH_GATE
@@ -63,50 +69,60 @@ def paint_beyond(size: Picture, view: View, back: Floats) -> None:
 
 
 @reordered_part
-def paint_column(
-    texture: Bytes,
-    slope: np.float32,
-    size: Picture,
-    horizon: np.float32,
-    ahead: Floats,
-    rows_of: Integers,
-    gate: Gate,
-    chain: Floats,
-    lines: Floats,
-    back: Floats,
-    grain: np.float32,
-    pattern: int,
-    grey: Floats,
+def paint_ground(
+    column: int, tables: Tables, size: Picture, horizon: np.float32, gate: Gate, grain: Grain, canvas: Canvas
 ) -> None:
-    """`grey` (H,): the ground from near to far, up to the fence, what stands behind it, and a gate."""
+    """One column of the ground, near to far, up to the fence; notes where it ends and what stands there."""
+    slope, ahead, chain, edges = tables.slope[column], canvas.ahead, canvas.chain, canvas.edges
     last = _cut(slope, size.focal_y, horizon, ahead, chain, 0, CHUNK)
     known = CHUNK
     while last < 0 and known < ahead.shape[1]:
         last = _cut(slope, size.focal_y, horizon, ahead, chain, known, min(known + CHUNK, ahead.shape[1]))
         known = min(known + CHUNK, ahead.shape[1])
-    nearest = _nearest_row(size, horizon, gate, slope, ahead, chain, known)
-    top, panel = NOWHERE, ZERO
+    edges[HIDING, column] = _nearest_row(size, horizon, gate, slope, ahead, chain, known)
+    edges[FENCE_TOP, column], edges[PANEL, column] = NOWHERE, ZERO
     if last >= 0:
-        top, panel = _stand_fence(size.focal_y, horizon, ahead, chain, last)
+        edges[FENCE_TOP, column], edges[PANEL, column] = _stand_fence(
+            size.focal_y, horizon, ahead, chain, last
+        )
     else:
         last = known - 1
-    _draw_lines(chain, lines, last)
-    free = size.height  # the rows from here on are painted
+    _draw_lines(chain, canvas.lines, last)
+    free = _lay_strips(size, last, canvas)
+    _paint_strips(column, tables.texture, free, grain, canvas)
+    edges[FREE, column] = F(free)
+
+
+@reordered_part
+def _lay_strips(size: Picture, last: int, canvas: Canvas) -> int:
+    """Notes which of the strips 1 to `last` each row shows; how many rows above them are free."""
+    chain, free = canvas.chain, size.height
     for k in range(1, last + 1):
         # A car fallen below the road sees sample 0, painted as a part of the first strip.
         upper = min(chain[ROW, 0], chain[ROW, 1]) if k == 1 else chain[ROW, k]
         if upper <= F(free) - HALF:
             first = int(np.ceil(max(upper - HALF, F(-1))))
             first = first if first > size.top else size.top
-            _paint_strip(texture, rows_of[k], lines, k, first, free, grain, pattern, grey)
+            for row in range(first, free):
+                canvas.strip[row] = np.uint64(k)
             free = first if first < free else free
             if free <= size.top:
                 break
-    for pixel in range(free):
-        cover = clip(F(pixel) + ONE - top, ZERO, ONE)
-        grey[pixel] = back[pixel] + cover * (panel - back[pixel])
-    if gate.exists:
-        _paint_gate(size, horizon, gate, slope, nearest, grey)
+    return free
+
+
+@reordered_part
+def paint_behind(size: Picture, canvas: Canvas) -> None:
+    """Fence, sky and far land above the ground of all columns, row by row: all of it becomes vectors."""
+    edges, grey, most = canvas.edges, canvas.grey, ZERO
+    for column in range(size.width):
+        most = max(most, edges[FREE, column])
+    for pixel in range(int(most)):
+        beyond, row = canvas.back[pixel], F(pixel)
+        for column in range(size.width):
+            cover = clip(row + ONE - edges[FENCE_TOP, column], ZERO, ONE)
+            behind = beyond + cover * (edges[PANEL, column] - beyond)
+            grey[pixel, column] = behind if row < edges[FREE, column] else grey[pixel, column]
 
 
 @reordered_part
@@ -165,39 +181,29 @@ def _draw_lines(chain: Floats, lines: Floats, last: int) -> None:
 
 
 @reordered_part
-def _paint_strip(
-    texture: Bytes,
-    texture_row: int,
-    lines: Floats,
-    k: int,
-    first: int,
-    end: int,
-    grain: np.float32,
-    pattern: int,
-    grey: Floats,
-) -> None:
-    """The rows `first` to `end` of one column with strip `k`."""
-    near_top, tilt, texel_top, drift = lines[0, k], lines[1, k], lines[2, k], lines[3, k]
-    start = texture_row * PLACES
-    for pixel in range(first, end):
-        middle = F(pixel) + HALF
-        nearness = max(near_top + tilt * middle, TINY)
-        texel = index((texel_top + drift * middle) / nearness, PLACES)
-        value = F(texture[np.uint64(start + texel)])
-        if grain != ZERO:
-            value = _grainy(value, nearness, grain, texture_row, texel, pattern)
-        grey[pixel] = value
+def _paint_strips(column: int, texture: Bytes, free: int, grain: Grain, canvas: Canvas) -> None:
+    """The rows of one column from `free` on, each with its strip."""
+    lines, strip, starts, grey = canvas.lines, canvas.strip, canvas.rows_of, canvas.grey
+    for row in range(free, len(strip)):
+        k, middle = strip[row], F(row) + HALF
+        nearness = max(lines[0, k] + lines[1, k] * middle, TINY)
+        place = np.int32((lines[2, k] + lines[3, k] * middle) / nearness)
+        texel = min(max(place, np.int32(0)), np.int32(PLACES - 1))
+        value = F(texture[np.uint64(starts[k] * PLACES + texel)])
+        if grain.grey != ZERO:
+            value = _grainy(value, nearness, grain, starts[k], int(texel))
+        grey[row, column] = value
 
 
 @reordered_part
 def _grainy(
-    value: np.float32, nearness: np.float32, grain: np.float32, texture_row: int, texel: int, pattern: int
+    value: np.float32, nearness: np.float32, grain: Grain, texture_row: int, texel: int
 ) -> np.float32:
     """As `Variation.textured`."""
     patch = texture_row // STRIPS * (PLACES // PATCH_PLACES) + texel // PATCH_PLACES
     square = nearness * nearness
-    noise = _noise(patch + pattern)
-    return clip(value + grain * (square / (square + PER_GRAIN_SQUARE)) * noise, ZERO, F(255))
+    noise = _noise(patch + grain.pattern)
+    return clip(value + grain.grey * (square / (square + PER_GRAIN_SQUARE)) * noise, ZERO, F(255))
 
 
 @reordered_part
@@ -270,10 +276,11 @@ def _nearest_row(
 
 
 @reordered_part
-def _paint_gate(
-    size: Picture, horizon: np.float32, gate: Gate, slope: np.float32, nearest: np.float32, grey: Floats
+def paint_gate(
+    column: int, tables: Tables, size: Picture, horizon: np.float32, gate: Gate, canvas: Canvas
 ) -> None:
-    """As `Camera._gate` and `Camera._blend`, of one column; `nearest` is the row that hides what is below."""
+    """As `Camera._gate` and `Camera._blend`, of one column."""
+    slope, nearest, grey = tables.slope[column], canvas.edges[HIDING, column], canvas.grey
     place, depth, end = _gate_at(size, gate, slope)
     if not (depth > GATE_NEAREST_M and abs(place) < end):
         return
@@ -291,4 +298,4 @@ def _paint_gate(
     for pixel in range(row_at(high - ONE, size), row_at(low + F(2), size)):
         middle = F(pixel) + HALF
         cover = clip(min(middle + HALF - high, low + HALF - middle), ZERO, ONE)
-        grey[pixel] += cover * (colour - grey[pixel])
+        grey[pixel, column] += cover * (colour - grey[pixel, column])

@@ -31,6 +31,8 @@ BEAM_LOW_M, BEAM_HIGH_M = F(scene.GATE_BEAM_M[0]), F(scene.GATE_BEAM_M[1])
 PER_FOG_SQUARE, PER_GRAIN_SQUARE = F(1 / scene.FOG_M**2), F(1 / GRAIN_M**2)
 X, DROP, Z, SIDE_X, SIDE_DROP, SIDE_Z, WALL, ARC = range(8)  # rows of what is ahead
 ROW, NEAR, PLACE = range(3)  # rows of a chain
+# Rows of Canvas.edges: above the ground, of the fence's upper edge, its grey, below which a gate is hidden
+FREE, FENCE_TOP, PANEL, HIDING = range(4)
 CHUNK = 16  # samples that are cut at once
 TANGENT, CURVATURE, RISE = 7, 10, 11  # columns of Tables.road
 STATION_M, PAD, PER_CELL = F(SPACING_M), strips.PAD, strips.PER_CELL
@@ -92,6 +94,35 @@ class Gate(NamedTuple):
     side_y: np.float32
     side_z: np.float32
     kind: int
+
+
+class Grain(NamedTuple):
+    """The grain that a race drew for its ground."""
+
+    grey: np.float32
+    pattern: int
+
+
+class Canvas(NamedTuple):
+    """Memory for the picture of one car."""
+
+    ahead: Floats  # (8, K) of each station, as columns.Stations
+    rows_of: Integers  # (K,) of the texture, of the strip that ends there
+    chain: Floats  # (3, K) of the samples of a column, as columns.Chain
+    lines: Floats  # (4, K)
+    strip: NDArray[np.uint64]  # (H,) that each row of a column shows
+    edges: Floats  # (4, W) of each column
+    back: Floats  # (H,)
+    grey: Floats  # (H, W)
+    xy: Floats  # (2, 4)
+
+
+def canvas(stations: int, size: Picture) -> Canvas:
+    """For so many stations ahead."""
+    shapes = (4, size.width), (size.height,), (size.height, size.width), (2, 4)
+    ahead, chain, lines = (np.empty((rows, stations), np.float32) for rows in (8, 3, 4))
+    of_station, of_row = np.empty(stations, np.int64), np.empty(size.height, np.uint64)
+    return Canvas(ahead, of_station, chain, lines, of_row, *(np.empty(shape, np.float32) for shape in shapes))
 
 
 def tables(track: Track, framing: Framing) -> Tables:

@@ -19,7 +19,7 @@ def paint_car(
     xy: Floats,
     grey: Floats,
 ) -> None:
-    """As `OwnCar.paint`, of one car, into `grey` (W, H); `xy` (2, 4) is scratch."""
+    """As `OwnCar.paint`, of one car, into `grey` (H, W); `xy` (2, 4) is scratch."""
     position, forward, up = car[POSITION:], car[FORWARD:], car[UP:]
     height_m, damper, steer, brake = car[HEIGHT], car[DAMPER], car[STEER], car[BRAKE]
     right_x = forward[1] * up[2] - forward[2] * up[1]
@@ -66,13 +66,13 @@ def _paint_quad(
         for column in range(start, stop):
             across = F(column) + HALF
             cover = clip(min(across + HALF - left, right + HALF - across), ZERO, ONE) * high
-            grey[column, pixel] += cover * (colour - grey[column, pixel])
+            grey[pixel, column] += cover * (colour - grey[pixel, column])
 
 
 @reordered_part
 def tint(grey: Floats, drawn: Floats, out: Bytes) -> None:
-    """As `Variation.tint`, from (W, H) to (H, W); gain 1 and offset 0 leave every level as it is."""
+    """As `Variation.tint`; gain 1 and offset 0 leave every level as it is."""
     gain, lift = drawn[0], F(128) * (ONE - drawn[0]) + drawn[1]
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
-            out[row, column] = np.uint8(clip(grey[column, row] * gain + lift, ZERO, F(255)))
+            out[row, column] = np.uint8(clip(grey[row, column] * gain + lift, ZERO, F(255)))
