@@ -44,8 +44,8 @@ class SimVectorEnv(TensorVectorEnv):
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
-    `compile`: "kernel" drives the cars, and draws what they see, in loops made for a CPU; parts of a race that
-    no loop knows are repeated from a recording. The races are the same to the bit, elsewhere it is "eager".
+    `compile`: "kernel" drives the cars, and draws what they see, in loops made for a CPU; parts of a race
+    that no loop knows are recorded. The races are the same to the bit, elsewhere it is "eager".
     "compiled" fuses operations by torch.compile; "auto" is "compiled" on a GPU and "kernel" on a CPU.
     `plain_simulator` builds one without a configuration.
     """
