@@ -60,6 +60,7 @@ GROUPS = {
     "profile": (),
     "experiment": (),
     "ablation": (),
+    "sweep": (),
 }
 LONG_FUNCTIONS: dict[str, str] = {}  # "package/file.py:function": why it may pass 60 lines
 LONG_FILES: dict[str, str] = {}  # "package/file.py": why it may pass 400 lines

@@ -270,7 +270,7 @@ def test_an_experiment_of_the_user_can_inherit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("launcher", ["submitit_local", "submitit_slurm"])
 def test_submitit_writes_into_a_folder_without_a_placeholder(launcher: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    with composition._hydra(None):
+    with composition.opened(None):
         words = [f"hydra/launcher={launcher}", "runs_dir=r"]
         cfg = composition.compose("config", words, return_hydra_config=True)
     assert cfg.hydra.launcher.submitit_folder == "r/.submitit"

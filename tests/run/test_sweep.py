@@ -20,6 +20,7 @@ def test_every_run_has_its_state_and_the_base_comes_first(tmp_path: Path) -> Non
     status.write(tmp_path / "base" / "s1", Status("failed", "first line\nlr is wrong\n\n"))
     status.write(tmp_path / "no_noisy" / "s0", Status("running"))  # by a process that is gone
     status.write(tmp_path / "no_noisy" / "s2", Status("running"))
+    (tmp_path / "no_noisy" / "s10").mkdir()  # by a launcher
     lock = hold(tmp_path / "no_noisy" / "s2")
     found = sweep.standings(tmp_path)
     lock.release()
@@ -33,6 +34,7 @@ def test_every_run_has_its_state_and_the_base_comes_first(tmp_path: Path) -> Non
     assert sweep.line(found) == (
         "2 arms, 5 runs: 1 done, 1 running, 1 waiting, 1 failed, 1 ended without a word"
     )
+    assert sweep.line(found[:2]) == "1 arm x 2 seeds: 1 done, 1 failed"
     failed, gone = sweep.failures(found)
     assert failed == f"{(tmp_path / 'base' / 's1').as_posix()}: failed, lr is wrong"
     assert "its process is gone; the same command continues it" in gone
@@ -47,7 +49,7 @@ def test_a_sweep_typed_again_with_more_arms_keeps_what_it_had(tmp_path: Path) ->
 def test_runs_of_single_commands_count_too(tmp_path: Path) -> None:
     status.write(tmp_path / "base" / "s3", Status("stopped"))
     status.write(tmp_path / "base" / "strange", Status("done"))
-    assert sweep.line(sweep.standings(tmp_path)) == "1 arm, 1 run: 1 stopped"
+    assert sweep.line(sweep.standings(tmp_path)) == "1 arm x 1 seed: 1 stopped"
 
 
 @pytest.mark.parametrize("runs", ["3", '[["a"]]', '[["../..", "s0"]]', "[", '[["a", "sx"]]', '[["a", 0]]'])

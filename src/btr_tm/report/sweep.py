@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from btr_tm.core.errors import UserError
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.metrics.stats import mean_interval
 from btr_tm.report.arms import Seed
@@ -17,22 +18,38 @@ from btr_tm.run.sweep import Standing
 
 
 def table(found: Sequence[Standing]) -> str:
-    """Best time and finish rate of each arm over its runs that are done, with 95 % intervals."""
+    """Best time and finish rate of each arm over its runs that are done, with 95 % intervals.
+
+    A run whose record cannot be read is left out, and a line below the table says so.
+    """
     rows = [["arm", "runs done", "best canonical time (s)", "finish rate at the end"]]
+    notes: list[str] = []
     for arm in dict.fromkeys(each.arm for each in found):
         runs = [each for each in found if each.arm == arm]
-        seeds = [seed_of(each.folder) for each in runs if each.status.state == "done"]
+        seeds = _readable([each.folder for each in runs if each.status.state == "done"], notes)
         times = np.array([least(seed, "eval/canonical_time_s") for seed in seeds])
         rates = np.array([last(seed, "eval/finish_rate") for seed in seeds])
+        rates = rates[np.isfinite(rates)]  # none where the runs are not evaluated
         rows.append(
             [
                 arm,
                 f"{len(seeds)} of {len(runs)}",
                 best_text(times[np.isfinite(times)], len(seeds)) if seeds else "--",
-                interval_text(mean_interval(rates[np.isfinite(rates)]), ".2f") if seeds else "--",
+                interval_text(mean_interval(rates), ".2f") if len(rates) else "--",
             ]
         )
-    return markdown(rows)
+    return "\n".join([markdown(rows), *notes])
+
+
+def _readable(folders: Sequence[Path], notes: list[str]) -> list[Seed]:
+    """The runs that can be read; adds a note for each other one."""
+    seeds = []
+    for folder in folders:
+        try:
+            seeds.append(seed_of(folder))
+        except UserError as error:
+            notes.append(f"left out: {error}")
+    return seeds
 
 
 def seed_of(folder: Path) -> Seed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from btr_tm.run.status import Status
 
 PLAN = "sweep.json"
 BASE = "base"  # the arm that leaves nothing out
+BEGUN = (status_of.NAME, "manifest.json")
 WAITING, ENDED = "waiting", "ended without a word"
 ORDER = ("done", "running", "stopped", WAITING, "failed", "crashed", ENDED, "unknown")
 
@@ -82,8 +83,8 @@ def is_run(folder: Path) -> bool:
 
 def status(folder: Path) -> Status:
     """What the run says of itself, if that can still be true."""
-    if not folder.exists():
-        return Status(WAITING)
+    if not any((folder / name).exists() for name in BEGUN):
+        return Status(WAITING)  # a launcher may have made the folder already
     found = status_of.read(folder)
     if found.state == "running" and not is_held(folder / LOCK):
         return Status(ENDED, "its process is gone; the same command continues it")
@@ -91,11 +92,17 @@ def status(folder: Path) -> Status:
 
 
 def line(found: Sequence[Standing]) -> str:
-    """`7 arms x 5 seeds: 20 done, 1 running, 14 waiting`."""
-    arms = len({each.arm for each in found})
+    """`7 arms x 5 seeds: 20 done, 1 running, 14 waiting`; runs are counted where arms differ in seeds."""
+    arms, seeds = {each.arm for each in found}, {each.seed for each in found}
     counts = Counter(each.status.state for each in found)
     parts = [f"{counts[state]} {state}" for state in ORDER if counts[state]]
-    return f"{arms} arm{'s' * (arms > 1)}, {len(found)} run{'s' * (len(found) > 1)}: {', '.join(parts)}"
+    if len(found) == len(arms) * len(seeds):
+        return f"{_count(arms, 'arm')} x {_count(seeds, 'seed')}: {', '.join(parts)}"
+    return f"{_count(arms, 'arm')}, {_count(found, 'run')}: {', '.join(parts)}"
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def failures(found: Sequence[Standing]) -> list[str]:

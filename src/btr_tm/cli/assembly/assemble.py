@@ -16,15 +16,18 @@ from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildEvaluation, BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import read_json
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
 from btr_tm.nets.iqn import IQN
 from btr_tm.report.summary import CurveReport, RaceReport
+from btr_tm.run import status as status_of
 from btr_tm.run.evaluate import EvaluationRaces
-from btr_tm.run.manifest import Manifest, claim
+from btr_tm.run.manifest import Manifest, claim, differences, read
 from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.run import Report, Run
 from btr_tm.sim.track.source import TrackSource, source_in
@@ -56,11 +59,10 @@ def build(job: Composition) -> Run:
         collector = collector_of(parts, env, policy.net)
         undo.callback(collector.close)
         processes.charge_to(collector.watch)
-        recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
         track, kept = parts.own_track, job.folder / KEPT_TRACK
         if values["on_existing"] == "resume":
             refuse_other_track(track, kept)
-        manifest = claim(job.folder, recorded, job.overrides, parts.seed, values["on_existing"])
+        manifest = claim(job.folder, _recorded(values), job.overrides, parts.seed, values["on_existing"])
         keep_track(track, kept)
         look = "watch" if parts.env_class.can_redrive else "evaluate"
         title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"
@@ -83,6 +85,32 @@ def build(job: Composition) -> Run:
         )
         undo.pop_all()
     return run
+
+
+def is_finished(job: Composition) -> bool:
+    """Whether the folder of a job says, without building its parts, that nothing is left to do there.
+
+    False where the run would have something to say: about another configuration, or a track of the user's.
+    """
+    try:
+        status, summary = status_of.read(job.folder), read_json(job.folder / "summary.json")
+        held = read(job.folder / "manifest.json")
+        values = checked(job.values)
+    except UserError:
+        return False
+    return (
+        status.state == "done"
+        and values["on_existing"] == "resume"
+        and not (job.folder / KEPT_TRACK).exists()
+        and not differences(held["config"], _recorded(values))
+        and isinstance(frames := summary.get("frames"), int)
+        and frames >= values["profile"]["total_frames"]
+    )
+
+
+def _recorded(values: Node) -> Node:
+    """What the manifest keeps of a configuration."""
+    return {key: value for key, value in values.items() if key not in NOT_RECORDED}
 
 
 def refuse_other_track(track: TrackSource | None, kept: Path) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -21,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from btr_tm import __version__
 from btr_tm.cli.commands import sweep
 from btr_tm.cli.commands.common import refuse_unwritable_folder
-from btr_tm.cli.commands.launcher import beside_launcher
+from btr_tm.cli.commands.launcher import beside_launcher, requeueing
 from btr_tm.cli.configuration.composition import (
     Composition,
     compose_job,
@@ -31,6 +33,8 @@ from btr_tm.cli.configuration.composition import (
 )
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.configuration.help import text as help_text
+from btr_tm.cli.configuration.overrides import arm
+from btr_tm.cli.configuration.sweep_group import spelled_out
 from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import INTERRUPTS, PREEMPTED, Interrupted
 from btr_tm.run import status as status_of
@@ -48,21 +52,29 @@ def main() -> None:
         _refuse_flags(unknown)
         jobs = check(arguments)
         if arguments.cfg == "job" and not arguments.package:  # composed already; Hydra would do it again
-            print(OmegaConf.to_yaml(jobs[0].cfg, resolve=arguments.resolve), end="")
+            _show(jobs, arguments.resolve)
             return
         register()
-        swept = _folders_of(jobs) if arguments.multirun and not arguments.info else []
+        looking = bool(arguments.cfg or arguments.info)
+        swept = _folders_of(jobs) if arguments.multirun and not looking else []
         _plan(jobs, swept)
-        with beside_launcher(jobs):
+        with _showing_at_end(swept), beside_launcher(jobs):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_job)()
-        if not (arguments.cfg or arguments.info):
-            print("\n".join(line for folder in swept for line in ["", *sweep.lines(folder)]), flush=True)
+        if not looking:
             _refuse_failed(jobs)
             _end_unfinished(jobs)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
         sys.exit(f"btr_tm: {error}")
+
+
+def _show(jobs: Sequence[Composition], resolve: bool) -> None:
+    """The configuration of the first job, in YAML; the arms of the others, as comments."""
+    if len(jobs) > 1:
+        arms = dict.fromkeys(arm(job.overrides) for job in jobs)
+        print(f"# the first of {len(jobs)} runs: {', '.join(jobs[0].overrides)}\n# arms: {' | '.join(arms)}")
+    print(OmegaConf.to_yaml(jobs[0].cfg, resolve=resolve), end="")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,8 +113,9 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
     ):
         return []
     if arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides:
-        print("checking every job of the sweep", flush=True)
-        jobs = compose_jobs(arguments.overrides, arguments.config_dir)
+        if not (arguments.cfg or arguments.info):
+            print("checking every job of the sweep", flush=True)
+        jobs = compose_jobs(_spell_out(arguments), arguments.config_dir)
     else:
         jobs = [compose_job(arguments.overrides, arguments.config_dir)]
     if arguments.cfg or arguments.info:
@@ -113,6 +126,16 @@ def check(arguments: argparse.Namespace) -> list[Composition]:
         checked(job.values)
         refuse_unwritable_folder(job.folder)
     return jobs
+
+
+def _spell_out(arguments: argparse.Namespace) -> list[str]:
+    """The overrides with the axes of +sweep=NAME, as Hydra is to read them from the command line too."""
+    typed = arguments.overrides
+    spelled = spelled_out(typed, arguments.config_dir)
+    if spelled != typed:
+        begin = sys.argv.index(typed[0])
+        sys.argv[begin : begin + len(typed)] = spelled
+    return spelled
 
 
 def _folders_of(jobs: Sequence[Composition]) -> list[Path]:
@@ -130,9 +153,31 @@ def _plan(jobs: Sequence[Composition], folders: Sequence[Path]) -> None:
             raise UserError(f"cannot write into {folder} ({error.strerror or error})") from error
 
 
+@contextmanager
+def _showing_at_end(folders: Sequence[Path]) -> Iterator[None]:
+    """Show how the sweeps in `folders` stand, also where the launcher failed, which Hydra says and exits."""
+    try:
+        yield
+    except SystemExit:
+        if INTERRUPTS.asked:
+            raise
+        _show_sweeps(folders)
+        raise
+    _show_sweeps(folders)
+
+
+def _show_sweeps(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        print("\n".join(["", *sweep.lines(folder)]), flush=True)
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def _say_standing(job: Composition) -> None:
-    """One line on the sweep that a job belongs to, after its end."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+    """One line on the sweep that a job belongs to; where jobs run in other processes, the program says it."""
+    if _in_sweep() and INTERRUPTS.is_program:
         print(sweep_of_runs.line(sweep_of_runs.standings(job.folder.parents[1])), flush=True)
 
 
@@ -147,15 +192,14 @@ def run_job(cfg: DictConfig) -> None:
     INTERRUPTS.listen()
     keep_freed_memory()
     reason = ""
-    try:
-        with INTERRUPTS.unwinding():
-            if not INTERRUPTS.asked:
-                job = current_job(cfg)
-                reason = _run_locked(job)
-                _say_standing(job)
-    except Interrupted:
-        if INTERRUPTS.is_program:
-            raise
+    with requeueing():
+        try:
+            with INTERRUPTS.unwinding():
+                if not INTERRUPTS.asked:
+                    reason = _run_locked(current_job(cfg))
+        except Interrupted:
+            if INTERRUPTS.is_program:
+                raise
     if INTERRUPTS.asked and INTERRUPTS.is_program:
         sys.exit(f"btr_tm: {reason}" if reason else INTERRUPTS.exit_code)
 
@@ -178,10 +222,14 @@ def _run_locked(job: Composition) -> str:
 
 def _run_alone(job: Composition) -> str:
     """The run of a job whose folder is locked; why it failed, if it did."""
-    from btr_tm.cli.assembly.assemble import build
+    from btr_tm.cli.assembly.assemble import build, is_finished
 
+    if _in_sweep() and is_finished(job):
+        print(f"{job.folder} is finished", flush=True)
+        return ""
     try:
         _write_status(job.folder, "running")
+        _say_standing(job)
         run = build(job)
         run.train()
     except UserError as error:
@@ -192,7 +240,10 @@ def _run_alone(job: Composition) -> str:
         raise
     except BaseException as error:
         _write_status(job.folder, "crashed", repr(error))
-        raise
+        if not (_in_sweep() and isinstance(error, Exception)):
+            raise
+        traceback.print_exc()  # and the other runs of the sweep go on
+        return repr(error)
     _write_status(job.folder, "done" if run.finished else "stopped")
     return ""
 

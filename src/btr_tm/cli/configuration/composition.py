@@ -30,6 +30,9 @@ from btr_tm.cli.configuration.schema import Node
 from btr_tm.cli.configuration.sentences import Known, user_error
 from btr_tm.core.errors import UserError
 
+A_YEAR_MIN = 365 * 24 * 60
+ALWAYS = 1000
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -68,15 +71,16 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Comp
 
     Raises UserError on unknown choices and keys, unreadable overrides and undone ablations.
     """
-    with _hydra(config_dir):
+    with opened(config_dir):
         return _composed(overrides, config_dir)
 
 
 def _composed(overrides: Sequence[str], config_dir: str | None, in_sweep: bool = False) -> Composition:
+    typed.refuse_sweep(overrides)
     typed.refuse_early_ablation(overrides)
-    with _sentences(overrides, config_dir):
+    with sentences(overrides, config_dir):
         typed.refuse_lists(overrides)
-        cfg = compose("config", [*_search(config_dir), *overrides], return_hydra_config=True)
+        cfg = compose("config", [*search_path(config_dir), *overrides], return_hydra_config=True)
         place = (cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir) if in_sweep else (cfg.hydra.run.dir,)
         composition = _composition(cfg, cfg.hydra, Path(*place))
         values = composition.values  # interpolations that cannot be resolved end here
@@ -101,10 +105,10 @@ def _composition(cfg: DictConfig, hydra: DictConfig | HydraConf, folder: Path) -
 
 def compose_jobs(overrides: Sequence[str], config_dir: str | None = None) -> list[Composition]:
     """Compose every job of a sweep; two arms with one fingerprint are refused before the first starts."""
-    with _hydra(config_dir):
-        with _sentences(overrides, config_dir):
+    with opened(config_dir):
+        with sentences(overrides, config_dir):
             loader = GlobalHydra.instance().config_loader()
-            search = [*_search(config_dir), *overrides]
+            search = [*search_path(config_dir), *overrides]
             sweeper = loader.load_configuration("config", search, RunMode.MULTIRUN).hydra.sweeper
             jobs = typed.jobs(overrides, dict(sweeper.get("params") or {}))
         composed = [_composed(job, config_dir, in_sweep=True) for job in jobs]
@@ -158,7 +162,8 @@ def _override_lines(ablation: str) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _hydra(config_dir: str | None) -> Iterator[None]:
+def opened(config_dir: str | None) -> Iterator[None]:
+    """Hydra, ready to compose from conf/."""
     if config_dir is not None and not Path(config_dir).is_dir():
         raise UserError(f"--config-dir {config_dir} is not a folder")
     register()
@@ -174,7 +179,7 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _sentences(overrides: Sequence[str], config_dir: str | None) -> Iterator[None]:
+def sentences(overrides: Sequence[str], config_dir: str | None) -> Iterator[None]:
     """Turn what Hydra and OmegaConf raise about `overrides` into one sentence."""
     try:
         yield
@@ -188,27 +193,31 @@ def _known(overrides: Sequence[str], config_dir: str | None) -> Known:
     chosen = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups and "," not in text]
     for kept in (chosen, []):
         try:
-            base = compose("config", [*_search(config_dir), *kept])
+            base = compose("config", [*search_path(config_dir), *kept])
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
             continue  # the choices themselves are what is wrong
         return Known(groups, OmegaConf.to_container(base, resolve=False))  # type: ignore[arg-type]
     return Known(groups, {})
 
 
-def _search(config_dir: str | None) -> list[str]:
+def search_path(config_dir: str | None) -> list[str]:
     return (
         [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve().as_posix()}]"]
     )
 
 
 def register() -> None:
-    """`${arm:...}` names the folder of a run; submitit, where installed, gets a folder that can exist."""
+    """`${arm:...}` names the folder of a run; submitit, where installed, gets what fits runs that go on."""
     OmegaConf.register_new_resolver("arm", lambda overrides: typed.arm(list(overrides)), replace=True)
     Plugins.instance()  # registers what plugins bring, which the next lines replace
     try:
         from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
     except ImportError:
         return
-    for name, queue in (("submitit_local", LocalQueueConf), ("submitit_slurm", SlurmQueueConf)):
-        node = queue(submitit_folder="${hydra.sweep.dir}/.submitit")  # its own ends in a literal %j
+    folder = "${hydra.sweep.dir}/.submitit"  # their own ends in a literal %j
+    queues = {
+        "submitit_local": LocalQueueConf(folder, timeout_min=A_YEAR_MIN),  # their own hour ends runs
+        "submitit_slurm": SlurmQueueConf(folder, max_num_timeout=ALWAYS),  # each goes on after its time limit
+    }
+    for name, node in queues.items():
         ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="btr_tm")

@@ -7,6 +7,7 @@ from pathlib import Path
 DECIDES = {
     "experiment": "a named run, as deltas from the base: +experiment=...",
     "ablation": "one ingredient off (no_*) or on (plus_*): +ablation=..., after the experiment",
+    "sweep": "many runs: each ingredient, or each two, off or on: -m +experiment=... +sweep=... seed=0,1,2",
     "preset": "which variant of each detail on which paper, code and published runs differ",
     "profile": "how big: every size, budget and cadence, and nothing else",
     "env": "the game",

@@ -12,6 +12,7 @@ btr_tm: train Beyond-The-Rainbow agents that race in TrackMania
   python -m btr_tm +experiment=quickstart              train a car to finish A01
   python -m btr_tm +experiment=quickstart seed=1 profile=smoke
   python -m btr_tm +experiment=a01_v4_btr target=ddqn  leave one ingredient out
+  python -m btr_tm -m +experiment=quickstart +sweep=leave_one_out seed=0,1,2,3,4
   python -m btr_tm -m +experiment=quickstart '+ablation=none,no_noisy' seed=0,1,2
   python -m btr_tm -m +experiment=quickstart learner/noise=redraw_both,share_with_acting
   python -m btr_tm +experiment=quickstart --cfg job    show the configuration
@@ -19,7 +20,7 @@ btr_tm: train Beyond-The-Rainbow agents that race in TrackMania
 
 A run's folder is runs/<name>/<arm>/s<seed>; the same command typed again continues it.
 
-Groups (group=choice; put + before experiment and ablation):
+Groups (group=choice; put + before experiment, ablation and sweep):
 """
 TAIL = """
 Every value of --cfg job can be set too, for example profile.cars=32 or learner.target_sync.tau=0.01.

@@ -13,9 +13,10 @@ from hydra.core.override_parser.types import Override
 from btr_tm.cli.configuration.groups import DECIDES
 from btr_tm.core.errors import UserError
 
+SWEEP = "sweep"
 # They say where, how often and on what a configuration runs, not what it is.
 LABELS = frozenset(
-    {"experiment", "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins", "eval"}
+    {"experiment", SWEEP, "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins", "eval"}
 )
 TAKE_SEVERAL = frozenset({"logger", "ablation"})  # groups that take a list of choices
 # A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
@@ -43,9 +44,27 @@ def arm(task_overrides: Sequence[str]) -> str:
     return _folder_name(",".join(sorted(named))) or "base"
 
 
+def key_of(override: str) -> str:
+    """The group or value that an override sets.
+
+    >>> key_of("+ablation=none")
+    'ablation'
+    """
+    return override.lstrip("+~").partition("=")[0]
+
+
+def refuse_sweep(task_overrides: Sequence[str]) -> None:
+    """Raise UserError for a sweep where one run was asked for."""
+    for override in task_overrides:
+        if key_of(override) == SWEEP:
+            raise UserError(
+                f"{override} makes several runs; put -m first: python -m btr_tm -m +experiment=... {override}"
+            )
+
+
 def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
     """Raise UserError if an ablation stands before the experiment, whose presets would silently undo it."""
-    keys = [override.lstrip("+~").partition("=")[0] for override in task_overrides]
+    keys = [key_of(override) for override in task_overrides]
     if "ablation" in keys and "experiment" in keys[keys.index("ablation") :]:
         ablation = next(o for o in task_overrides if o.lstrip("+").startswith("ablation="))
         experiment = next(o for o in task_overrides if o.lstrip("+").startswith("experiment="))
