@@ -30,6 +30,8 @@ BESIDE = {("run", "report"), ("report", "run")}
 NEVER = {("agent", "envs"), ("envs", "agent"), ("replay", "race"), ("sim", "nets"), ("run", "sim")}
 
 # design table: which packages the classes of a group come from
+# Where anything may be raised, and something is done about it.
+SWALLOWS = {"metrics/sinks/background.py": "a library that must not stop training; what it raised is said"}
 GROUPS = {
     "env": ("btr_tm.envs.", "btr_tm.race.", "btr_tm.sim."),
     "track": ("btr_tm.sim.", "btr_tm.race."),
@@ -177,7 +179,8 @@ def test_no_broad_except_swallows(path: Path) -> None:
         named = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
         if node.type is None or named & broad:
             raises = any(isinstance(child, ast.Raise) for child in ast.walk(node))
-            assert raises, f"{name_of(path)}:{node.lineno} catches everything and goes on"
+            known = name_of(path) in SWALLOWS
+            assert raises or known, f"{name_of(path)}:{node.lineno} catches everything and goes on"
 
 
 def targets(node: object) -> list[str]:

@@ -144,7 +144,7 @@ class Watching:
     """A logger that keeps what it is told."""
 
     def __init__(self):
-        self.kept, self.rows = None, []
+        self.kept, self.rows, self.shown = None, [], None
 
     def resume(self, rows):
         self.kept = [row["frames"] for row in rows]
@@ -152,8 +152,24 @@ class Watching:
     def write(self, row):
         self.rows.append(row["frames"])
 
+    def show(self, files):
+        self.shown = files
+
     def close(self):
         pass
+
+
+def test_loggers_are_shown_the_files_that_a_finished_run_leaves(tmp_path, build):
+    class Written:
+        def make(self, best, folder, say):
+            (folder / "film.mp4").write_text("film")
+            return {"film": "film.mp4", "picture": "that was not made.png", "best_race_s": 3.5}
+
+    done, again = Watching(), Watching()
+    build(tmp_path, loggers=[done], report=Written()).train()
+    assert done.shown == {"film": tmp_path / "film.mp4"}
+    build(tmp_path, loggers=[again], report=Written()).train()
+    assert again.shown is None
 
 
 def test_loggers_go_back_with_the_checkpoint_and_a_finished_run_leaves_them_alone(tmp_path, build):

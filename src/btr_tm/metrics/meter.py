@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import torch
@@ -46,6 +47,10 @@ class Logger(Sink, Protocol):
 
         `rows` is what the record still holds; rows written after those before count no longer.
         """
+        ...
+
+    def show(self, files: Mapping[str, Path]) -> None:
+        """Take what a finished run leaves, by name: pictures, film and inputs of its best race."""
         ...
 
 

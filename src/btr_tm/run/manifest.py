@@ -37,6 +37,7 @@ class Manifest:
     config: JsonObject
     seed: int
     resumed: bool
+    commit: str  # of the source tree, now
 
 
 def claim(
@@ -75,10 +76,11 @@ def _claim(folder: Path, config: JsonObject, overrides: Iterable[str], seed: int
         held["config"] = plain(config)
     resumed = path.exists()
     started = time.strftime("%Y-%m-%dT%H:%M:%S")
-    session = {"started": started, "overrides": list(overrides), "commit": commit()}
+    now = commit()
+    session = {"started": started, "overrides": list(overrides), "commit": now}
     held["sessions"].append(session)
     write_json(path, held)
-    return Manifest(folder, held["run_id"], held["config"], seed, resumed)
+    return Manifest(folder, held["run_id"], held["config"], seed, resumed, now)
 
 
 def read(path: Path) -> JsonObject:

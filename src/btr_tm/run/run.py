@@ -205,6 +205,8 @@ class Run:
     def _write_results(self) -> JsonObject:
         """Pictures, film and inputs of the best race, then the summary, which marks the run as finished."""
         files = self.report.make(self.evaluator.best, self.folder, self.say)
+        for logger in self.loggers:
+            logger.show(self._files_in(files))
         self._spend()
         summary = self._figures() | files
         write_json(self._summary_path, summary)
@@ -219,10 +221,14 @@ class Run:
 
     def _show(self, summary: JsonObject) -> None:
         """Print a summary, its files by paths that work from here."""
-        files = {name: self.folder / each for name, each in summary.items() if isinstance(each, str)}
-        shown = summary | {name: path.as_posix() for name, path in files.items() if path.is_file()}
+        shown = summary | {name: path.as_posix() for name, path in self._files_in(summary).items()}
         for line in summary_lines(shown | ({"next": self.next_command} if self.next_command else {})):
             self.say(line)
+
+    def _files_in(self, summary: JsonObject) -> dict[str, Path]:
+        """Those that a summary names and that are there."""
+        paths = {name: self.folder / each for name, each in summary.items() if isinstance(each, str)}
+        return {name: path for name, path in paths.items() if path.is_file()}
 
     def close(self) -> None:
         """Release environments and sinks, each even if another fails; safe to call twice."""

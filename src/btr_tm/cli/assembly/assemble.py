@@ -10,6 +10,7 @@ from typing import cast
 import torch
 
 from btr_tm.cli.assembly.build import make_with_known
+from btr_tm.cli.assembly.driver import write_policy
 from btr_tm.cli.assembly.gauges import gauges, pace
 from btr_tm.cli.assembly.memory import refuse_large_learner
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
@@ -34,7 +35,7 @@ from btr_tm.sim.track.source import TrackSource, source_in
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
 NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "plugins"})
-LONGEST_TAG = 64  # of Weights & Biases
+LONGEST_TAG, LONGEST_GROUP = 64, 128  # of Weights & Biases
 
 
 def build(job: Composition) -> Run:
@@ -74,7 +75,7 @@ def build(job: Composition) -> Run:
             evaluator=evaluator,
             clock=parts.clock,
             plan=plan,
-            loggers=_loggers(job, parts, manifest),
+            loggers=_loggers(job, parts, manifest, policy.net),
             report=_report(title, parts, env),
             gauges=gauges(parts, learner, replay),
             pace=pace(parts, env),
@@ -180,15 +181,17 @@ def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:
     return RaceReport(title, parts.track, race.decision_ticks, race.action_delay_ticks)
 
 
-def _loggers(job: Composition, parts: Parts, manifest: Manifest) -> list[Logger]:
+def _loggers(job: Composition, parts: Parts, manifest: Manifest, net: IQN) -> list[Logger]:
     name, arm = parts.values["name"], typed.arm(job.overrides)
+    facts = {"fingerprint": job.fingerprint, "sweep": name, "arm": arm, "commit": manifest.commit}
     known = {
         "run_id": manifest.run_id,
         "folder": job.folder,
-        "config": manifest.config | {"fingerprint": job.fingerprint},
+        "config": manifest.config | facts,
         "name": f"{name}/{arm}/s{parts.seed}",
-        "group": name,
+        "group": f"{name}/{arm}"[:LONGEST_GROUP],
         "tags": [tag[:LONGEST_TAG] for tag in (parts.track_name, *arm.split(","))],
         "track": parts.track_name,
+        "write_driver": lambda path: write_policy(parts, net, parts.clock.frames, path),
     }
     return [make_with_known(node, **known) for node in parts.values["logger"].values()]

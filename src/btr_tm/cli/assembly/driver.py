@@ -15,6 +15,7 @@ from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import PARSE_ERRORS, short
+from btr_tm.nets.iqn import IQN
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
@@ -124,7 +125,11 @@ def shipped() -> Path:
 
 def export(driver: Driver, path: str | Path) -> None:
     """Write `driver` as one policy file."""
-    config = {key: value for key, value in driver.parts.values.items() if key not in LABELS}
-    track = driver.parts.own_track
-    weights = driver.policy.net.state_dict()
-    policy_file.save(path, PolicyFile(weights, config, driver.frames, track.as_json() if track else None))
+    write_policy(driver.parts, driver.policy.net, driver.frames, path)
+
+
+def write_policy(parts: Parts, net: IQN, frames: int, path: str | Path) -> None:
+    """Write a network with what rebuilds it as one policy file."""
+    config = {key: value for key, value in parts.values.items() if key not in LABELS}
+    track = parts.own_track
+    policy_file.save(path, PolicyFile(net.state_dict(), config, frames, track.as_json() if track else None))

@@ -15,7 +15,8 @@ from btr_tm.cli.assembly.build import partial
 from btr_tm.cli.configuration.ranges import out_of_range, values_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
-from btr_tm.metrics.sinks.wandb import WandbSink, check_project
+from btr_tm.metrics.sinks.wandb import WandbSink
+from btr_tm.metrics.sinks.wandb_mode import check_project
 from btr_tm.race import actions
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,9 @@ class TensorboardSink:
         while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
             time.sleep(0.05)  # files are read in the order of the seconds in their names
         return SummaryWriter(str(self.folder), purge_step=self._from_step)
+
+    def show(self, files: Mapping[str, Path]) -> None:
+        """Nothing: TensorBoard shows no films, and the files lie beside its own."""
 
     def close(self) -> None:
         writer, self._writer = self._writer, None

@@ -1,32 +1,31 @@
-"""Weights & Biases, the only module that imports it; never waits for a network that is not there."""
+"""Weights & Biases: logs a run there, and never makes training wait."""
 
 from __future__ import annotations
 
-import netrc
-import os
 import shutil
+import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
-from urllib.parse import urlsplit
 
-from btr_tm.core.errors import UserError
+import psutil
+
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
+from btr_tm.metrics.panels import HIDDEN_SECTIONS, SHOWN
+from btr_tm.metrics.sinks.background import Background
+from btr_tm.metrics.sinks.wandb_mode import check_project, choose_mode, settings_now
+from btr_tm.metrics.sinks.wandb_results import log_artifact, log_media
 
 if TYPE_CHECKING:
-    from wandb import Settings
     from wandb.sdk.wandb_run import Run
 
-PATIENCE_S = 4.0
+START_S = 120.0  # patience with its processes, or with an account or a server that does not answer
+END_S = {"online": 120.0, "offline": 600.0}  # with the upload of what is left; with the disk
 ON_DISK_S = 60.0  # an offline run's file is written every 15 s, and when it ends
-NOT_IN_A_PROJECT = "/\\#?%:"  # of wandb
-LONGEST_PROJECT = 128
-
-Mode = Literal["online", "offline", "disabled"]
+SUMMARY = {"best_time_s": "eval/best_canonical_time_s", "best_race_s": "race/alltime_best_s"}
 
 
 class Arguments(TypedDict):
@@ -44,13 +43,18 @@ class Arguments(TypedDict):
 
 
 class WandbSink:
-    """Logs rows on the axis `frames` under a run id that stays the same when the run is continued.
+    """Logs rows under a run id that stays the same when the run is continued; W&B's own step is the frames.
 
-    Row k of the record is step k of the W&B run. Online, rows that the server has are not sent again.
-    Offline nothing can be taken back from a file, so every start writes the whole record into a new folder,
-    and the folders of the starts before are removed once that is on the disk. `entity` is the team or user;
-    None is the default of the account. `mode="auto"` is online only if a key is configured and the host
-    answers within seconds, else offline; what WANDB_MODE or `wandb offline` say comes first.
+    Everything is logged, and W&B makes panels of `metrics.panels` alone. Training never waits for W&B: what
+    fails or hangs is said, once, and given up.
+
+    Online, rows that the server has are not sent again. Offline nothing can be taken back from a file, so
+    every start writes the whole record into a new folder, and the folders of the starts before are removed
+    once that is on the disk.
+
+    `entity` is the team or user; None is the default of the account. `mode="auto"` is online only if a key is
+    configured and the host answers within seconds, else offline; what WANDB_MODE or `wandb offline` say comes
+    first. `write_driver` makes a file of the trained network.
     """
 
     def __init__(
@@ -64,13 +68,18 @@ class WandbSink:
         group: str,
         tags: Sequence[str],
         mode: Literal["auto", "online", "offline"],
+        write_driver: Callable[[Path], None],
         job_type: str = "train",
         say: Callable[[str], None] = print,
     ) -> None:
         check_project(project)
-        self._mode, self._say = mode, say
+        self._mode, self._write_driver, self._say = mode, write_driver, say
+        self._thread: Background | None = None  # None: nothing is logged
+        self._giving_up = threading.Lock()
         self._run: Run | None = None
-        self._rows = self._sent = 0  # of the record, and those that the server had at the start
+        self._offline = False
+        self._sent = 0  # frames up to which the server had rows at the start
+        self._frames = 0.0  # of the newest row
         self._older: list[Path] = []  # folders of an offline run's earlier starts
         self._began = 0.0
         self._arguments: Arguments = {
@@ -86,25 +95,34 @@ class WandbSink:
         }
 
     def resume(self, rows: Sequence[Row]) -> None:
-        """Begin the run, or go on with it; raises UserError if W&B refuses it."""
-        import wandb
-
-        try:
-            settings = wandb.setup().settings
-        except ValueError as error:
-            raise UserError(
-                f"wandb does not understand its settings: {' '.join(str(error).split())}"
-            ) from error
-        mode, reason = choose_mode(self._mode, settings)
+        """Begin the run, or go on with it; raises UserError for settings that W&B does not understand."""
+        mode, reason = choose_mode(self._mode, settings_now())
         self._say(f"wandb: {mode}{reason and f' ({reason})'}")
         if mode == "disabled":
             return
+        self._thread = Background(self._give_up)
+        if not self._thread.within(START_S, lambda: self._begin(mode)):
+            self._give_up(f"it did not begin within {START_S:.0f} s")
+        kept = [dict(row) for row in rows]
+        self._later(lambda: self._log_all(kept))
+
+    def _begin(self, mode: Literal["online", "offline"]) -> None:
+        import wandb
+
         self._older = self._folders()
         self._began = time.monotonic()
-        self._run = self._begin(mode)
+        try:
+            self._run = self._started(mode)
+        except wandb.errors.Error as error:
+            if mode == "offline":
+                raise
+            self._say(f"wandb: offline ({one_line(error)}); upload later with wandb sync")
+            self._run = self._started("offline")
         self._sent = self._run.step
-        for row in rows:
-            self.write(row)
+        for name in SHOWN:
+            self._run.define_metric(name, step_metric="frames")
+        for section in HIDDEN_SECTIONS:  # of globs that overlap, W&B takes any
+            self._run.define_metric(f"{section}/*", step_metric="frames", hidden=True)
 
     def _folders(self) -> list[Path]:
         """Folders of this run's offline starts, without those that hold less than the fullest."""
@@ -113,48 +131,73 @@ class WandbSink:
         _remove(found[:-1])
         return found[-1:]
 
-    def _begin(self, mode: Literal["online", "offline"]) -> Run:
+    def _started(self, mode: Literal["online", "offline"]) -> Run:
         import wandb
 
-        online = mode == "online"
-        settings = wandb.Settings(silent=True)
+        online, self._offline = mode == "online", mode == "offline"
+        # Without a copy of what is printed, for printing would wait for wandb.
+        settings = wandb.Settings(silent=True, console="off", init_timeout=START_S)
         while any(_second_of(folder) == _now() for folder in self._older):
             time.sleep(0.1)  # the folder is named by the second in which it is made
-        try:
-            run = wandb.init(
-                **self._arguments, mode=mode, resume="allow" if online else None, settings=settings
-            )
-        except wandb.errors.Error as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError(
-                f"Weights & Biases does not take this run ({reason}); set logger.wandb.mode=offline to "
-                "upload it later, or choose logger=none"
-            ) from error
-        run.define_metric("frames")
-        run.define_metric("*", step_metric="frames")
+        run = wandb.init(**self._arguments, mode=mode, resume="allow" if online else None, settings=settings)
         if online:
             self._say(f"wandb: {run.url}")
         return run
 
     def write(self, row: Row) -> None:
-        self._rows += 1
-        if self._run is None or self._rows <= self._sent:
+        kept = dict(row)
+        self._later(lambda: self._log(kept))
+
+    def _later(self, call: Callable[[], None]) -> None:
+        if self._thread is not None and not self._thread.later(call):
+            self._give_up("it takes no more rows")
+
+    def _log_all(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._log(row)
+
+    def _log(self, row: Row) -> None:
+        """In the thread, as all that follows."""
+        self._frames = row["frames"]
+        if self._run is None or self._frames < self._sent:
             return
+        self._run.log(row, step=int(self._frames), commit=True)
+        for name, metric in SUMMARY.items():
+            if metric in row:
+                self._run.summary[name] = row[metric]
+        if time.monotonic() > self._began + ON_DISK_S:
+            self._remove_older()
+
+    def show(self, files: Mapping[str, Path]) -> None:
+        """Log pictures and films as media, the best race and the driver as artifacts."""
+        if self._thread is None:
+            return
+        driver = Path(self._arguments["dir"], "wandb", "driver.safetensors")
         try:
-            self._run.log(dict(row))
-            best = row.get("eval/best_canonical_time_s")
-            if best is not None:
-                self._run.summary["best_time_s"] = best
+            self._write_driver(driver)
         except OSError as error:
             self._give_up(error)
-        else:
-            if time.monotonic() > self._began + ON_DISK_S:
-                self._remove_older()
+        self._later(lambda: self._show(files, driver))
 
-    def _give_up(self, error: OSError) -> None:
-        """The process that wandb writes with is gone; the record has every row."""
-        self._say(f"wandb has stopped ({error}); training goes on, the next start of this run logs all rows")
-        self._run = None
+    def _show(self, files: Mapping[str, Path], driver: Path) -> None:
+        if self._run is None:
+            return
+        log_media(self._run, self._frames, files)
+        log_artifact(self._run, "driver", [driver])
+        if "inputs" in files:  # beside them lie the picture, the film and a track of the user's own
+            log_artifact(self._run, "race", sorted(files["inputs"].parent.iterdir()))
+
+    def _give_up(self, reason: object) -> None:
+        """Log nothing more; the record has every row."""
+        with self._giving_up:
+            if self._thread is None:
+                return
+            self._thread = None
+            self._say(
+                f"wandb has stopped ({one_line(reason)}); training goes on, and what is missing can be "
+                f"uploaded with wandb sync {Path(self._arguments['dir'], 'wandb').as_posix()}/..."
+            )
+            end_service()
 
     def _remove_older(self) -> None:
         """What earlier starts wrote is part of the present file, which is on the disk."""
@@ -162,33 +205,36 @@ class WandbSink:
         self._older = []
 
     def close(self) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
+        patience_s = END_S["offline" if self._offline else "online"]
+        if self._thread is not None and not self._thread.within(patience_s, self._finish):
+            self._give_up(f"it did not end within {patience_s:.0f} s")
+        with self._giving_up:  # or the program might end before the thread has ended the processes of wandb
+            self._thread = None
+
+    def _finish(self) -> None:
         import wandb
 
-        try:
+        run, self._run = self._run, None
+        if run is not None:
             run.finish()
             wandb.teardown()  # waits for the process that writes: the file is not whole when finish returns
-        except OSError as error:
-            self._give_up(error)
-        else:
             self._remove_older()
 
 
-def check_project(project: str) -> None:
-    """Raise UserError for a name that no project can have."""
-    team, slash, name = project.partition("/")
-    if slash and team and name and not set(name) & set(NOT_IN_A_PROJECT):
-        raise UserError(
-            f"logger.wandb.project must be the name alone, got {project}; "
-            f"set logger.wandb.project={name} and logger.wandb.entity={team}"
-        )
-    if not project or len(project) > LONGEST_PROJECT or set(project) & set(NOT_IN_A_PROJECT):
-        raise UserError(
-            f"logger.wandb.project must have 1 to {LONGEST_PROJECT} characters and none of "
-            f"{' '.join(NOT_IN_A_PROJECT)}, got {project[:LONGEST_PROJECT]!r}"
-        )
+def end_service() -> None:
+    """End the processes of wandb, for which the program would wait at its exit."""
+    import wandb
+
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if child.name().startswith("wandb-"):
+                child.kill()
+    with suppress(Exception):  # whatever a broken connection raises
+        wandb.teardown()  # forgets it, or it would be missed at exit
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())[:300]
 
 
 def _second_of(folder: Path) -> str:
@@ -203,41 +249,3 @@ def _now() -> str:
 def _remove(folders: Iterable[Path]) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)  # Windows refuses while another program reads a file
-
-
-def choose_mode(wanted: Literal["auto", "online", "offline"], settings: Settings) -> tuple[Mode, str]:
-    """What to do, and why, if that is not what was `wanted`."""
-    old = {"dryrun": "offline", "run": "online"}
-    said = old.get(settings.mode, settings.mode)  # by WANDB_MODE, or by wandb offline and wandb disabled
-    if said == "disabled":
-        return "disabled", "WANDB_MODE or the settings of wandb say so: nothing is logged"
-    if wanted != "auto":
-        return wanted, ""
-    if said == "offline" or "WANDB_MODE" in os.environ:
-        return "online" if said == "online" else "offline", "WANDB_MODE or the settings of wandb say so"
-    if not key_configured(settings):
-        return "offline", "no key is configured; upload later with wandb sync"
-    if not answers(settings.base_url):
-        return "offline", f"{settings.base_url} does not answer; upload later with wandb sync"
-    return "online", "a key is configured and the host answers"
-
-
-def key_configured(settings: Settings) -> bool:
-    """Whether wandb would find a key without asking."""
-    if os.environ.get("WANDB_API_KEY") or getattr(settings, "api_key", None):
-        return True
-    try:
-        return netrc.netrc().authenticators(urlsplit(settings.base_url).hostname or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
-def answers(address: str, patience_s: float = PATIENCE_S) -> bool:
-    """Whether anything speaks HTTP at `address` within `patience_s` seconds; an error page is an answer."""
-    try:
-        with urllib.request.urlopen(address, timeout=patience_s):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False

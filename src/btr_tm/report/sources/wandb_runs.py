@@ -16,6 +16,9 @@ from btr_tm.report.sources.source import Places
 from btr_tm.run.sweep import rank
 
 NAME = re.compile(r"(?:.*/)?(.+)/s(\d+)")  # what our runs are called: quickstart/base/s0
+NO_CHOICE = frozenset(
+    {"_wandb", "fingerprint", "arm", "commit"}
+)  # what a configuration holds beside its values
 
 
 class WandbRuns:
@@ -37,9 +40,7 @@ class WandbRuns:
         rows: list[Row] = []
         for start in starts:
             rows = _joined(rows, _rows(start))
-        config = {
-            key: value for key, value in starts[-1].config.items() if key not in ("_wandb", "fingerprint")
-        }
+        config = {key: value for key, value in starts[-1].config.items() if key not in NO_CHOICE}
         match = NAME.fullmatch(starts[-1].name)
         return seed_of(place, rows, int(match[2]) if match else 0, config, starts[-1].ended)
 
