@@ -14,6 +14,7 @@ from btr_tm.run.manifest import MAY_CHANGE
     [
         ([], "base"),
         (["+experiment=quickstart", "seed=3", "logger=none", "device=cpu", "runs_dir=x"], "base"),
+        (["logger.wandb.entity=team", "+logger.mine.mode=x", "target=ddqn"], "target=ddqn"),
         (["+experiment=quickstart", "target=ddqn"], "target=ddqn"),
         (["+experiment=quickstart", "profile.total_frames=9", "profile.cars=8"], "profile.cars=8"),
         (["encoder/pool=none", "head=ln"], "encoder.pool=none,head=ln"),

@@ -35,7 +35,7 @@ def arm(task_overrides: Sequence[str]) -> str:
     named = []
     for override in task_overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key in LABELS | BUDGET:
+        if key.partition(".")[0] in LABELS or key in BUDGET:  # also logger.wandb.entity=...
             continue
         if key == "ablation":
             named += [name for name in _names(value) if name != "none"]
