@@ -161,5 +161,5 @@ def test_a_failed_arm_does_not_end_a_sweep(tmp_path: Path) -> None:
         json.loads((folder.parent / f"s{seed}" / "status.json").read_text())["state"] for seed in (0, 1)
     ]
     assert states == ["failed", "done"]
-    assert "1 arm, 2 runs: 1 done, 1 failed" in done.stdout
+    assert "1 arm x 2 seeds: 1 done, 1 failed" in done.stdout
     assert f"next: python -m btr_tm.compare {folder.parents[1].relative_to(tmp_path)}" in done.stdout

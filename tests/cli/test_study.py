@@ -37,7 +37,7 @@ def test_a_study_ends_in_its_reports(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         said.append(done.stdout)
-    assert "2 arms, 4 runs: 4 done" in said[1]
+    assert "2 arms x 2 seeds: 4 done" in said[1]
     made = {path.name for path in (tmp_path / "runs" / "study").iterdir() if path.is_file()}
     assert {
         "comparison.md",
