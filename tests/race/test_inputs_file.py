@@ -191,7 +191,7 @@ def test_a_file_as_long_as_allowed_is_read_in_seconds():
     began = time.process_time()
     file = parse("0 press up;" * (inputs_file.TEXT_BYTES // 11) + "1.00 rel up")
     assert file.actions.tolist() == [GAS] * 100
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 30, "it takes two on an idle machine"
 
 
 def test_the_largest_numbers_are_allowed():

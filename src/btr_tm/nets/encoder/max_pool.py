@@ -29,8 +29,9 @@ class MaxPool(nn.MaxPool2d):
 
     def of(self, convolution: Conv, x: Tensor) -> Tensor:
         """The pool of `convolution(x)`, three by three with padding."""
-        autocast = torch.is_autocast_enabled(x.device.type)
-        dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        kind = x.device.type
+        autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if autocast else x.dtype
         learns = torch.is_grad_enabled() and x.shape[1] == 1 and not x.requires_grad
         if not learns or not _halves(x, dtype):
             return self(convolution(x))
