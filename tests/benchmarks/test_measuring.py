@@ -77,7 +77,7 @@ def test_collectors_stand_beside_themselves_without_a_learner() -> None:
     rows = bench_sections.collectors(TINY)
     assert rows[0].unit == "frames/s" and rows[0].ours > 0 and rows[0].theirs > 0
     shares = [row.ours for row in rows if row.unit == "%"]
-    assert len(shares) == 3 and sum(shares) == pytest.approx(100, abs=0.1), "no evaluation waits long for nothing"
+    assert len(shares) == 3 and sum(shares) == pytest.approx(100, abs=0.1)  # evaluations: none
 
 
 @pytest.mark.slow
