@@ -279,6 +279,22 @@ def test_a_glancing_hit_costs_speed_but_the_car_drives_on() -> None:
     assert abs(float((states[-1].forward * world.track.at(states[-1].s_m).right).sum())) < 0.1
 
 
+@pytest.mark.parametrize("yaw_deg", [12.0, -12.0])
+def test_the_wall_that_is_met_is_where_a_car_without_walls_would_have_gone_beyond(yaw_deg: float) -> None:
+    near, far = (World(straight_track(600.0, wall_m=wall_m), ticks_per_action=1) for wall_m in (18.0, 500.0))
+    state = free = rolling(near, 150.0, yaw_deg=yaw_deg)
+    gas = torch.tensor([[GAS]])
+    for _ in range(200):
+        side = float((free.forward * far.track.at(free.s_m).right).sum().abs())
+        room = 18.0 - 0.95 * (1 - side**2) ** 0.5 - 2.0 * side
+        met, free, state = near.wall_ahead(state), far.step(free, gas), near.step(state, gas)
+        if abs(float(free.d_m)) > room:
+            assert float(met) == np.sign(yaw_deg) and float(state.d_m.abs()) == pytest.approx(room)
+            return
+        assert float(met) == 0.0 and torch.equal(state.floats, free.floats)
+    pytest.fail("the car never came to the wall")
+
+
 def test_a_car_facing_the_wall_stops_and_gets_free_in_reverse() -> None:
     world = World(straight_track(2000.0, half_width_m=20.0))
     stuck = hold(world, rolling(world, 120.0, d_m=5.0, yaw_deg=90.0), GAS, 200)[-1]

@@ -25,6 +25,7 @@ class Redriven(NamedTuple):
 
     actions: Tensor  # (T,) int64, row of the action table held during each tick
     pose: Pose  # leading axis T, after each tick
+    wall: Tensor  # (T,) against which wall the car was in each tick: 1 the right one, -1 the left one, 0 none
     finished: bool
     time_ms: int  # race time at the finish, else at the end
 
@@ -70,25 +71,28 @@ def redrive_all(track: Track, races: Sequence[Tensor]) -> list[Redriven]:
     rows = torch.stack([nn.functional.pad(each, (0, longest - len(each)), value=NO_KEYS) for each in races])
     lengths = torch.tensor([len(each) for each in races])
     poses: list[Pose] = []
+    walls: list[Tensor] = []
     with torch.inference_mode():  # a quarter faster than no_grad for so few numbers at a time
         for tick in range(longest):
+            walls.append(world.wall_ahead(state))
             state = world.step(state, rows[:, tick])
             poses.append(world.pose(state))
             if ((state.finish_tick >= 0) | (tick + 1 >= lengths)).all():
                 break
     driven = Pose(*(torch.stack(values, 1) for values in zip(*poses, strict=True)))  # (E, T, ...)
-    ends = state.finish_tick.tolist()
+    touched, ends = torch.stack(walls, 1), state.finish_tick.tolist()
     return [
-        one_race(actions, Pose(*(leaf[car] for leaf in driven)), ends[car])
+        one_race(actions, Pose(*(leaf[car] for leaf in driven)), touched[car], ends[car])
         for car, actions in enumerate(races)
     ]
 
 
-def one_race(actions: Tensor, pose: Pose, finish_tick: int) -> Redriven:
+def one_race(actions: Tensor, pose: Pose, wall: Tensor, finish_tick: int) -> Redriven:
     """Of one car; what it did beyond its finish or its last action is left out."""
     finished = 0 <= finish_tick <= len(actions)
     ticks = finish_tick if finished else len(actions)
-    return Redriven(actions[:ticks], Pose(*(leaf[:ticks] for leaf in pose)), finished, ticks * TICK_MS)
+    poses = Pose(*(leaf[:ticks] for leaf in pose))
+    return Redriven(actions[:ticks], poses, wall[:ticks], finished, ticks * TICK_MS)
 
 
 def track_beside(file: InputsFile, path: Path) -> Track | None:

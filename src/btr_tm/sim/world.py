@@ -15,7 +15,7 @@ from btr_tm.race.actions import keys
 from btr_tm.race.car import CarState
 from btr_tm.sim.physics.car_state import axes, car_state
 from btr_tm.sim.physics.constants import CarConstants, TickConstants, tick_constants
-from btr_tm.sim.physics.dynamics import LEAST_STRETCH, Body, Keys, Tick, eager_tick
+from btr_tm.sim.physics.dynamics import LEAST_STRETCH, Body, Keys, Tick, eager_tick, fly, meet
 from btr_tm.sim.physics.road import REACH_M, Road, pack_road
 from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
 from btr_tm.sim.pose import Pose
@@ -99,6 +99,11 @@ class World:
     def car(self, state: SimState) -> CarState:
         """What the driver's instruments read."""
         return car_state(state.body, self.track.at(state.s_m), self.constants)
+
+    def wall_ahead(self, state: SimState) -> Tensor:
+        """The wall that the next tick brings a car against: 1 the right one, -1 the left, 0 none; (E,)."""
+        flight = fly(state.body, self._road, self._constants)
+        return meet(flight.local, flight.here, self._constants)[1].wall
 
     def pose(self, state: SimState) -> Pose:
         """What a camera needs."""

@@ -71,17 +71,18 @@ class Touch(NamedTuple):
     impact: Tensor  # (E,) m/s of sinking stopped by the ground
 
 
+class Flight(NamedTuple):
+    """Where the cars would be after a tick that meets neither ground nor wall."""
+
+    position: Tensor  # (3, E) world
+    velocity: Tensor  # (3, E)
+    here: RoadPoint
+    local: Tensor  # (3, 3, E): place from `here`, velocity and nose along the road's axes
+
+
 def tick(body: Body, keys: Keys, road: Road, k: TickConstants) -> Body:
     """Moves every car by one tick: fly, meet ground and wall, then roll."""
-    # Velocity first, then position with the new velocity (semi-implicit Euler): stable at this step.
-    velocity = body.velocity + (k.fall + k.cling * body.contact)
-    position = torch.add(body.position, velocity, alpha=TICK_S)
-    # The road is looked up where the arc length was going; `along` below is how far the car is from there.
-    here = road.at(torch.add(body.s_m, body.s_rate, alpha=TICK_S))
-    # From world axes to the road's (tangent, right, up): contact, walls and tyres are simple there.
-    vectors = torch.stack([position - here.centre, velocity, body.forward])
-    local = (here.axes * vectors.unsqueeze(1)).sum(2)  # (vector, axis, E)
-
+    position, velocity, here, local = fly(body, road, k)
     motion, touch = meet(local, here, k)
     tyre = (k.grass + here.tyre * road_share(touch.d_m, here.half_width_m, k)) * touch.contact
     motion, driven = roll(motion, touch, body, keys, tyre, k)
@@ -107,6 +108,19 @@ def tick(body: Body, keys: Keys, road: Road, k: TickConstants) -> Body:
         s_rate=motion.velocity[0] / stretch,
         contact=touch.contact,
     )
+
+
+def fly(body: Body, road: Road, k: TickConstants) -> Flight:
+    """The first part of a tick."""
+    # Velocity first, then position with the new velocity (semi-implicit Euler): stable at this step.
+    velocity = body.velocity + (k.fall + k.cling * body.contact)
+    position = torch.add(body.position, velocity, alpha=TICK_S)
+    # The road is looked up where the arc length was going; local[0, 0] is how far the car is from there.
+    here = road.at(torch.add(body.s_m, body.s_rate, alpha=TICK_S))
+    # From world axes to the road's (tangent, right, up): contact, walls and tyres are simple there.
+    vectors = torch.stack([position - here.centre, velocity, body.forward])
+    local = (here.axes * vectors.unsqueeze(1)).sum(2)  # (vector, axis, E)
+    return Flight(position, velocity, here, local)
 
 
 Tick = Callable[[Body, Keys], Body]
