@@ -64,6 +64,19 @@ def step_rows(times: Times) -> list[str]:
     return ["| update | CPU ms | times as shipped |", "|---|---:|---:|", *rows]
 
 
+def updates(path: Path) -> str:
+    """Updates and decisions beside those of an older commit: medians, and the middle half of the ratios."""
+    rows = []
+    for name, times in content(path).items():
+        if name != "machine":
+            before, now = times["before"], times["now"]
+            low, middle, high = statistics.quantiles([b / a for a, b in zip(before, now, strict=True)], n=4)
+            medians = f"{statistics.median(before):.2f} | {statistics.median(now):.2f}"
+            rows.append(f"| {name} | {medians} | {middle:.2f} | {low:.2f} to {high:.2f} |")
+    heading = "| what | CPU ms before | now | ratio | middle half of the ratios |"
+    return table(heading, "|---|---:|---:|---:|---:|", *rows)
+
+
 def traced(path: Path) -> str:
     """CPU time of a decision, step by step and replayed."""
     rows = []

@@ -3,7 +3,7 @@
     git worktree add --detach ../older COMMIT
     python experiments/learner_update/measure.py ../older
 
-Each tree has a process of its own, and they take turns. Prints tables and writes them to this folder.
+Each tree has a process of its own, and they take turns. Writes update.json; `make report` makes the table.
 """
 
 from __future__ import annotations
@@ -80,21 +80,9 @@ class Tree:
         return float(self.process.stdout.readline())
 
 
-def row(name: str, older: list[float], newer: list[float]) -> str:
-    """Medians; of the ratios of each round also the middle half."""
-    ratios = [new / old for old, new in zip(older, newer, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    times = f"{statistics.median(older):.2f} | {statistics.median(newer):.2f}"
-    return f"| {name} | {times} | {middle:.2f} | {low:.2f} to {high:.2f} |"
-
-
 def main() -> None:
     older, newer = Tree(Path(sys.argv[1]).resolve()), Tree(ROOT)
     results: dict[str, Any] = {"machine": machine()}
-    lines = [
-        "| what | CPU ms before | now | ratio | middle half of the ratios |",
-        "|---|---:|---:|---:|---:|",
-    ]
     for name, work in WORK.items():
         times: dict[str, list[float]] = {"before": [], "now": []}
         for turn in range(-2, ROUNDS):  # two to warm up
@@ -103,10 +91,8 @@ def main() -> None:
                 if turn >= 0:
                     kept.append(spent)
         results[name] = times
-        lines.append(row(name, times["before"], times["now"]))
-        print(lines[-1], flush=True)
+        print(name, *(f"{way}: {statistics.median(each):.2f} ms" for way, each in times.items()), flush=True)
     (HERE / "update.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (HERE / "update.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,11 @@
 """python -m btr_tm.compare: arms of seeds against each other, as a picture and a table."""
 
-import os
-
-from btr_tm.core.interrupts import INTERRUPTS
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+from btr_tm.core.program import start
 
 
 def main() -> None:
     """Compare arms."""
-    with INTERRUPTS.program():  # before anything is imported that takes a while
-        from btr_tm.cli.commands.compare import main
-
-        main()
+    start("btr_tm.cli.commands.compare")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """python -m btr_tm.draw_track: a picture of a track."""
 
-from btr_tm.cli.commands.draw_track import main
+from btr_tm.core.program import start
 
 if __name__ == "__main__":
-    main()
+    start("btr_tm.cli.commands.draw_track")

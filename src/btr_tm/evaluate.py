@@ -1,18 +1,11 @@
 """python -m btr_tm.evaluate: race a trained driver."""
 
-import os
-
-from btr_tm.core.interrupts import INTERRUPTS
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+from btr_tm.core.program import start
 
 
 def main() -> None:
     """Race a trained driver."""
-    with INTERRUPTS.program():  # before anything is imported that takes a while
-        from btr_tm.cli.commands.evaluate import main
-
-        main()
+    start("btr_tm.cli.commands.evaluate")
 
 
 if __name__ == "__main__":

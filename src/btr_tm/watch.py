@@ -1,18 +1,11 @@
 """python -m btr_tm.watch: film a race."""
 
-import os
-
-from btr_tm.core.interrupts import INTERRUPTS
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+from btr_tm.core.program import start
 
 
 def main() -> None:
     """Film a race."""
-    with INTERRUPTS.program():  # before anything is imported that takes a while
-        from btr_tm.cli.commands.watch import main
-
-        main()
+    start("btr_tm.cli.commands.watch")
 
 
 if __name__ == "__main__":

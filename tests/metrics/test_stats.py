@@ -7,6 +7,7 @@ import pytest
 from scipy.stats.mstats import trimmed_mean_ci
 
 from btr_tm.metrics import stats
+from btr_tm.metrics.stats import Interval, mean_interval
 
 
 def test_iqm_is_the_mean_of_the_middle_half():
@@ -116,3 +117,10 @@ def test_mean_intervals_cover_the_mean_at_their_rate():
     draws = np.random.default_rng(3).normal(size=(2000, 5))
     found = [stats.mean_interval(values) for values in draws]
     assert 0.94 <= np.mean([low <= 0 <= high for _, low, high in found]) <= 0.96
+
+
+def test_an_interval_of_shares_ends_where_shares_do():
+    wide = mean_interval([1.0, 1.0, 0.2])
+    assert wide.low < 0 and wide.high > 1
+    assert wide.of_shares() == (wide.value, 0.0, 1.0)
+    assert Interval(0.5, 0.4, 0.6).of_shares() == (0.5, 0.4, 0.6)

@@ -21,6 +21,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def of_shares(self) -> Interval:
+        """Without what no share can be: Student's t does not know that they lie between 0 and 1."""
+        return self._replace(low=max(self.low, 0.0), high=min(self.high, 1.0))
+
 
 def iqm(scores: Array) -> float:
     """Interquartile mean of all entries: the mean of the middle half, edges weighted by their share.

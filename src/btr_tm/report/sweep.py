@@ -35,7 +35,7 @@ def table(found: Sequence[Standing]) -> str:
                 arm,
                 f"{len(seeds)} of {len(runs)}",
                 best_text(times[np.isfinite(times)], len(seeds)) if seeds else "--",
-                interval_text(mean_interval(rates), ".2f") if len(rates) else "--",
+                interval_text(mean_interval(rates).of_shares(), ".2f") if len(rates) else "--",
             ]
         )
     return "\n".join([markdown(rows), *notes])

@@ -14,14 +14,14 @@ from btr_tm.report.compare import finished, first, last, least
 
 Array = np.ndarray
 AREA, COMPUTE_AREA = "area", "compute_area"
-TIME = "eval/canonical_time_s"
+TIME, SHARE = "eval/canonical_time_s", "share"
 
 
 def measures(metric: str) -> tuple[Measure, ...]:
     """Every measure of a run, the main outcome first."""
     return (
         Measure(AREA, f"area under {metric}", "", ".3f", True),
-        Measure("finish_rate", "finish rate at the end", "share", ".2f", True),
+        Measure("finish_rate", "finish rate at the end", SHARE, ".2f", True),
         Measure("final_time_s", "final canonical time", "s", ".2f", False, True),
         Measure("best_time_s", "best canonical time", "s", ".2f", False, True),
         Measure("late_slope", "late slope", "per 10,000 frames", ".4f", True),
@@ -78,15 +78,18 @@ def compute_curve(run: Seed, metric: str, update_ms: float) -> tuple[Array, Arra
     return updates * update_ms / 1000, heights
 
 
-def summary(outcomes: Sequence[Outcome], measure: str) -> Summary:
+def summary(outcomes: Sequence[Outcome], measure: Measure) -> Summary:
     """Over the seeds that have a value."""
-    values = np.array([each.values[measure] for each in outcomes])
+    values = np.array([each.values[measure.name] for each in outcomes])
     held = values[np.isfinite(values)]
     if not held.size:
         nothing = Interval(math.nan, math.nan, math.nan)
         return Summary(0, values.size, nothing, nothing)
-    return Summary(held.size, values.size, mean_interval(held), iqm_interval(held))
+    intervals = mean_interval(held), iqm_interval(held)
+    if measure.unit == SHARE:
+        intervals = intervals[0].of_shares(), intervals[1].of_shares()
+    return Summary(held.size, values.size, *intervals)
 
 
 def summaries(outcomes: Sequence[Outcome], found: Sequence[Measure]) -> dict[str, Summary]:
-    return {each.name: summary(outcomes, each.name) for each in found}
+    return {each.name: summary(outcomes, each) for each in found}
