@@ -35,6 +35,10 @@ def write_manifest(folder: Path, config: dict[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps(held), encoding="utf-8")
 
 
+def test_the_driver_that_ships_loads() -> None:
+    assert load_driver(None, "cpu").frames > 0
+
+
 def test_a_run_folder_gives_its_newest_readable_checkpoint(tmp_path: Path) -> None:
     _, newest = write_run(tmp_path, 100, 200)
     assert read_driver(tmp_path).frames == 200 and read_driver(tmp_path).config == {"seed": 7}
