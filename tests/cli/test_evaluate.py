@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,3 +39,53 @@ def test_figures_read_as_in_the_summary_of_a_run(capsys: pytest.CaptureFixture[s
     finite = {f"eval/{name}": value for name, value in FIGURES.items() if math.isfinite(value)}
     assert lines[3:] == summary_lines(finite)
     assert [line.split(maxsplit=1)[1] for line in lines[3:]] == ["24.31 s", "97%", "1.235"]
+
+
+AUTHOR = "# track: mine\n# time_ms: 5000\n0-8.00 press up\n"
+BLOCKS = "- start\n- straight: {length: 1, width: 20}\n- finish\n- straight: {length: 4}\n"
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """A race of the user's own on his own track, which has an author's race."""
+    (tmp_path / "mine.yaml").write_text(BLOCKS)
+    (tmp_path / "mine.author.inputs").write_text(AUTHOR)
+    path = tmp_path / "race.inputs"
+    path.write_text("# track: mine\n0.20-8.00 press up\n")
+    return path
+
+
+def test_a_race_is_compared_with_the_authors_in_a_table_and_a_picture(inputs, capsys) -> None:
+    evaluate.main([str(inputs), "--sections", str(inputs.with_name("lost.png"))])
+    title, heading, _, start, *_, words, path = filter(None, capsys.readouterr().out.splitlines())
+    assert title == f"{inputs}, on mine"
+    assert [cell.strip() for cell in heading.split("|")[1:6]] == [
+        "section",
+        "ends at",
+        "time s",
+        "lost",
+        "total",
+    ]
+    assert start.startswith("| 0-") and " +0.20 " in start
+    assert words.startswith("The driver finishes in ") and "+0.20 s in all, the fence not touched" in words
+    assert path == str(inputs.with_name("lost.png")) and Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_compared_is_said_before_anything_is_driven(inputs, monkeypatch, capsys) -> None:
+    def refused(*words: str) -> str:
+        with pytest.raises(SystemExit) as exit:
+            evaluate.main([str(inputs), "--sections", *words])
+        return str(exit.value)
+
+    assert "must end in .png, got lost.jpg" in refused("lost.jpg")
+    assert "film key presses with python -m btr_tm.watch" in refused("--video", "film.mp4")
+    inputs.with_name("mine.author.inputs").write_text("# track: mine\n0-0.10 press up\n")
+    assert "the author's race on mine does not reach the finish" in refused()
+    inputs.with_name("mine.author.inputs").unlink()
+    assert "the track mine has no author's race to compare with" in refused()
+
+
+def test_a_race_that_did_not_move_is_a_sentence(inputs) -> None:
+    inputs.write_text("# track: mine\n0-0.50 press left\n")
+    with pytest.raises(SystemExit, match="did not leave the start"):
+        evaluate.main([str(inputs), "--sections"])

@@ -53,8 +53,7 @@ def laid(block_numbers: Array, kinds: Sequence[str]) -> list[Laid]:
 
 def track_picture(ribbon: Ribbon, blocks: Sequence[Laid], path: str | Path, title: str) -> Path:
     """Write the picture of a road, be it a track or not."""
-    plan = _plan(ribbon.centre.numpy())
-    width, height = page_size(plan)
+    width, height = page_size(plan(ribbon.centre.numpy()))
     figure = Figure(figsize=(width, height + 2.0), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(height, 1.6))
     draw_map(above, ribbon, blocks)
@@ -67,9 +66,9 @@ def draw_map(axes: Axes, ribbon: Ribbon, blocks: Sequence[Laid]) -> None:
     """The road, its fences and gates on a grid of cells, and the number of each block where it begins."""
     centre, right = ribbon.centre.numpy(), ribbon.right.numpy()
     half, wall = ribbon.half_width_m.numpy()[:, None], ribbon.wall_m.numpy()[:, None]
-    left_edge, right_edge = _plan(centre - half * right), _plan(centre + half * right)
+    left_edge, right_edge = plan(centre - half * right), plan(centre + half * right)
     for side in (-1, 1):
-        axes.plot(*_plan(centre + side * wall * right).T, color=GREY, lw=0.5)
+        axes.plot(*plan(centre + side * wall * right).T, color=GREY, lw=0.5)
     for first, last in pieces(ribbon):
         part = slice(first, last + 1)
         edge = np.concatenate([left_edge[part], right_edge[part][::-1]])
@@ -79,7 +78,7 @@ def draw_map(axes: Axes, ribbon: Ribbon, blocks: Sequence[Laid]) -> None:
         axes.plot(*ends.T, color=GATES[int(ribbon.gate[station])], lw=3, solid_capstyle="butt")
     for block in blocks:
         _mark(axes, block, left_edge[block.station], right_edge[block.station], len(blocks) <= NAMED)
-    _grid(axes, _plan(centre))
+    _grid(axes, plan(centre))
 
 
 def pieces(ribbon: Ribbon) -> list[tuple[int, int]]:
@@ -107,9 +106,9 @@ def _mark(axes: Axes, block: Laid, left: Array, right: Array, named: bool) -> No
     )
 
 
-def _grid(axes: Axes, plan: Array) -> None:
+def _grid(axes: Axes, points: Array) -> None:
     """Lines at whole cells; the road begins at [0, 0, 0], its middle."""
-    apart = next(n for n in APART_CELLS if np.ptp(plan, axis=0).max() / CELL_M / n <= LINES or n == 100)
+    apart = next(n for n in APART_CELLS if np.ptp(points, axis=0).max() / CELL_M / n <= LINES or n == 100)
     for axis, sign in ((axes.xaxis, -1), (axes.yaxis, 1)):
         axis.set_major_locator(MultipleLocator(apart * CELL_M))
         axis.set_major_formatter(
@@ -143,6 +142,6 @@ def draw_height(axes: Axes, ribbon: Ribbon, blocks: Sequence[Laid]) -> None:
     axes.set_xlim(0, along[-1])
 
 
-def _plan(points: Array) -> Array:
+def plan(points: Array) -> Array:
     """Page coordinates (S, 2) of world points (S, 3), in metres."""
     return points[:, [0, 2]] * [-1.0, 1.0]

@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
+from btr_tm.core.errors import UserError
 
 if TYPE_CHECKING:
     from btr_tm.run.evaluation_races import Result, Tell
@@ -26,13 +28,23 @@ def parser() -> argparse.ArgumentParser:
         "seeded starts, which are the same for every driver.",
     )
     parser.add_argument(
-        "driver", metavar="RUN_OR_CHECKPOINT", help="a run folder, a checkpoint or a policy file"
+        "driver",
+        metavar="RUN_OR_CHECKPOINT",
+        help="a run folder, a checkpoint or a policy file; with --sections also an .inputs file",
     )
     parser.add_argument(
         "--races", type=commands.at_least_one, default=33, help="number of races (default: 33)"
     )
     parser.add_argument(
         "--video", metavar="FILE", nargs="?", const="race.mp4", help="film the canonical race"
+    )
+    parser.add_argument(
+        "--sections",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="a table of where the canonical race loses time against the author's, section by section; with "
+        "FILE (.png) also a map of it",
     )
     commands.add_place(parser)
     return parser
@@ -44,15 +56,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Drive, print the table, film."""
+    """Drive, print the tables, film."""
     from btr_tm.cli.assembly.driver import load_driver
-    from btr_tm.cli.commands.film import film_driver, refuse_elsewhere, refuse_film
+    from btr_tm.cli.commands.film import driven_again, film_driver, refuse_elsewhere, refuse_film
+    from btr_tm.cli.commands.sections import refuse_sections, show_sections
+    from btr_tm.cli.commands.watch import SUFFIXES
 
+    wanted = arguments.sections is not None
+    if wanted and Path(arguments.driver).suffix.lower() in SUFFIXES:
+        return compare_inputs(arguments)
     if arguments.video:
         refuse_film(arguments.video)
     driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
-    if arguments.video:
+    if arguments.video or wanted:
         refuse_elsewhere(driver)
+    author = refuse_sections(driver.parts.track, arguments.sections) if wanted else None
     races = driver.parts.races(arguments.races - 1)
     print(f"{driver.name}, on {driver.parts.track_name}", flush=True)
     with telling(arguments.races) as tell:
@@ -60,8 +78,27 @@ def evaluate(arguments: argparse.Namespace) -> None:
     evaluator = driver.parts.evaluator(races, races.env.decision_ms)
     show(result, evaluator.summarise(result))
     races.close()
+    if author is not None:
+        race = driven_again(driver, result.canonical)
+        show_sections(driver.parts.track, race, author, arguments.sections)
     if arguments.video:
         print(film_driver(driver, result.canonical, arguments.video))
+
+
+def compare_inputs(arguments: argparse.Namespace) -> None:
+    """The race of an .inputs file against the author's."""
+    from btr_tm.cli.commands.sections import refuse_sections, show_sections
+    from btr_tm.cli.commands.watch import track_of
+    from btr_tm.race.inputs_file import InputsFile
+    from btr_tm.report.redrive import redrive
+
+    if arguments.video:
+        raise UserError("evaluate films drivers only; film key presses with python -m btr_tm.watch")
+    file = InputsFile.read(arguments.driver)
+    track = track_of(file, Path(arguments.driver), arguments.track)
+    author = refuse_sections(track, arguments.sections)
+    print(f"{arguments.driver}, on {track.name}")
+    show_sections(track, redrive(track, file.actions), author, arguments.sections)
 
 
 @contextmanager

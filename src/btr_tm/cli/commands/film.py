@@ -31,18 +31,32 @@ def refuse_film(path: str | Path, fps: int = FPS) -> None:
 
 
 def refuse_elsewhere(driver: Driver) -> None:
-    """Raise UserError, before anything is driven, if the races of `driver` cannot be filmed."""
+    """Raise UserError, before anything is driven, if the races of `driver` cannot be driven again."""
     if not driver.parts.env_class.can_redrive:
-        raise UserError("only races in the simulator can be filmed; this driver drives elsewhere")
+        raise UserError(
+            "only races in the simulator can be filmed or compared with the author's; this driver drives "
+            "elsewhere"
+        )
 
 
 def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) -> Path:
     """Drive the canonical `race` of `driver` again and film it with the action values it was driven by."""
-    parts = driver.parts
-    env = cast(RedrivableEnv, parts.env(1, start_pool=1))
+    env = world_of(driver)
+    again = driven_again(driver, race)
+    return film_race(driver.parts.track, again, path, values_per_tick(race.q, env.decision_ticks), fps)
+
+
+def driven_again(driver: Driver, race: Race) -> Redriven:
+    """The canonical `race` of `driver`, tick by tick."""
+    env = world_of(driver)
+    return redrive(driver.parts.track, per_tick(race.actions, env.decision_ticks, env.action_delay_ticks))
+
+
+def world_of(driver: Driver) -> RedrivableEnv:
+    """What the decisions of `driver` mean in ticks; closed already."""
+    env = cast(RedrivableEnv, driver.parts.env(1, start_pool=1))
     env.close()
-    again = redrive(parts.track, per_tick(race.actions, env.decision_ticks, env.action_delay_ticks))
-    return film_race(parts.track, again, path, values_per_tick(race.q, env.decision_ticks), fps)
+    return env
 
 
 def film_race(

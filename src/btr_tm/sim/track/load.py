@@ -8,6 +8,7 @@ from pathlib import Path
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import parse_npy, parse_text, parse_yaml, short
 from btr_tm.race import inputs_file
+from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.track.compile import compile_track
 from btr_tm.sim.track.line import line_track
 from btr_tm.sim.track.ribbon import Track
@@ -60,3 +61,12 @@ def make_track(source: TrackSource, half_width_m: float = HALF_WIDTH_M) -> Track
         name = source.name + AUTHOR
         author_time_ms = inputs_file.parse(parse_text(source.author, name), name).time_ms
     return dataclasses.replace(track, author_time_ms=author_time_ms, source=source)
+
+
+def author_inputs(track: Track) -> InputsFile | None:
+    """The race that the author time of `track` comes from; None if it has none."""
+    own, name = track.source, track.name + AUTHOR
+    if own is not None:
+        return inputs_file.parse(parse_text(own.author, name), name) if own.author else None
+    path = FOLDER / name
+    return InputsFile.read(path) if path.is_file() else None
