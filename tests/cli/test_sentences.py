@@ -96,6 +96,12 @@ def test_whole_floats_are_integers() -> None:
     assert isinstance(values["profile"]["total_frames"], int)
 
 
+def test_values_are_no_choice() -> None:
+    sentence = r"exploration takes the name of a choice, got \{epsilon:0.1\}; set .* exploration.NAME=VALUE"
+    with pytest.raises(UserError, match=sentence):
+        compose_job(["exploration={epsilon:0.1}"])
+
+
 def test_a_list_of_choices_is_no_sweep() -> None:
     with pytest.raises(UserError, match=r"target takes one choice.* add -m and write target=ddqn,munchausen"):
         compose_job(["target=[ddqn,munchausen]"])

@@ -79,7 +79,7 @@ def _composed(overrides: Sequence[str], config_dir: str | None, in_sweep: bool =
     typed.refuse_sweep(overrides)
     typed.refuse_early_ablation(overrides)
     with sentences(overrides, config_dir):
-        typed.refuse_lists(overrides)
+        typed.refuse_values(overrides)
         cfg = compose("config", [*search_path(config_dir), *overrides], return_hydra_config=True)
         place = (cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir) if in_sweep else (cfg.hydra.run.dir,)
         composition = _composition(cfg, cfg.hydra, Path(*place))

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Override
 
 from btr_tm.cli.configuration.groups import DECIDES
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 
 SWEEP = "sweep"
 # They say where, how often and on what a configuration runs, not what it is.
@@ -73,10 +74,15 @@ def refuse_early_ablation(task_overrides: Sequence[str]) -> None:
         )
 
 
-def refuse_lists(task_overrides: Sequence[str]) -> None:
-    """Raise UserError for a list of choices where a group takes one, which Hydra reads as its last."""
+def refuse_values(task_overrides: Sequence[str]) -> None:
+    """Raise UserError for values where a group takes one name; of a list Hydra takes the last."""
     for override in OverridesParser.create().parse_overrides(list(task_overrides)):
         key, value = override.key_or_group, override.value()
+        if isinstance(value, dict) and key in DECIDES:
+            raise UserError(
+                f"{key} takes the name of a choice, got {short(override.get_value_element_as_str())}; "
+                f"set what stands below it with {key}.NAME=VALUE"
+            )
         if isinstance(value, list) and key in DECIDES and key not in TAKE_SEVERAL:
             names = ",".join(map(str, value))
             raise UserError(
