@@ -141,7 +141,7 @@ def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, fi
     assert figures["q_mean"] == pytest.approx(2.0, abs=0.05)  # four slots of 0.5
     (tmp_path / "record.jsonl").touch()
     said = []
-    made = RaceReport("title", track, 4, 3).make(best, tmp_path, said.append)
+    made = RaceReport("title", track, 4, 3).make([best], tmp_path, said.append)
     assert said == [] and made["best_race_s"] == best.time_ms / 1000
     file = InputsFile.read(tmp_path / made["inputs"])
     assert file.time_ms == best.time_ms and redrive.redrive(track, file.actions).time_ms == best.time_ms
@@ -157,7 +157,7 @@ def test_report_writes_every_file_and_names_it(track, tmp_path, films):
     for row in rows():
         record.write(row)
     said = []
-    made = RaceReport("title", track, 5, 0).make(raced(track, 0), tmp_path, said.append)
+    made = RaceReport("title", track, 5, 0).make([raced(track, 0)], tmp_path, said.append)
     assert said == [] and made["best_race_s"] > 3
     for name in ("curve", "race_line"):
         assert (tmp_path / made[name]).read_bytes()[:4] == PNG
@@ -171,14 +171,14 @@ def test_report_says_when_the_race_takes_another_time_driven_again(track, tmp_pa
     (tmp_path / "record.jsonl").touch()
     best = raced(track, 0)._replace(time_ms=10)
     said = []
-    RaceReport("title", track, 5, 0).make(best, tmp_path, said.append)
+    RaceReport("title", track, 5, 0).make([best], tmp_path, said.append)
     assert len(said) == 1 and "0.01 s" in said[0]
 
 
 def test_run_that_never_raced_still_has_its_curve(track, tmp_path):
     (tmp_path / "record.jsonl").touch()
-    assert set(RaceReport("title", track, 5, 0).make(NO_RACE, tmp_path, print)) == {"curve"}
-    assert set(CurveReport("title").make(NO_RACE, tmp_path, print)) == {"curve"}
+    assert set(RaceReport("title", track, 5, 0).make([NO_RACE], tmp_path, print)) == {"curve"}
+    assert set(CurveReport("title").make([NO_RACE], tmp_path, print)) == {"curve"}
 
 
 def rows():

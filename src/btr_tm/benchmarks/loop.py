@@ -20,6 +20,7 @@ from btr_tm.run.evaluate import never
 from btr_tm.run.plan import Plan
 from btr_tm.run.protocols import Collector
 from btr_tm.run.train import train
+from btr_tm.run.training_races import NoTrainingRaces
 
 SHARES = ("simulator", "acting", "replay", "learning", "other")
 
@@ -117,6 +118,6 @@ def trained(loop: Loop, frames: int = 0) -> Lap:
     meter = Meter([], loop.collector.watch)
     train(
         loop.collector, loop.replay, loop.learner, NoEvaluation(), meter, NoCheckpoints(), loop.clock,
-        loop.plan, never,
+        loop.plan, never, NoTrainingRaces(),
     )  # fmt: skip
     return loop.collector.watch.lap()

@@ -11,6 +11,7 @@ from btr_tm.core.protocols import Learner, Policy, Stateful
 from btr_tm.core.types import Chunk
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.nets.iqn import IQN
+from btr_tm.run.race import Race
 
 
 class Collector(Stateful, Protocol):
@@ -60,6 +61,18 @@ class Evaluation(Protocol):
 
     def ended(self, wait: bool) -> Mapping[str, float]:
         """Metrics of the section `eval`, once for each that was begun; none before its end; `wait` for it."""
+        ...
+
+
+class TrainingRaces(Stateful, Protocol):
+    """What is kept of the races that training drives."""
+
+    def add(self, chunk: Chunk, frames: int) -> None:
+        """What was driven until the clock said `frames`."""
+        ...
+
+    def take(self) -> Race:
+        """The fastest race from the start line so far."""
         ...
 
 

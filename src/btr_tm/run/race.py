@@ -19,10 +19,18 @@ class Race(NamedTuple):
     frames: int  # training frames of the policy that drove it
     q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), action values
     metres: Tensor = torch.zeros(0)  # (T,) furthest metre so far, after each decision
+    exploring: bool = False  # driven in training, not in an evaluation
 
     def rank(self) -> tuple[bool, float]:
         """Larger is better: finished before unfinished, then faster, or farther."""
         return (self.finished, -self.time_ms if self.finished else self.progress_m)
+
+    @property
+    def origin(self) -> str:
+        """Where it was driven, in words."""
+        if self.exploring:
+            return f"training at {self.frames:,} frames, while exploring"
+        return f"evaluation at {self.frames:,} frames"
 
 
 NO_RACE = Race(torch.zeros(0, dtype=torch.int64), False, 0, -math.inf, 0)  # every race beats it

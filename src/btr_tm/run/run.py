@@ -22,23 +22,27 @@ from btr_tm.metrics.summary_text import clock_text, summary_lines
 from btr_tm.run.checkpoint import Checkpoint
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.plan import Plan
-from btr_tm.run.protocols import Collector
+from btr_tm.run.protocols import Collector, TrainingRaces
 from btr_tm.run.race import Race
 from btr_tm.run.train import take_figures, train
+from btr_tm.run.training_races import NoTrainingRaces
 
 
 class Report(Protocol):
     """Writes the results of a finished run."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
-        """Write pictures, video and inputs; names and paths in `folder` (or figures) of what was made."""
+    def make(self, best: Sequence[Race], folder: Path, say: Callable[[str], None]) -> JsonObject:
+        """Write pictures, video and inputs of the fastest of the `best` races.
+
+        Names and paths in `folder` (or figures) of what was made.
+        """
         ...
 
 
 class NoReport:
     """Writes nothing: the record is all."""
 
-    def make(self, best: Race, folder: Path, say: Callable[[str], None]) -> JsonObject:
+    def make(self, best: Sequence[Race], folder: Path, say: Callable[[str], None]) -> JsonObject:
         return {}
 
 
@@ -64,6 +68,7 @@ class Run:
     next_command: str = ""
     gauges: Sequence[Gauge] = ()
     pace: Pace = Pace()
+    training_races: TrainingRaces = field(default_factory=NoTrainingRaces)
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __post_init__(self) -> None:
@@ -79,6 +84,7 @@ class Run:
             "learner": self.learner,
             "collector": self.collector,
             "evaluator": self.evaluator,
+            "training_races": self.training_races,
             "meter": self.meter,
             "clock": self.clock,
             "plan": self.plan,
@@ -139,6 +145,7 @@ class Run:
             self.clock,
             self.plan,
             stop=lambda: self.interrupts.asked,
+            races_kept=self.training_races,
         )
 
     @property
@@ -204,7 +211,8 @@ class Run:
 
     def _write_results(self) -> JsonObject:
         """Pictures, film and inputs of the best race, then the summary, which marks the run as finished."""
-        files = self.report.make(self.evaluator.best, self.folder, self.say)
+        best = (self.evaluator.best, self.training_races.take())
+        files = self.report.make(best, self.folder, self.say)
         for logger in self.loggers:
             logger.show(self._files_in(files))
         self._spend()

@@ -11,7 +11,7 @@ from btr_tm.core.types import Chunk
 from btr_tm.metrics.meter import Meter
 from btr_tm.metrics.races import race_metrics
 from btr_tm.run.plan import Plan
-from btr_tm.run.protocols import Checkpointing, Collector, Evaluation
+from btr_tm.run.protocols import Checkpointing, Collector, Evaluation, TrainingRaces
 
 
 def train(
@@ -24,6 +24,7 @@ def train(
     clock: Clock,
     plan: Plan,
     stop: Callable[[], bool],
+    races_kept: TrainingRaces,
 ) -> None:
     """Alternate driving and learning until `plan.total_frames` frames were driven or `stop()` says so."""
     watch = collector.watch
@@ -32,6 +33,7 @@ def train(
         with watch("replay"):
             store(replay, chunk)
         clock.frames += chunk.frames
+        races_kept.add(chunk, clock.frames)
         meter.add("collector", chunk.metrics)
         for races in chunk.races:
             meter.add("race", race_metrics(races))

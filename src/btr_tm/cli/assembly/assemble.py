@@ -29,8 +29,9 @@ from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run import status as status_of
 from btr_tm.run.evaluate import EvaluationRaces
 from btr_tm.run.manifest import Manifest, claim, differences, read
-from btr_tm.run.protocols import Collector, LearningProcesses
+from btr_tm.run.protocols import Collector, LearningProcesses, TrainingRaces
 from btr_tm.run.run import Report, Run
+from btr_tm.run.training_races import FastestTrainingRace, NoTrainingRaces
 from btr_tm.sim.track.source import TrackSource, source_in
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
@@ -77,6 +78,7 @@ def build(job: Composition) -> Run:
             plan=plan,
             loggers=_loggers(job, parts, manifest, policy.net),
             report=_report(title, parts, env),
+            training_races=_training_races(parts, env),
             gauges=gauges(parts, learner, replay),
             pace=pace(parts, env),
             title=title,
@@ -179,6 +181,12 @@ def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:
         return CurveReport(title)
     race = cast(RedrivableEnv, env)
     return RaceReport(title, parts.track, race.decision_ticks, race.action_delay_ticks)
+
+
+def _training_races(parts: Parts, env: DrivingEnv) -> TrainingRaces:
+    if not parts.env_class.can_redrive:
+        return NoTrainingRaces()
+    return FastestTrainingRace(env.decision_ms, parts.profile["race_ms"])
 
 
 def _loggers(job: Composition, parts: Parts, manifest: Manifest, net: IQN) -> list[Logger]:
