@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import driver_tables
 import tables
 
 from btr_tm.benchmarks import process_memory, scaling_plots
@@ -56,7 +57,8 @@ def texts() -> Iterator[tuple[Path, str]]:
     yield HERE / "learner_steps" / "steps.md", tables.steps(HERE / "learner_steps" / "steps.json")
     yield HERE / "learner_update" / "update.md", tables.updates(HERE / "learner_update" / "update.json")
     yield HERE / "traced" / "traced.md", tables.traced(HERE / "traced" / "traced.json")
-    for name, table in tables.IN_README.items():
+    yield HERE / "driver" / "sections.md", driver_tables.page(HERE / "driver" / "measured.json")
+    for name, table in (tables.IN_README | {"driver": driver_tables.tables}).items():
         path = HERE / name / "README.md"
         yield path, with_block(path.read_text(encoding="utf-8"), name, table(HERE / name))
 
