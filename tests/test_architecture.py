@@ -43,6 +43,7 @@ GROUPS = {
     "pixels": ("btr_tm.nets.",),
     "activation": ("btr_tm.nets.",),
     "weight_init": ("btr_tm.nets.",),
+    "policy": ("btr_tm.agent.",),
     "learner": ("btr_tm.agent.", "btr_tm.losses."),
     "importance": ("btr_tm.core.",),
     "credit": ("btr_tm.core.",),

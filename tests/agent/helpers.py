@@ -10,6 +10,7 @@ import torch
 
 from btr_tm.agent.batch_loss import BatchLoss
 from btr_tm.agent.build import LearnerBuilder
+from btr_tm.agent.driver_weights import OnlineWeights
 from btr_tm.agent.execution import Eager
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.loss_scaling import NoScaling
@@ -65,6 +66,7 @@ def learner(net: IQN, seed: int = 0, clock: Clock | None = None, **options: Any)
         "target_sync": hard(),
         "noise": RedrawBoth(),
         "reset": NoReset(),
+        "driver_weights": OnlineWeights,
         "priority_error": SummedError(),
     }
     built: dict[str, Any] = {

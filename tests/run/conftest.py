@@ -153,7 +153,7 @@ class FakeLearner:
     def __init__(self, seed: int = 0) -> None:
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.optimizer = torch.optim.Adam([self.weight], lr=0.1)
-        self.policy = FakePolicy(self.weight, seed)
+        self.policy = self.driver = FakePolicy(self.weight, seed)
         self.poison_at = -1
         self.extra_uses = 0
         self.updates = 0

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from btr_tm.agent.batch_loss import BatchLoss
+from btr_tm.agent.driver_weights import DriverWeights
 from btr_tm.agent.execution import Eager, Execution
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.noise import RedrawNoise
@@ -36,6 +37,7 @@ class LearnerBuilder:
     target_sync: TargetSync
     noise: RedrawNoise
     reset: Reset
+    driver_weights: Callable[[IQN], DriverWeights]
     priority_error: PriorityError
 
     def build(
@@ -72,6 +74,7 @@ class LearnerBuilder:
             self.target_sync,
             self.noise,
             self.reset,
+            self.driver_weights(policy.net),
             self.priority_error,
             execution if step.takes_tensor_rate else Eager(),
             observer,

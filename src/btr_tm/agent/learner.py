@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.agent.batch_loss import BatchLoss, Errors
+from btr_tm.agent.driver_weights import DriverWeights
 from btr_tm.agent.execution import Execution
 from btr_tm.agent.noise import RedrawNoise
 from btr_tm.agent.observer import Observer
@@ -23,6 +24,8 @@ from btr_tm.core.types import Batch, StateDict
 class IqnLearner:
     """Trains the network of `policy`, which `loss` and `step` share with it; agent.build puts them together.
 
+    `driver_weights` follow it: `driver` is the policy with those, which is evaluated and saved.
+
     `learning_rate` follows the frames of the policy's clock. `execution` says how kernels are launched;
     `observer` sees the network before and after each update.
     """
@@ -36,6 +39,7 @@ class IqnLearner:
         target_sync: TargetSync,
         noise: RedrawNoise,
         reset: Reset,
+        driver_weights: DriverWeights,
         priority_error: PriorityError,
         execution: Execution,
         observer: Observer,
@@ -49,6 +53,7 @@ class IqnLearner:
             reset,
         )
         self.priority_error, self.execution, self.observer = priority_error, execution, observer
+        self.driver_weights, self.driver = driver_weights, policy.with_net(driver_weights.net)
         self.updates = 0
         self.extra_uses = 0  # of transitions, granted by resets beyond what driving pays for
 
@@ -62,6 +67,7 @@ class IqnLearner:
         self.updates += 1
         self._sync("after_step")
         self.extra_uses += self.reset(self.online, self.clock.frames)
+        self.driver_weights(self.online)
         self.observer.after(self.online, self.step)
         return Update(metrics | {"learning_rate": torch.full((), rate, device=priority.device)}, priority)
 
@@ -131,4 +137,4 @@ class IqnLearner:
 
     def _parts(self) -> dict[str, Stateful]:
         parts: dict[str, Stateful] = {"loss": self.loss, "step": self.step, "reset": self.reset}
-        return parts | {"policy": self.policy, "observer": self.observer}
+        return parts | {"driver": self.driver_weights, "policy": self.policy, "observer": self.observer}

@@ -67,6 +67,13 @@ class IqnPolicy:
         action, greedy = self.exploration(q, self.generator, self.clock.frames)
         return Decision(action, greedy, q)
 
+    def with_net(self, net: IQN) -> IqnPolicy:
+        """This policy if it has `net`, else one like it, with the same random numbers, that has."""
+        if net is self.net:
+            return self
+        rest = (self.exploration, self.clock, self.generator, self.act_taus, self.symmetric_taus)
+        return IqnPolicy(net, *rest)
+
     def unchanged(self) -> AbstractContextManager[None]:
         """While this lasts, nobody changes the weights of the network."""
         return self.net.unchanged()

@@ -73,6 +73,11 @@ class Learner(Stateful, Protocol):
         ...
 
     @property
+    def driver(self) -> Policy:
+        """What is evaluated and saved: `policy`, or the same with other weights."""
+        ...
+
+    @property
     def extra_uses(self) -> int:
         """Uses of transitions that were granted so far beyond what driving pays for."""
         ...

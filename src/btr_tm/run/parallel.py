@@ -197,6 +197,10 @@ class ParallelLearner:
         return self.learner.policy
 
     @property
+    def driver(self) -> IqnPolicy:
+        return self.learner.driver
+
+    @property
     def extra_uses(self) -> int:
         return self.learner.extra_uses
 

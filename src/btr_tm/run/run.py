@@ -187,7 +187,7 @@ class Run:
         if self.evaluator.latest_frames != self.clock.frames:
             self.checkpoint.save()  # whatever happens from here on, nothing is driven twice
             with self.collector.watch("evaluation"):
-                self.evaluator.begin(self.learner.policy, lambda: self.interrupts.asked)
+                self.evaluator.begin(self.learner.driver, lambda: self.interrupts.asked)
             take_figures(self.evaluator, self.meter, wait=True)
         return self.evaluator.latest_frames == self.clock.frames
 

@@ -52,7 +52,7 @@ def train(
         if plan.eval(clock.frames):
             take_figures(evaluator, meter, wait=True)
             with watch("evaluation"):
-                begun = evaluator.begin(learner.policy, stop)
+                begun = evaluator.begin(learner.driver, stop)
             if begun:
                 meter.expect("eval")
             else:

@@ -76,7 +76,7 @@ def build(job: Composition) -> Run:
             evaluator=evaluator,
             clock=parts.clock,
             plan=plan,
-            loggers=_loggers(job, parts, manifest, policy.net),
+            loggers=_loggers(job, parts, manifest, learner.driver.net),
             report=_report(title, parts, env),
             training_races=_training_races(parts, env),
             gauges=gauges(parts, learner, replay),
@@ -189,7 +189,7 @@ def _training_races(parts: Parts, env: DrivingEnv) -> TrainingRaces:
     return FastestTrainingRace(env.decision_ms, parts.profile["race_ms"])
 
 
-def _loggers(job: Composition, parts: Parts, manifest: Manifest, net: IQN) -> list[Logger]:
+def _loggers(job: Composition, parts: Parts, manifest: Manifest, net: torch.nn.Module) -> list[Logger]:
     name, arm = parts.values["name"], typed.arm(job.overrides)
     facts = {"fingerprint": job.fingerprint, "sweep": name, "arm": arm, "commit": manifest.commit}
     known = {

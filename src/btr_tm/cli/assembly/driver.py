@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from torch import nn
 
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
@@ -15,7 +16,6 @@ from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import PARSE_ERRORS, short
-from btr_tm.nets.iqn import IQN
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
@@ -26,8 +26,12 @@ from btr_tm.sim.track.source import from_json, source_in
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # What building a world from a configuration may raise that somebody has written into a file by hand.
 MISFITS = (RuntimeError, OmegaConfBaseException, HydraException, *PARSE_ERRORS)
-# Parts of a configuration that a manifest leaves out because they say where a run lies.
+# Parts of a configuration that a driver does not depend on: its file, or a manifest, may leave them out.
 LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
+LABELS |= {
+    "eval": {"_target_": "btr_tm.run.evaluation_races.InlineRaces", "_partial_": True},
+    "policy": {"_target_": "btr_tm.agent.driver_weights.OnlineWeights", "_partial_": True},
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def read_driver(source: Path) -> PolicyFile:
     path, content = newest(source) if source.is_dir() else (source, read(source))
     if content is None:
         raise UserError(f"{path} is damaged; name the checkpoint before it")
-    weights = content["parts"].get("learner", {}).get("online")
+    learner = content["parts"].get("learner", {})
+    weights = learner.get("driver", {}).get("net", learner.get("online"))
     if weights is None:
         raise UserError(f"{path} holds no network; name a checkpoint that a run of this program saved")
     folder = path.parent.parent
@@ -128,7 +133,7 @@ def export(driver: Driver, path: str | Path) -> None:
     write_policy(driver.parts, driver.policy.net, driver.frames, path)
 
 
-def write_policy(parts: Parts, net: IQN, frames: int, path: str | Path) -> None:
+def write_policy(parts: Parts, net: nn.Module, frames: int, path: str | Path) -> None:
     """Write a network with what rebuilds it as one policy file."""
     config = {key: value for key, value in parts.values.items() if key not in LABELS}
     track = parts.own_track

@@ -165,7 +165,8 @@ class Parts:
         """
         node, drawing = self.values["learner"], self.stream("learning")
         resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
-        builder: LearnerBuilder = make(node, reset=make_with_known(node["reset"], **resetting))
+        reset = make_with_known(node["reset"], **resetting)
+        builder: LearnerBuilder = make(node, reset=reset, driver_weights=partial(self.values["policy"]))
         on_gpu = self.device.type == "cuda"
         compiled = on_gpu and within_reach(self.profile["compile"], self.device) == "compiled"
         learner = builder.build(
@@ -179,7 +180,7 @@ class Parts:
         )
         if compiled:
             allow_many_graphs()
-            for net in (learner.online, learner.target_net):
+            for net in {learner.online, learner.target_net, learner.driver.net}:
                 net.compile(dynamic=False)
         return learner
 

@@ -31,6 +31,7 @@ DECIDES = {
     "head/shape": "how values are made of its streams",
     "target": "what the network learns to predict",
     "exploration": "how actions are tried",
+    "policy": "which weights are evaluated and saved as the driver",
     "learner": "how the network learns",
     "learner/target_sync": "how the target network follows",
     "learner/noise": "which networks draw new parameter noise before an update",

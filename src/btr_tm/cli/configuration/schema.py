@@ -131,3 +131,4 @@ class Settings:
     credit: Node
     parallel: Node
     eval: Node
+    policy: Node

@@ -45,6 +45,7 @@ KINDS: dict[str, str] = {
     "head.norm": "btr_tm.nets.builders.BuildNorm",
     "target": "btr_tm.core.protocols.TargetFn",
     "exploration": "btr_tm.agent.policy.Exploration",
+    "policy": "btr_tm.agent.driver_weights.DriverWeights",
     "learner": "",
     "learner.*": "",
     "learner.target_sync": "btr_tm.agent.target_sync.TargetSync",
