@@ -19,7 +19,9 @@ from btr_tm.race.float_lookup import FixedForFiveLookup, NamedLookup
 from btr_tm.race.gates import CheckpointGates
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
+from btr_tm.race.reward.moment import Reward
 from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.race.reward.race_time import RaceTimeReward
 from btr_tm.sim.track.load import load_track
 from tests.race.shipped import bonus, camera_features, linesight
 
@@ -31,6 +33,7 @@ PUBLISHED = {"potential_ahead": 0.3, "speed_as_s": 3.0}
 RACES: dict[str, dict[str, Any]] = {
     "as shipped": {"anywhere_share": 1.0},
     "published": {"reward": linesight(**PUBLISHED), "gates": CheckpointGates, "action_delay_ticks": 3},
+    "race time": {"reward": RaceTimeReward(1.3, 0.07, 2.1), "anywhere_share": 1.0},
     "every bonus": {"reward": linesight(ALL), "action_offsets_ms": (0, 10, 20)},
     "camera only": {"features": camera_features(), "reward": linesight(SLIDES, **PUBLISHED)},
     "misread": {
@@ -79,12 +82,17 @@ def test_a_decision_is_that_of_the_reference(race: str, cars: int) -> None:
     assert_alike(ours, theirs)
 
 
-@pytest.mark.parametrize("track", ["oval", "a01", "dirt_and_turbo"])
-def test_finishes_and_falls_are_those_of_the_reference(track: str) -> None:
-    patient = {
-        "cut_offs": CutOffs(race_ms=4_000, no_progress_ms=2_000),
-        "reward": linesight(ALL, **PUBLISHED),
-    }
+@pytest.mark.parametrize(
+    ("track", "reward"),
+    [
+        ("oval", linesight(ALL, **PUBLISHED)),
+        ("a01", linesight(ALL, **PUBLISHED)),
+        ("dirt_and_turbo", linesight(ALL, **PUBLISHED)),
+        ("oval", RaceTimeReward(1.3, 0.07, 2.1)),
+    ],
+)
+def test_finishes_and_falls_are_those_of_the_reference(track: str, reward: Reward) -> None:
+    patient = {"cut_offs": CutOffs(race_ms=4_000, no_progress_ms=2_000), "reward": reward}
     ours, theirs = (
         simulator(way, 128, track=track, anywhere_share=1.0, **patient) for way in ("kernel", "eager")
     )

@@ -10,6 +10,7 @@ from btr_tm.race.features import Features
 from btr_tm.race.progress import advance, finish, start
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.race.reward.race_time import RaceTimeReward
 from tests.race.shipped import camera_features, cut_offs, linesight
 
 
@@ -36,7 +37,7 @@ def arguments(winding, car_at):
 
 
 FEATURES = [Features(), camera_features()]
-REWARDS = [ProgressReward(), linesight()]
+REWARDS = [ProgressReward(), linesight(), RaceTimeReward(1.0, 0.01, 2.0)]
 
 
 @pytest.mark.parametrize("features", FEATURES)

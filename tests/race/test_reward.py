@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from btr_tm.core.clock import Clock
 from btr_tm.race.progress import advance, finish, start
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.race.reward.race_time import RaceTimeReward
+from btr_tm.replay.horizon.discounted import Discounted
+from btr_tm.replay.horizon.segment import Segment
 from tests.race.shipped import linesight
 
 NO_ACTION = torch.zeros(1, dtype=torch.int64)
@@ -119,3 +123,46 @@ def test_faster_is_worth_more(moment_at, reward):
     early = moment_at(before.progress, 99.9, 20_010, 40.0, finished=True)
     late = moment_at(before.progress, 99.9, 20_050, 40.0, finished=True)
     assert reward(before, early, NO_ACTION, OVER) > reward(before, late, NO_ACTION, OVER)
+
+
+def race_time(per_second: float = 1.0, potential_per_metre: float = 0.0, speed_as_s: float = 2.0):
+    return RaceTimeReward(per_second, potential_per_metre, speed_as_s)
+
+
+def test_race_time_costs_its_seconds_whatever_is_driven(moment_at):
+    before = moment_at(None, 10.0, 0, 40.0)
+    for metres, speed in ((12.0, 40.0), (9.0, -5.0)):
+        after = moment_at(before.progress, metres, 50, speed)
+        assert float(race_time(2.0)(before, after, NO_ACTION, ON)) == pytest.approx(-0.1)
+    last = moment_at(moment_at(None, 98.0, 23_850, 50.0).progress, 99.9, 23_870, 60.0, finished=True)
+    assert float(race_time(2.0)(before, last, NO_ACTION, OVER)) == pytest.approx(-2.0 * 23.87)
+
+
+def test_race_time_counts_metres_and_speed_in_its_potential(moment_at):
+    moment = moment_at(None, 10.0, 0, 40.0)
+    metres = float(moment.progress.metres)
+    assert float(race_time(1.0, 0.1).potential(moment)) == pytest.approx(0.1 * (metres + 80.0))
+    assert float(race_time(1.0, 0.1).potential(moment_at(None, 10.0, 0, -9.0))) == pytest.approx(0.1 * metres)
+    assert float(race_time(1.0, 0.0).potential(moment)) == 0.0
+
+
+@pytest.mark.parametrize("gamma", [0.99, 0.997])
+def test_a_race_given_up_is_worth_less_than_any_that_finishes(moment_at, gamma):
+    """By the return that replay makes of a truncated race: it bootstraps from where the car stands."""
+    decision = float(
+        race_time()(moment_at(None, 10.0, 0, 0.0), moment_at(None, 10.0, 50, 0.0), NO_ACTION, ON)
+    )
+
+    def bootstrapped(decisions: int, value: float, over: bool) -> float:
+        length, zero = torch.tensor([decisions]), torch.zeros(1)
+        rewards = torch.full((1, decisions), decision)
+        segment = Segment(rewards, length, torch.tensor([over]), zero, zero, gamma, length)
+        found = Discounted(lambda _: gamma, Clock())(segment, torch.Generator())
+        return float(found.reward + found.discount * value)
+
+    given_up = 0.0
+    for _ in range(1000):  # to the fixed point
+        given_up = bootstrapped(40, given_up, over=False)
+    assert given_up == pytest.approx(decision / (1 - gamma), rel=1e-3)
+    races = [bootstrapped(decisions, 0.0, over=True) for decisions in (460, 470, 1000)]
+    assert races == sorted(races, reverse=True) and races[-1] > given_up

@@ -105,7 +105,7 @@ def decide(
         now.time_ms[e] = out.time_ms[e] = time_ms
         out.flags[FINISHED, e], out.flags[TRUNCATED, e], out.flags[DONE, e] = finished, truncated, done
         out.flags[FROM_START, e] = now.from_start[e]
-        out.numbers[POTENTIAL, e] = potential_of(rules.reward, car, now.points, e)
+        out.numbers[POTENTIAL, e] = potential_of(rules.reward, after, car, now.points, e)
         out.numbers[REWARD, e], out.numbers[REWARD_SUM, e] = reward, now.reward_sum[e]
         out.numbers[PROGRESS_M, e] = after.furthest_metres - rules.start_m
 

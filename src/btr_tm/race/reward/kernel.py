@@ -16,11 +16,14 @@ from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.linesight import LinesightReward
 from btr_tm.race.reward.moment import Reward
 from btr_tm.race.reward.progress import ProgressReward
+from btr_tm.race.reward.race_time import RaceTimeReward
 
 BONUSES = (Speedslide, Neoslide, Kamikaze, CloseToLine)
 SPEEDSLIDE, NEOSLIDE, KAMIKAZE = range(3)
+PROGRESS, LINESIGHT, RACE_TIME = range(3)  # kinds of rewards
 PER_MS, PER_METRE, PER_MPS, PHI_PER_METRE, PHI_AHEAD, NEAREST, FARTHEST = range(7)  # of LinesightReward
 GAINED, PER_TAKEN_MS, BONUS, PHI_PER_MPS = range(4)  # of ProgressReward
+TIME, PHI_PER_M, COMING_S = range(3)  # of RaceTimeReward
 SLIDE_TABLE = np.array(bonus._SLIDE_TABLE, np.float32)
 KMH, SLIDES, TWO, TINY = np.float32(3.6), np.float32(20), np.float32(2), np.float32(1e-12)
 
@@ -28,7 +31,7 @@ KMH, SLIDES, TWO, TINY = np.float32(3.6), np.float32(20), np.float32(2), np.floa
 class RewardNumbers(NamedTuple):
     """A reward that a kernel knows."""
 
-    linesight: bool  # else ProgressReward
+    kind: int
     numbers: Floats  # (N,)
     bonuses: Integers  # (B,) places in BONUSES
     limits: Floats  # (B, 2) of those that have them
@@ -57,20 +60,23 @@ def reward_numbers(reward: Reward) -> RewardNumbers | None:
     if type(reward) is ProgressReward:
         by_speed = reward.per_metre * reward.speed_as_s
         numbers = [reward.per_metre, reward.per_second / 1000, reward.finish_bonus, by_speed]
-        return _numbers(False, numbers, [], [])
+        return _numbers(PROGRESS, numbers, [], [])
+    if type(reward) is RaceTimeReward:
+        numbers = [-reward.per_second / 1000, reward.potential_per_metre, reward.speed_as_s]
+        return _numbers(RACE_TIME, numbers, [], [])
     if type(reward) is LinesightReward and all(type(each) in BONUSES for each in reward.active):
         numbers = [reward.per_ms, reward.per_metre, reward.per_metre * reward.speed_as_s]
         numbers += [reward.potential_per_metre, reward.potential_ahead, reward.nearest_m, reward.farthest_m]
         kinds = [BONUSES.index(type(each)) for each in reward.active]  # type: ignore[arg-type] # looked above
-        return _numbers(True, numbers, kinds, [_limits(each) for each in reward.active])
+        return _numbers(LINESIGHT, numbers, kinds, [_limits(each) for each in reward.active])
     return None
 
 
 def _numbers(
-    linesight: bool, numbers: list[float], kinds: list[int], limits: list[tuple[float, float]]
+    kind: int, numbers: list[float], kinds: list[int], limits: list[tuple[float, float]]
 ) -> RewardNumbers:
     table = np.array(limits, np.float32).reshape(-1, 2)
-    return RewardNumbers(linesight, np.array(numbers, np.float32), np.array(kinds, np.int64), table)
+    return RewardNumbers(kind, np.array(numbers, np.float32), np.array(kinds, np.int64), table)
 
 
 def _limits(each: object) -> tuple[float, float]:
@@ -106,7 +112,9 @@ def reward_of(
     """What the decision of car `e` was worth."""
     k, taken = reward.numbers, np.float32(after.time_ms - before.time_ms)
     finished = ONE if after.finished else ZERO
-    if not reward.linesight:
+    if reward.kind == RACE_TIME:
+        return k[TIME] * taken
+    if reward.kind == PROGRESS:
         worth = k[GAINED] * (after.furthest_metres - before.furthest_metres) - k[PER_TAKEN_MS] * taken
         return worth + k[BONUS] * finished
     worth = k[PER_MS] * taken + k[PER_METRE] * (after.metres - before.metres)
@@ -121,10 +129,12 @@ def reward_of(
 
 
 @part
-def potential_of(reward: RewardNumbers, car: CarArrays, points: Floats, e: int) -> Number:
+def potential_of(reward: RewardNumbers, after: After, car: CarArrays, points: Floats, e: int) -> Number:
     """Phi of car `e`, which sees its first two line points (E, 2, 3)."""
     k = reward.numbers
-    if not reward.linesight:
+    if reward.kind == RACE_TIME:
+        return k[PHI_PER_M] * (after.metres + k[COMING_S] * positive(_speed(car, e, 2)))
+    if reward.kind == PROGRESS:
         return k[PHI_PER_MPS] * positive(_speed(car, e, 2))
     first, second = points[e, 0], points[e, 1]
     distance = clamp(length3(first[0], first[1], first[2]), k[NEAREST], k[FARTHEST])
