@@ -9,6 +9,7 @@ from torch import Tensor
 
 from btr_tm.core.clock import Clock
 from btr_tm.envs.execution import Compile
+from btr_tm.envs.restarts import Restarts
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.race.features import Features, FeatureSet
 from btr_tm.race.float_lookup import FloatLookup, NamedLookup
@@ -41,6 +42,7 @@ def plain_simulator(
     device: str | torch.device = "cpu",
     seed: int = 0,
     compile: Compile = "eager",
+    restarts: Restarts | None = None,
 ) -> SimVectorEnv:
     """With the values of `env=sim`, which a test compares; the reward is progress unless told otherwise."""
     return SimVectorEnv(
@@ -62,4 +64,5 @@ def plain_simulator(
         seed,
         compile,
         appearance,
+        restarts,
     )

@@ -16,6 +16,7 @@ from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, early_step
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import CAMERAS, WORLDS, Compile, decision, within_reach
+from btr_tm.envs.restarts import Restarts
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
@@ -39,6 +40,7 @@ class SimVectorEnv(TensorVectorEnv):
 
     `info["final_obs"]` holds the true successor of EVERY car, `final_potential` its Phi, `races` a Races.
     Cars that are done restart from a pool of starts drawn, and rendered, once: no host sync, no second frame.
+    `restarts` may add states that the cars themselves have reached.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
     Each start of the pool draws a variation of `appearance`; evaluation is plain unless asked otherwise.
     Schedules of the reward follow the frames of `clock`.
@@ -72,6 +74,7 @@ class SimVectorEnv(TensorVectorEnv):
         seed: int,
         compile: Compile,
         appearance: Appearance | None = None,
+        restarts: Restarts | None = None,
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"env.anywhere_share must be from 0 to 1, got {anywhere_share}")
@@ -98,13 +101,14 @@ class SimVectorEnv(TensorVectorEnv):
         self.coefficients = Coefficients(reward, clock, self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self._always = compile != "kernel"  # restart, even if no car is done
-        self.starts = Starts(world)
+        self.starts, self.restarts = Starts(world), restarts or Restarts()
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.actions = features.layout, actions.COUNT
         self.image_shape = (1, image_size[0], image_size[1])
         self.decide, self._restart = decision(self.race, compile)
         self.set_spaces(cars)
         self.refuse_too_many(start_pool, "starts in the pool", "profile.start_pool")
+        self.refuse_too_many(self.restarts.room, "states to start from", "env.restarts.states")
 
     @torch.no_grad()
     def reset(  # type: ignore[override]
@@ -136,7 +140,8 @@ class SimVectorEnv(TensorVectorEnv):
         sim = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
         # A stream of its own: starts do not depend on the pictures.
         variation = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
-        self._pool = self._begin(sim, self.starts.is_canonical(sim), variation)
+        pool = self._begin(sim, self.starts.is_canonical(sim), variation)
+        self._pool = self.restarts.begin(pool, self.num_envs, self.seed)
         self._restarts = True
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
@@ -177,10 +182,12 @@ class SimVectorEnv(TensorVectorEnv):
         drive, seen, outcome = self.decide(self._drive, action, self.coefficients())
         self._drive, self._seen = drive, seen
         if self._restarts:
-            rows, done = self._draw(), outcome.races.done  # drawn always: draws do not depend on who is done
+            # Drawn always: draws do not depend on who is done.
+            rows, done = self.restarts.rows(self._draw()), outcome.races.done
             # Elsewhere looking would be a host sync, or make another graph: a restart changes strides.
             if self._always or bool(done.any()):
                 self._drive, self._seen = self._restart((drive, seen), done, self._pool, rows)
+            self.restarts.watch((self._drive, self._seen), done)
         info = StepInfo(
             final_obs=seen.obs,
             final_potential=torch.where(outcome.terminated, 0.0, seen.potential),
@@ -210,10 +217,11 @@ class SimVectorEnv(TensorVectorEnv):
         return self._drive
 
     def state_dict(self) -> StateDict:
-        """Complete after a training reset; the pool is rebuilt from the seed."""
+        """Complete after a training reset; the drawn starts of the pool are rebuilt from the seed."""
         state = [leaf.clone() for leaf in flatten((self._drive, self._seen))]
         generator = self.generator.get_state()
-        return {"seed": self.seed, "state": state, "generator": generator}
+        restarts = self.restarts.state_dict()
+        return {"seed": self.seed, "state": state, "generator": generator, "restarts": restarts}
 
     @torch.no_grad()
     def load_state_dict(self, state: StateDict) -> None:
@@ -221,3 +229,4 @@ class SimVectorEnv(TensorVectorEnv):
         leaves = [leaf.to(self.device) for leaf in state["state"]]
         self._drive, self._seen = unflatten((self._drive, self._seen), leaves)
         self.generator.set_state(state["generator"].cpu())
+        self.restarts.load_state_dict(state["restarts"])

@@ -12,6 +12,7 @@ DECIDES = {
     "profile": "how big: every size, budget and cadence, and nothing else",
     "env": "the game",
     "env/appearance": "whether each training race of the simulator looks different",
+    "env/restarts": "where training races of the simulator begin",
     "track": "the track of the simulator",
     "obs": "the floats beside the picture",
     "reward": "what a decision is worth",

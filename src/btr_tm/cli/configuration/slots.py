@@ -25,6 +25,7 @@ from btr_tm.core.files import short
 KINDS: dict[str, str] = {
     "env": "btr_tm.envs.contract.TensorVectorEnv",
     "env.appearance": "",  # "" : no class of the user's own fits
+    "env.restarts": "",
     "env.cut_offs": "",
     "track": "",
     "obs": "btr_tm.race.features.FeatureSet",
