@@ -14,6 +14,7 @@ from btr_tm.agent.driver_weights import OnlineWeights
 from btr_tm.agent.execution import Eager
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.loss_scaling import NoScaling
+from btr_tm.agent.moments import KeepMoments
 from btr_tm.agent.noise import RedrawBoth
 from btr_tm.agent.observer import NoObserver
 from btr_tm.agent.parallel import SingleProcess
@@ -64,6 +65,7 @@ def learner(net: IQN, seed: int = 0, clock: Clock | None = None, **options: Any)
         "learning_rate": Constant(1e-3),
         "self_loss": NoSelfLoss,
         "target_sync": hard(),
+        "moments": KeepMoments(),
         "noise": RedrawBoth(),
         "reset": NoReset(),
         "driver_weights": OnlineWeights,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from btr_tm.agent.loss_scaling import DynamicScaling, NoScaling
+from btr_tm.agent.moments import KeepMoments, ResetMoments
 from btr_tm.agent.reset import NoReset, PartialReset
 from btr_tm.agent.target_sync import HardSync, SoftSync
 from btr_tm.cli.assembly.parts import Parts, checked
@@ -42,7 +43,8 @@ def test_every_option_of_the_learner_is_off_by_default() -> None:
     assert isinstance(learner.loss.self_loss, NoSelfLoss) and isinstance(learner.reset, NoReset)
     assert isinstance(learner.step.scaling, NoScaling) and learner.step.clip_value == math.inf
     assert learner.target_sync == SoftSync(0.02, 1, "follow")
-    assert not learner.policy.symmetric_taus
+    assert not learner.policy.symmetric_taus and learner.driver is learner.policy
+    assert isinstance(learner.moments, KeepMoments)
     assert not any(isinstance(layer, NoisyLinearPerSample) for layer in learner.online.modules())
 
 
@@ -51,13 +53,15 @@ def test_every_option_of_the_learner_can_be_chosen_together() -> None:
         "head=noisy", "profile.precision=fp16", "learner/self_loss=normalised",
         "convention.clip_value=1000", "learner/reset=partial", "learner.reset.every_frames=7",
         "learner/target_sync=hard", "convention.target_hard_every=9", "convention.target_buffers=own",
-        "convention.noise_draw=sample", "convention.symmetric_taus=true",
+        "convention.noise_draw=sample", "convention.symmetric_taus=true", "learner/moments=reset",
+        "policy=ema",
     )  # fmt: skip
     assert isinstance(learner.loss.self_loss, NormalisedSelfLoss) and isinstance(
         learner.step.scaling, DynamicScaling
     )
     assert isinstance(learner.reset, PartialReset) and learner.reset.every.period == 7
     assert learner.target_sync == HardSync(9, "own") and learner.step.clip_value == 1000
+    assert isinstance(learner.moments, ResetMoments) and learner.driver is not learner.policy
     assert learner.policy.symmetric_taus and learner.online.precision == "fp16"
     assert any(isinstance(layer, NoisyLinearPerSample) for layer in learner.online.modules())
     assert torch.isfinite(learner.update(some_batch()).metrics["loss"])
@@ -77,6 +81,7 @@ def test_soft_target_takes_its_share_and_period_from_the_convention() -> None:
         (("head=noisy", "learner/noise=share_with_acting", "convention.noise_draw=sample"), "redraw_both"),
         (("head=noisy", "learner/noise=share_with_acting", "collector=processes"), "collector=inline"),
         (("learner/self_loss=normalized",), "normalised"),
+        (("learner/moments=reset",), "choose learner/target_sync=hard, or learner/moments=kept"),
     ],
 )
 def test_values_that_cannot_work_are_refused_in_one_sentence(overrides, words) -> None:

@@ -48,6 +48,12 @@ def test_the_default_tables_of_linesight(name: str, frames: int, value: float) -
     assert schedules("schedule=linesight_x4")[name](stretch * frames) == pytest.approx(value, rel=1e-6)
 
 
+def test_points_can_be_typed_in_the_place_of_a_constant() -> None:
+    points = "{_target_:btr_tm.core.schedule.Linear,points:[[0,0.99],[800000,0.997]],speed:1.0}"
+    found = schedules("schedule=short", "~schedule.gamma", f"+schedule.gamma={points}")["gamma"]
+    assert [found(frames) for frames in (0, 400_000, 10**6)] == pytest.approx([0.99, 0.9935, 0.997])
+
+
 def test_the_discount_is_stretched_if_asked() -> None:
     scaled = schedules("schedule=linesight_x4", "convention.gamma_speed=${schedule.speed}")["gamma"]
     assert scaled(2_000_000) == 0.999 and scaled(8_000_000) == pytest.approx(0.9995)

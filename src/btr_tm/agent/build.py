@@ -12,6 +12,7 @@ from btr_tm.agent.batch_loss import BatchLoss
 from btr_tm.agent.driver_weights import DriverWeights
 from btr_tm.agent.execution import Eager, Execution
 from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.moments import KeepMoments, Moments
 from btr_tm.agent.noise import RedrawNoise
 from btr_tm.agent.observer import Observer
 from btr_tm.agent.parallel import ProcessGroup
@@ -39,6 +40,7 @@ class LearnerBuilder:
     reset: Reset
     driver_weights: Callable[[IQN], DriverWeights]
     priority_error: PriorityError
+    moments: Moments = KeepMoments()
 
     def build(
         self,
@@ -72,6 +74,7 @@ class LearnerBuilder:
             step,
             self.learning_rate,
             self.target_sync,
+            self.moments,
             self.noise,
             self.reset,
             self.driver_weights(policy.net),

@@ -8,6 +8,7 @@ from torch import Tensor
 from btr_tm.agent.batch_loss import BatchLoss, Errors
 from btr_tm.agent.driver_weights import DriverWeights
 from btr_tm.agent.execution import Execution
+from btr_tm.agent.moments import Moments
 from btr_tm.agent.noise import RedrawNoise
 from btr_tm.agent.observer import Observer
 from btr_tm.agent.policy import IqnPolicy
@@ -37,6 +38,7 @@ class IqnLearner:
         step: GuardedStep,
         learning_rate: Schedule,
         target_sync: TargetSync,
+        moments: Moments,
         noise: RedrawNoise,
         reset: Reset,
         driver_weights: DriverWeights,
@@ -46,12 +48,8 @@ class IqnLearner:
     ) -> None:
         self.policy, self.clock, self.loss, self.step = policy, policy.clock, loss, step
         self.online, self.target_net, self.generator = loss.online, loss.target_net, loss.generator
-        self.learning_rate, self.target_sync, self.noise, self.reset = (
-            learning_rate,
-            target_sync,
-            noise,
-            reset,
-        )
+        self.learning_rate, self.noise, self.reset = learning_rate, noise, reset
+        self.target_sync, self.moments = target_sync, moments
         self.priority_error, self.execution, self.observer = priority_error, execution, observer
         self.driver_weights, self.driver = driver_weights, policy.with_net(driver_weights.net)
         self.updates = 0
@@ -84,6 +82,8 @@ class IqnLearner:
     def _sync(self, when: When) -> None:
         if self.target_sync.when == when:
             self.target_sync(self.online, self.target_net, self.updates)
+            if self.updates % self.target_sync.every_updates == 0:
+                self.moments(self.step.optimizer)
 
     def _metrics(self, batch: Batch, errors: Errors, grad_norm: Tensor) -> dict[str, Tensor]:
         best_two = by_slot(errors.q).topk(2, dim=2).values  # (B, K, 2)

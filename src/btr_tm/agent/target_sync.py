@@ -49,6 +49,7 @@ class HardSync:
     every_updates: int
     buffers: Buffers
     when: ClassVar[When] = "before_loss"
+    copies = True
 
     def __post_init__(self) -> None:
         _refuse_never(self.every_updates)

@@ -22,7 +22,7 @@ from btr_tm.race import actions
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (out_of_range, _noise, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
+    checks = (out_of_range, _noise, _moments, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
 
@@ -86,6 +86,16 @@ def _noise(values: Node) -> Iterator[str]:
         yield (
             "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "
             "the cars that acted; choose learner/noise=redraw_both, or noise_draw=batch"
+        )
+
+
+def _moments(values: Node) -> Iterator[str]:
+    learner = values["learner"]
+    resets = "moments" in learner and _says(learner["moments"], "needs_copies")
+    if resets and not _says(learner["target_sync"], "copies"):
+        yield (
+            "learner/moments=reset needs a target that is copied now and then, while a soft one moves at "
+            "every update; choose learner/target_sync=hard, or learner/moments=kept"
         )
 
 

@@ -38,6 +38,7 @@ DECIDES = {
     "learner/noise": "which networks draw new parameter noise before an update",
     "learner/self_loss": "how much each sample counts",
     "learner/reset": "whether the network is reset now and then",
+    "learner/moments": "what the optimizer remembers when the target network has been copied",
     "learner/priority_error": "the error that prioritised replay is told",
     "optimizer": "how steps are taken",
     "schedule": "what changes over the frames: learning rate, discount, epsilon",

@@ -53,6 +53,7 @@ KINDS: dict[str, str] = {
     "learner.noise": "btr_tm.agent.noise.RedrawNoise",
     "learner.self_loss": "btr_tm.losses.self_loss.SelfLoss",
     "learner.reset": "btr_tm.agent.reset.Reset",
+    "learner.moments": "btr_tm.agent.moments.Moments",
     "learner.priority_error": "btr_tm.agent.priority.PriorityError",
     "optimizer": "torch.optim.Optimizer",
     "schedule.*": "btr_tm.core.schedule.Schedule",
