@@ -97,3 +97,26 @@ def test_leading_dimensions_of_values_are_averaged_over():
     assert float(analysis.action_gap(before)) == pytest.approx(float(analysis.action_gap(rows)))
     assert float(analysis.mean_gap(before)) == pytest.approx(float(analysis.mean_gap(rows)))
     assert analysis.action_gap(before[..., :1]) == 0.0
+
+
+def slow_return(rewards, potentials, gamma, first, decisions):
+    """Shaped reward by shaped reward; the potential at a horizon counts as 0, as if the race ended there."""
+    total, last = 0.0, min(len(rewards), first + decisions)
+    for decision in range(first, last):
+        ends = decision + 1 == first + decisions
+        after = 0.0 if ends else potentials[decision + 1]
+        total += gamma ** (decision - first) * (rewards[decision] + gamma * after - potentials[decision])
+    return total
+
+
+@pytest.mark.parametrize("decisions", [1, 5, 19, 20, 50, math.inf])
+@pytest.mark.parametrize(("gamma", "finished"), [(0.97, True), (0.9, False), (1.0, True)])
+def test_driven_returns_match_a_slow_loop(decisions, gamma, finished):
+    draw = torch.Generator().manual_seed(1)
+    rewards, potentials = torch.randn(20, generator=draw), torch.randn(21, generator=draw)
+    potentials[-1] = 0.0 if finished else potentials[-1]
+    expected = [
+        slow_return(rewards.tolist(), potentials.tolist(), gamma, first, decisions) for first in range(20)
+    ]
+    found = analysis.driven_returns(rewards, potentials, gamma, decisions)
+    assert found.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)

@@ -80,3 +80,28 @@ def test_values_of_the_race_match_a_slow_loop() -> None:
     slow = sum(max(row) - value for row in q.tolist() for value in row) / 12
     assert found["q_gap"] == pytest.approx(slow) and found["q_start"] == 1.0
     assert found["action_swaps"] == pytest.approx(1 / 3)
+
+
+def test_what_was_predicted_stands_beside_what_was_driven() -> None:
+    q = torch.tensor([[1.0, 2.0], [4.0, 3.0], [0.5, 0.0]])
+    driven = {"rewards": torch.tensor([1.0, 1.0, 2.0]), "potentials": torch.tensor([0.5, 1.0, 3.0, 0.0])}
+    found = CanonicalMetrics(gamma=lambda frames: 0.5 + frames).measure(race(150, q=q, **driven), NO_RACE)
+    returns = [1 + 0.5 * 1 + 0.25 * 2 - 0.5, 1 + 0.5 * 2 - 1.0, 2 - 3.0]
+    assert found["q_first"] == 2.0 and found["discounted_return"] == pytest.approx(returns[0])
+    assert found["q_error"] == pytest.approx((2.0 + 4.0 + 0.5 - sum(returns)) / 3)
+    near = CanonicalMetrics(gamma=lambda frames: 0.5, decisions=1)
+    assert near.measure(race(150, q=q, **driven), NO_RACE)["discounted_return"] == pytest.approx(1 - 0.5)
+
+
+def test_the_value_of_a_block_is_the_sum_over_its_slots() -> None:
+    q = torch.tensor([[[1.0, 2.0], [4.0, 3.0]]])
+    driven = {"rewards": torch.tensor([1.0]), "potentials": torch.zeros(2)}
+    found = CanonicalMetrics(gamma=lambda frames: 0.5).measure(race(50, q=q, **driven), NO_RACE)
+    assert found["q_first"] == 6.0 and found["q_error"] == 5.0
+
+
+def test_a_race_without_rewards_or_discount_has_no_such_figures() -> None:
+    q = torch.tensor([[1.0, 2.0]])
+    driven = {"rewards": torch.tensor([1.0]), "potentials": torch.zeros(2)}
+    assert "q_error" not in CanonicalMetrics().measure(race(50, q=q, **driven), NO_RACE)
+    assert "q_error" not in CanonicalMetrics(gamma=lambda frames: 0.5).measure(race(50, q=q), NO_RACE)

@@ -57,6 +57,8 @@ def test_figures_of_finished_races(evaluator):
 def test_canonical_race_is_recorded_decision_by_decision(evaluator):
     evaluator.run(Steady(1))
     assert evaluator.best.actions.tolist() == [1] * 20
+    assert evaluator.best.rewards.tolist() == [1.0] * 20
+    assert evaluator.best.potentials.tolist() == [*range(20), 0.0]
     assert evaluator.best.frames == 7 and evaluator.best.finished
 
 

@@ -5,6 +5,7 @@ Letters in shapes: B states, A actions, D features, U units of a layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -30,6 +31,24 @@ def mean_gap(q: Tensor) -> Tensor:
 def swaps(actions: Tensor) -> Tensor:
     """Share of decisions (T, ...) that differ from the decision before them; NaN for a single one."""
     return (actions[1:] != actions[:-1]).float().mean()
+
+
+def driven_returns(rewards: Tensor, potentials: Tensor, gamma: float, decisions: float = math.inf) -> Tensor:
+    """Discounted return (T,) float64 really collected from each decision on, as values learn to predict it.
+
+    `rewards` (T,) without shaping; `potentials` (T + 1,) of the states on the way, the last one 0 at the
+    true end of a race. Values look `decisions` ahead: what lies beyond does not count, nor does the potential
+    there. Of a race that was given up, as far as it was driven.
+    """
+    count = len(rewards)
+    earned = torch.zeros(count + 1, dtype=torch.float64)
+    for decision in reversed(range(count)):
+        earned[decision] = float(rewards[decision]) + gamma * earned[decision + 1]
+    first = torch.arange(count)
+    ahead = (count - first).clamp(max=min(decisions, count))
+    shaping = torch.where(ahead < decisions, potentials[count].double(), 0.0)
+    beyond = gamma ** ahead.double() * (shaping - earned[first + ahead])
+    return earned[:count] + beyond - potentials[:count].double()
 
 
 def dormant_share(activity: Tensor, threshold: float) -> Tensor:

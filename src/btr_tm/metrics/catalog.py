@@ -156,6 +156,19 @@ _ALL = (
         "Q of action 0 at the first decision",
         "RL/q_value_0_starting_frame_{track}",
     ),
+    Metric("canonical/q_first", "reward", "last", "Q of the best action at the first decision"),
+    Metric(
+        "canonical/discounted_return",
+        "reward",
+        "last",
+        "what q_first predicts as it was driven: discounted, shaped, no further than values look ahead",
+    ),
+    Metric(
+        "canonical/q_error",
+        "reward",
+        "last",
+        "best Q minus the discounted return driven from there, mean over decisions; below 0 where values lag",
+    ),
     Metric(
         "canonical/action_swaps", "share", "last", "share of decisions that differ from the one before them"
     ),

@@ -66,7 +66,13 @@ AGENT = (
         "Buffer/number_times_single_memory_is_used_before_discard",
     ),
     # replay
-    Metric("replay/size", "1", "last", "transitions held", "Buffer/size"),
+    Metric(
+        "replay/size",
+        "1",
+        "last",
+        "transitions held; the oldest was driven about as many frames ago, the mean half as many",
+        "Buffer/size",
+    ),
     Metric("replay/capacity", "1", "last", "transitions that fit", "Buffer/max_size"),
     Metric(
         "replay/samples_used",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +46,8 @@ class CanonicalMetrics:
     medals_ms: Mapping[str, int] = field(default_factory=dict)
     checkpoints_m: Sequence[float] = ()
     decision_s: float = math.nan
+    gamma: Callable[[int], float] | None = None  # the discount after so many frames; None where unknown
+    decisions: float = math.inf  # that values look ahead
 
     def measure(self, race: Race, best: Race) -> dict[str, float]:
         """Figures of `race`, and the medal of `best`, the best so far; updates the rolling mean."""
@@ -61,7 +63,7 @@ class CanonicalMetrics:
         }
         for name in ("author", "gold"):
             found[f"{name}_percent"] = 1e5 * robust_s / self.medals_ms.get(name, math.nan)
-        return found | decision_metrics(race) | self._splits(race)
+        return found | decision_metrics(race) | self._values(race) | self._splits(race)
 
     def medal(self, race: Race) -> float:
         """4 author, 3 gold, 2 silver, 1 bronze, 0 none; NaN where the track has none."""
@@ -69,6 +71,19 @@ class CanonicalMetrics:
             return math.nan
         won = [race.finished and race.time_ms <= self.medals_ms[name] for name in MEDALS]
         return float(sum(won))
+
+    def _values(self, race: Race) -> dict[str, float]:
+        """What was predicted, and what was really driven."""
+        if self.gamma is None or not len(race.rewards):
+            return {}
+        gamma = self.gamma(race.frames)
+        driven = analysis.driven_returns(race.rewards, race.potentials, gamma, self.decisions)
+        predicted = by_slot(race.q).amax(2).sum(1).double()
+        return {
+            "q_first": float(predicted[0]),
+            "discounted_return": float(driven[0]),
+            "q_error": float((predicted - driven).mean()),
+        }
 
     def _splits(self, race: Race) -> dict[str, float]:
         """How far it came, and the times between the checkpoints."""

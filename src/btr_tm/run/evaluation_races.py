@@ -76,15 +76,18 @@ class InlineRaces:
             return self._decide(policy, frames, stop, tell)
 
     def _decide(self, policy: Actor, frames: int, stop: Callable[[], bool], tell: Tell) -> Result | None:
-        obs, _ = self.env.reset(options={"start": "evaluation"})
+        obs, began = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
         rows = torch.arange(len(obs.floats), device=obs.floats.device)  # of the races that are driven
         actions, values, metres, over = [], [], [], []  # of the canonical race, decision by decision
+        rewards, potentials = [], [began["potential"][0].clone()]
         for step in itertools.count(1):
             decision = policy.act(obs, explore=False)
             actions.append(decision.action[0])
             values.append(decision.q[0])
-            obs, _, _, _, info = self.env.step(decision.action)
+            obs, reward, terminated, _, info = self.env.step(decision.action)
+            rewards.append(reward[0].clone())  # the environment may write the next into its place
+            potentials.append(torch.where(terminated[0], 0.0, info["final_potential"][0]))
             ends = info["races"] if ends is None else first_end(ends, info["races"], rows)
             metres.append(ends.progress_m[0])
             over.append(ends.done[0])
@@ -104,7 +107,8 @@ class InlineRaces:
             obs, rows = self._narrowed(obs, rows, ends.done)
         assert ends is not None
         n = 1 + int((~torch.stack(over)).sum())  # the canonical race may have ended before the others
-        columns = [torch.stack(column).cpu()[:n] for column in (actions, values, metres)]
+        columns = [torch.stack(column).cpu()[:n] for column in (actions, values, metres, rewards)]
+        columns.append(torch.stack(potentials).cpu()[: n + 1])
         with torch.inference_mode(False):  # inference tensors could not be used elsewhere
             return as_result(frames, Races(*(leaf.clone() for leaf in ends)), *(c.clone() for c in columns))
 
@@ -122,12 +126,20 @@ class InlineRaces:
         self.env.close()
 
 
-def as_result(frames: int, ends: Races, actions: Tensor, q: Tensor, metres: Tensor) -> Result:
-    """On the host; `actions`, `q` and `metres` are those of the canonical race, decision by decision."""
+def as_result(
+    frames: int,
+    ends: Races,
+    actions: Tensor,
+    q: Tensor,
+    metres: Tensor,
+    rewards: Tensor,
+    potentials: Tensor,
+) -> Result:
+    """On the host; from `actions` on they are those of the canonical race, decision by decision."""
     time_s = ends.time_ms.cpu().double() / 1000.0
     finished, progress_m = ends.finished.cpu(), ends.progress_m.cpu().double()
     first = bool(finished[0]), int(ends.time_ms[0]), float(progress_m[0])
-    canonical = Race(actions, *first, frames, q.float(), metres)
+    canonical = Race(actions, *first, frames, q.float(), metres, rewards, potentials)
     return Result(finished, time_s, progress_m, ends.reward.cpu().double(), canonical)
 
 

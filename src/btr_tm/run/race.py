@@ -19,6 +19,8 @@ class Race(NamedTuple):
     frames: int  # training frames of the policy that drove it
     q: Tensor = torch.zeros(0, 0)  # (T, A) or (T, K, A), action values
     metres: Tensor = torch.zeros(0)  # (T,) furthest metre so far, after each decision
+    rewards: Tensor = torch.zeros(0)  # (T,) of each decision, without shaping
+    potentials: Tensor = torch.zeros(0)  # (T + 1,) Phi of each state on the way, 0 at a true end
     exploring: bool = False  # driven in training, not in an evaluation
 
     def rank(self) -> tuple[bool, float]:

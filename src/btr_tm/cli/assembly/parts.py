@@ -29,6 +29,7 @@ from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.execution import allow_many_graphs, within_reach
 from btr_tm.nets.iqn import IQN
+from btr_tm.replay.horizon.segment import Horizon
 from btr_tm.replay.images import images_of
 from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
 from btr_tm.run.evaluate import EvaluationRaces, Evaluator
@@ -197,6 +198,10 @@ class Parts:
             generator=self.stream("probe"),
         )
 
+    def horizon(self, decision_ms: int) -> Horizon:
+        """What values are about."""
+        return make_with_known(self.values["horizon"], clock=self.clock, decision_ms=decision_ms)
+
     def replay(self, env: StoredSpec) -> ReplayBuffer:
         return make(
             self.values["replay"],
@@ -206,7 +211,7 @@ class Parts:
             block=env.block,
             states=self.target.states,
             clock=self.clock,
-            horizon=make_with_known(self.values["horizon"], clock=self.clock, decision_ms=env.decision_ms),
+            horizon=self.horizon(env.decision_ms),
             device=self.device,
             generator=self.stream("replay"),
             images=images_of(env.stacked_frames),
@@ -218,14 +223,19 @@ class Parts:
 
     def evaluator(self, races: EvaluationRaces, decision_ms: int) -> Evaluator:
         """Figures of what `races` drives."""
+        values = {
+            "gamma": make(self.values["schedule"]["gamma"]),
+            "decisions": self.horizon(decision_ms).decisions,
+        }
         if not self.env_class.with_track:
-            return Evaluator(races, self.clock)
+            return Evaluator(races, self.clock, canonical=CanonicalMetrics(**values))
         track = self.track
         canonical = CanonicalMetrics(
             RollingMean(self.values["convention"]["rolling_start"]),
             track.medals_ms,
             [at_m - track.start_m for at_m in track.checkpoints_m],
             decision_ms / 1000,
+            **values,
         )
         author_s = (track.author_time_ms or math.nan) / 1000
         return Evaluator(races, self.clock, track.finish_m - track.start_m, author_s, canonical)

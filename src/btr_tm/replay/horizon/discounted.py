@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ class Discounted:
 
     gamma: Callable[[int], float]
     clock: Clock
+    decisions = math.inf
     endless = True  # only a discount below 1 keeps the return finite
 
     @property

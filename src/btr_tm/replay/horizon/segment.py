@@ -38,6 +38,11 @@ class Horizon(Protocol):
         """The discount per decision at this point of the run."""
         ...
 
+    @property
+    def decisions(self) -> float:
+        """How far values look ahead; infinity without an end."""
+        ...
+
     def __call__(self, segment: Segment, generator: torch.Generator) -> Return:
         """The return of each segment."""
         ...
