@@ -73,7 +73,7 @@ def expected_states(history: History) -> dict[int, tuple[CarsAndViews, int]]:
 def test_the_states_kept_are_those_that_a_loop_over_all_cars_keeps() -> None:
     env = simulator()
     env.reset(seed=3)
-    places = expected_states(drive(env, 250))
+    places = expected_states(drive(env, 320))
     drive_kept, seen_kept = recent_of(env)
     assert len(places) == STATES
     for place, ((state, seen), car) in places.items():
@@ -108,14 +108,15 @@ def test_half_of_the_restarts_are_at_kept_states_and_all_are_before_there_are_an
     env = simulator(restarts=restarts)
     env.reset(seed=3)
     drawn = torch.arange(CARS) % POOL
-    assert torch.equal(restarts.rows(drawn), drawn)
+    assert torch.equal(restarts.rows(drawn, restarts.draw()), drawn)
     restarts._kept += 5
-    rows = torch.cat([restarts.rows(drawn) for _ in range(500)])
+    rows = torch.cat([restarts.rows(drawn, restarts.draw()) for _ in range(500)])
     recent = rows >= POOL
     assert 0.45 < float(recent.float().mean()) < 0.55
     assert set(rows[recent].tolist()) == set(range(POOL, POOL + 5)), "never one that is not filled"
     restarts._kept += 1000
-    assert int(torch.cat([restarts.rows(drawn) for _ in range(500)]).max()) == POOL + STATES - 1
+    rows = torch.cat([restarts.rows(drawn, restarts.draw()) for _ in range(500)])
+    assert int(rows.max()) == POOL + STATES - 1
 
 
 def test_with_a_share_of_none_races_are_the_same_to_the_bit_as_without() -> None:
@@ -130,7 +131,7 @@ def test_the_kernel_gives_the_same_races_to_the_bit() -> None:
     ours, theirs = simulator(compile="kernel"), simulator()
     for env in (ours, theirs):
         env.reset(seed=3)
-    for one, other in zip(drive(ours, 250), drive(theirs, 250), strict=True):
+    for one, other in zip(drive(ours, 320), drive(theirs, 320), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
     assert int(ours.restarts._kept) > STATES
     pairs = zip(flatten(recent_of(ours)), flatten(recent_of(theirs)), strict=True)

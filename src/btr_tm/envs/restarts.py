@@ -15,7 +15,8 @@ from btr_tm.core.types import StateDict
 from btr_tm.envs.drive import CarsAndViews, Drive
 from btr_tm.sim.physics.state import FINISH, HOLD, TICK
 
-LOOK_EVERY = 10  # decisions: of half a second each car gives one state at most, and a look costs a tenth
+LOOK_EVERY = 20  # decisions: each car gives one state a second at most; a look takes as long as ten decisions
+NO_CHANCES = torch.zeros(2, 0)
 
 
 class Restarts:
@@ -27,8 +28,12 @@ class Restarts:
         """The pool whose rows `rows` gives, from the drawn starts `pool` (P rows); `watch` may change it."""
         return pool
 
-    def rows(self, drawn: Tensor) -> Tensor:
-        """Rows (E,) of the pool for cars that are done, from `drawn` (E,) ones among the drawn starts."""
+    def draw(self) -> Tensor:
+        """Random numbers for every car, in every decision: draws do not depend on who is done."""
+        return NO_CHANCES
+
+    def rows(self, drawn: Tensor, chances: Tensor) -> Tensor:
+        """Rows (E,) of the pool for cars that are done: `drawn` (E,) among the drawn starts, or others."""
         return drawn
 
     def watch(self, present: CarsAndViews, done: Tensor) -> None:
@@ -73,10 +78,12 @@ class RecentRestarts(Restarts):
         self._decisions = 0
         return self._pool
 
-    def rows(self, drawn: Tensor) -> Tensor:
-        chosen, where = torch.rand(
-            2, len(drawn), generator=self.generator, device=self.generator.device
-        ).unbind(0)
+    def draw(self) -> Tensor:
+        shape, device = (2, len(self._holds)), self.generator.device
+        return torch.rand(shape, generator=self.generator, device=device)
+
+    def rows(self, drawn: Tensor, chances: Tensor) -> Tensor:
+        chosen, where = chances.unbind(0)
         filled = self._kept.clamp(max=self.room)
         recent = (chosen < self.share) & (filled > 0)
         place = torch.minimum((where * filled).long(), filled - 1)  # the product may round up

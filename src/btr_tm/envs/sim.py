@@ -183,9 +183,10 @@ class SimVectorEnv(TensorVectorEnv):
         self._drive, self._seen = drive, seen
         if self._restarts:
             # Drawn always: draws do not depend on who is done.
-            rows, done = self.restarts.rows(self._draw()), outcome.races.done
+            drawn, done = (self._draw(), self.restarts.draw()), outcome.races.done
             # Elsewhere looking would be a host sync, or make another graph: a restart changes strides.
             if self._always or bool(done.any()):
+                rows = self.restarts.rows(*drawn)
                 self._drive, self._seen = self._restart((drive, seen), done, self._pool, rows)
             self.restarts.watch((self._drive, self._seen), done)
         info = StepInfo(
