@@ -1,17 +1,20 @@
-"""How the kernels of an update reach the device: each when the host launches it, or all as one CUDA graph."""
+"""How the kernels of an update reach the device: one by one from Python, replayed, or as one CUDA graph."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from btr_tm.agent.recording import Recording
 from btr_tm.core.protocols import Update
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
 
+Part = TypeVar("Part", bound=Callable)
 Step = Callable[[Batch, float | Tensor], Update]  # of a batch and a learning rate, a number or a tensor ()
 
 
@@ -19,6 +22,10 @@ class Execution(Protocol):
     """Runs a part of an update in which the host decides nothing: the same kernels every time."""
 
     def __call__(self, step: Step, batch: Batch, rate: float) -> Update: ...
+
+    def part(self, function: Part) -> Part:
+        """`function`, a part of `step` whose arguments and result are trees, as `step` is to call it."""
+        ...
 
     def forget(self) -> None:
         """Some tensors that `step` works on have been replaced."""
@@ -31,8 +38,31 @@ class Eager:
     def __call__(self, step: Step, batch: Batch, rate: float) -> Update:
         return step(batch, rate)
 
+    def part(self, function: Part) -> Part:
+        return function
+
     def forget(self) -> None:
         pass
+
+
+class Replayed(Eager):
+    """On a CPU: parts of the update are recorded once, then replayed without Python; equal to the bit.
+
+    Where torch no longer records, they are not: its authors support that up to Python 3.13.
+    """
+
+    def __init__(self) -> None:
+        self._recordings: list[Recording] = []
+
+    def part(self, function: Part) -> Part:
+        if sys.version_info >= (3, 14):
+            return function
+        self._recordings.append(Recording(function))
+        return cast(Part, self._recordings[-1])
+
+    def forget(self) -> None:
+        for recording in self._recordings:
+            recording.forget()
 
 
 class _Captured(NamedTuple):
@@ -57,6 +87,9 @@ class CudaGraph:
         self._generator, self._rate = generator, torch.zeros((), device=generator.device)
         self._stream = torch.cuda.Stream(generator.device)
         self.forget()
+
+    def part(self, function: Part) -> Part:
+        return function
 
     def forget(self) -> None:
         self._seen = 0

@@ -52,6 +52,9 @@ class IqnLearner:
         self.target_sync, self.moments = target_sync, moments
         self.priority_error, self.execution, self.observer = priority_error, execution, observer
         self.driver_weights, self.driver = driver_weights, policy.with_net(driver_weights.net)
+        self._gradient = execution.part(self._find_gradient)
+        self._figures = execution.part(self._find_figures)
+        self._names: tuple[str, ...] = ()  # of the figures
         self.updates = 0
         self.extra_uses = 0  # of transitions, granted by resets beyond what driving pays for
 
@@ -71,13 +74,24 @@ class IqnLearner:
 
     def _learn(self, batch: Batch, rate: float | Tensor) -> Update:
         """What the device does without the host: loss, gradient, step."""
+        errors = self._gradient(batch)
+        figures, priority = self._figures(batch, errors, self.step(rate))
+        return Update(dict(zip(self._names, figures, strict=True)), priority)
+
+    def _find_gradient(self, batch: Batch) -> Errors:
         self.online.power_iteration()
         self.step.clear()
-        errors = self.loss.backward(batch, self.step.scaling.scaled)
-        metrics = self._metrics(batch, errors, self.step(rate))
+        return self.loss.backward(batch, self.step.scaling.scaled)
+
+    def _find_figures(
+        self, batch: Batch, errors: Errors, grad_norm: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Metrics, named by `_names`, and priorities (B,)."""
+        metrics = self._metrics(batch, errors, grad_norm)
+        self._names = tuple(metrics)
         # A priority that is not finite would spoil the sums of prioritised replay.
         priority = torch.nan_to_num(self.priority_error(errors, batch.action), posinf=0.0)
-        return Update(metrics, priority)
+        return tuple(metrics.values()), priority
 
     def _sync(self, when: When) -> None:
         if self.target_sync.when == when:

@@ -12,7 +12,7 @@ import torch
 from hydra.utils import get_object
 
 from btr_tm.agent.build import LearnerBuilder
-from btr_tm.agent.execution import CudaGraph, Eager
+from btr_tm.agent.execution import CudaGraph, Eager, Execution, Replayed
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.observer import NoObserver, Observer
 from btr_tm.agent.parallel import ProcessGroup, SingleProcess
@@ -162,7 +162,8 @@ class Parts:
         """Trains `policy` with the processes of `group`.
 
         On a GPU, profile.compile=compiled (or auto) fuses its networks and replays an update as one CUDA
-        graph; on a CPU both are left alone, which is faster there (docs/performance.md).
+        graph. On a CPU an update in one micro-batch is recorded and replayed unless profile.compile=eager; to
+        fuse it would make it slower (docs/performance_notes.md).
         """
         node, drawing = self.values["learner"], self.stream("learning")
         resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
@@ -176,7 +177,7 @@ class Parts:
             target=self.target,
             generator=drawing,
             group=group,
-            execution=CudaGraph(drawing) if compiled and group is SingleProcess else Eager(),
+            execution=self._execution(compiled, drawing) if group is SingleProcess else Eager(),
             observer=observer or NoObserver(),
         )
         if compiled:
@@ -184,6 +185,15 @@ class Parts:
             for net in {learner.online, learner.target_net, learner.driver.net}:
                 net.compile(dynamic=False)
         return learner
+
+    def _execution(self, compiled: bool, drawing: torch.Generator) -> Execution:
+        """Of updates that draw from `drawing`, in one process."""
+        if compiled:
+            return CudaGraph(drawing)
+        wanted = self.device.type == "cpu" and self.profile["compile"] != "eager"
+        # While a batch in many parts is traced, what they gave back lies in pieces too small for the next.
+        whole = self.profile["batch_size"] <= self.profile["micro_batch"]
+        return Replayed() if wanted and whole else Eager()
 
     def probe(self, replay: ReplayBuffer) -> Probe:
         """Measures the learner now and then on states of `replay`."""

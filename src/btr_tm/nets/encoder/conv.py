@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
-from btr_tm.core.half_floats import FORMATS, Numbers, as_array
 from btr_tm.nets.builders import DrawWeights
-from btr_tm.nets.encoder import rectifier_kernel
+from btr_tm.nets.encoder import loops
 from btr_tm.nets.layers import GAIN
 
 
@@ -30,7 +29,7 @@ class Residual(nn.Module):
         self.second = Conv(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and in_a_loop(x, x.dtype):
+        if torch.is_grad_enabled() and loops.readable(x, x.dtype):
             first, second = self.first, self.second
             return cast(Tensor, _Residual.apply(x, first.weight, first.bias, second.weight, second.bias))
         return self.second(torch.relu_(self.first(torch.relu(x)))).add_(x)
@@ -54,12 +53,11 @@ class _Residual(torch.autograd.Function):
     def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[Tensor, ...]:
         before, between, kernel, second_kernel = list(ctx.saved_tensors)
         inner, *second = _convolution_gradient(gradient, between, second_kernel, bias=True)
-        bias = torch.zeros(len(kernel))
         inner = inner.contiguous(memory_format=torch.channels_last)
-        rectifier_kernel.rectify(_flat_rows(inner), _flat_rows(between), bias.numpy())
+        bias = loops.rectify_(inner, between)
         outer, first, _ = _convolution_gradient(inner, before, kernel, bias=False)
         outer = outer.contiguous(memory_format=torch.channels_last)
-        rectifier_kernel.rectify_and_add(_flat_rows(outer), _flat_rows(before), _flat_rows(gradient))
+        loops.rectify_and_add_(outer, before, gradient)
         return outer, first, bias, *second
 
 
@@ -68,18 +66,3 @@ def _convolution_gradient(gradient: Tensor, x: Tensor, kernel: Tensor, bias: boo
     return torch.ops.aten.convolution_backward(
         gradient, x, kernel, [len(kernel)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, bias]
     )
-
-
-def in_a_loop(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether our loops can read images `x` (B, C, H, W) in the format `dtype`."""
-    return x.is_cpu and dtype in FORMATS and not torch.compiler.is_compiling()
-
-
-def rows(x: Tensor) -> Numbers:
-    """(B, C, H, W) -> (B, H, W, C): the memory of `x` itself if that is channels last."""
-    return as_array(x.permute(0, 2, 3, 1).contiguous())
-
-
-def _flat_rows(x: Tensor) -> Numbers:
-    """(B, C, H, W) -> (B, H, W * C)."""
-    return as_array(x.permute(0, 2, 3, 1).contiguous().flatten(2))

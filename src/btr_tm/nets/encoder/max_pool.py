@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
-from btr_tm.core.half_floats import Numbers, as_array
-from btr_tm.nets.encoder import pool_kernel
-from btr_tm.nets.encoder.conv import Conv, in_a_loop, rows
+from btr_tm.nets.encoder import loops
+from btr_tm.nets.encoder.conv import Conv
 
 
 class MaxPool(nn.MaxPool2d):
@@ -41,24 +40,21 @@ class MaxPool(nn.MaxPool2d):
 
 def _halves(x: Tensor, dtype: torch.dtype) -> bool:
     """Whether the loops can pool images `x` in the format `dtype`: their sides must be even."""
-    return x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0 and in_a_loop(x, dtype)
+    return x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0 and loops.readable(x, dtype)
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        pooled, place = _pooled(x)
+        pooled, place = loops.max_pool(x)
         ctx.save_for_backward(place)
-        return pooled.permute(0, 3, 1, 2)
+        return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx: BackwardCFunction, gradient: Tensor) -> Tensor:
         (place,) = list(ctx.saved_tensors)
-        batch, height, width, channels = place.shape
-        pixels = gradient.new_empty(batch, 2 * height, 2 * width, channels)
-        pool_kernel.max_pool_gradient(rows(gradient), place.numpy(), as_array(pixels))
-        return pixels.permute(0, 3, 1, 2)
+        return loops.max_pool_gradient(gradient, place)
 
 
 class _PooledConvolution(torch.autograd.Function):
@@ -66,28 +62,12 @@ class _PooledConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-        pooled, place = _pooled(torch.conv2d(x, kernel, bias.to(x.dtype), padding=1))
+        pooled, place = loops.max_pool(torch.conv2d(x, kernel, bias.to(x.dtype), padding=1))
         ctx.save_for_backward(x, place)
-        return pooled.permute(0, 3, 1, 2)
+        return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
         x, place = list(ctx.saved_tensors)
-        weight, bias = torch.zeros(place.shape[3], 9), torch.zeros(place.shape[3])
-        arrays = _grey(x), rows(gradient), place.numpy(), weight.numpy(), bias.numpy()
-        pool_kernel.pooled_convolution_gradient(*arrays)
-        return None, weight.view(-1, 1, 3, 3), bias
-
-
-def _pooled(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, C, H, W) -> the maxima and where they were, both (B, H / 2, W / 2, C)."""
-    shape = len(x), x.shape[2] // 2, x.shape[3] // 2, x.shape[1]
-    pooled, place = x.new_empty(shape), torch.empty(shape, dtype=torch.uint8)
-    pool_kernel.max_pool(rows(x), as_array(pooled), place.numpy())
-    return pooled, place
-
-
-def _grey(x: Tensor) -> Numbers:
-    """(B, 1, H, W) -> (B, H, W)."""
-    return as_array(x[:, 0].contiguous())
+        return None, *loops.pooled_convolution_gradient(x, gradient, place)
