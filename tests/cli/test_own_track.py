@@ -12,7 +12,7 @@ import torch
 
 from btr_tm.cli.assembly.assemble import build
 from btr_tm.cli.assembly.driver import export, load_driver
-from btr_tm.cli.commands import film, watch
+from btr_tm.cli.commands import evaluate, film, watch
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.race.inputs_file import InputsFile
@@ -157,3 +157,13 @@ def test_a_policy_file_is_checked_with_its_track(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'\\"suffix\\": \\".yaml\\"', b'\\"suffix\\": \\".yaMl\\"'))
     with pytest.raises(UserError, match="damaged"):
         policy_file.load(path)
+
+
+def test_a_drivers_race_is_compared_with_the_authors_on_its_own_track(moved, capsys):
+    if "line" in moved.parent.name:
+        with pytest.raises(SystemExit, match="the track mine has no author's race to compare with"):
+            evaluate.main([str(moved), "--races", "1", "--sections"])
+        return
+    evaluate.main([str(moved), "--races", "1", "--sections"])
+    shown = capsys.readouterr().out
+    assert "canonical" in shown and "| 0-" in shown and "is compared as far as it came" in shown
