@@ -1,31 +1,23 @@
-"""How many pictures a film has, and what a stamp of the overlay looks like."""
+"""What a film shows, and what a stamp of the overlay looks like."""
 
 from __future__ import annotations
 
 import pytest
-import torch
 from PIL import Image
 
 from btr_tm.cli.commands import film
 from btr_tm.core.errors import UserError
-from btr_tm.report.overlay import Stamp
-from btr_tm.report.redrive import redrive
-from btr_tm.sim.track.load import load_track
+from btr_tm.report.stamp import Stamp
+from btr_tm.run.race import NO_RACE
 
 
-@pytest.fixture(scope="module")
-def race():
-    return redrive(load_track("oval"), torch.zeros(60, dtype=torch.int64))
-
-
-@pytest.mark.parametrize(("fps", "times"), [(20, list(range(50, 601, 50))), (5, [200, 400, 600])])
-def test_pictures_are_taken_at_the_rate_asked_for(race, monkeypatch, fps, times):
-    taken = []
-    monkeypatch.setattr(film, "race_video", lambda *arguments, **_: taken.append(arguments))
-    film.film_race(load_track("oval"), race, "race.mp4", fps=fps)
-    _, _, poses, actions, at_ms, _ = taken[0]
-    assert at_ms.tolist() == times
-    assert len(poses.s_m) == len(actions) == len(times)
+@pytest.mark.parametrize(
+    ("frames", "shown"),
+    [([100], [100]), ([100, 900], [100, 900]), ([100, 200, 300, 480, 1000], [100, 480, 1000])],
+)
+def test_of_many_evaluations_the_first_the_middle_and_the_last_are_filmed(frames, shown):
+    races = [NO_RACE._replace(frames=each) for each in frames]
+    assert [race.frames for race in film.first_middle_last(races)] == shown
 
 
 @pytest.mark.parametrize("fps", [0, 3, 30])

@@ -60,7 +60,7 @@ def moved(request, tmp_path_factory) -> Path:
 @pytest.fixture
 def filmed(monkeypatch: pytest.MonkeyPatch) -> list:
     tracks: list = []
-    monkeypatch.setattr(film, "film_race", lambda track, *_, **__: tracks.append(track) or Path("x"))
+    monkeypatch.setattr(film, "film_racers", lambda track, *_, **__: tracks.append(track) or Path("x"))
     return tracks
 
 

@@ -18,11 +18,11 @@ def filmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Name of the track and ticks of each race that was filmed; a real film takes seconds."""
     races: list[tuple[str, int]] = []
 
-    def film_race(track, race, path, q=None, fps=20):
-        races.append((track.name, len(race.actions)))
+    def film_racers(track, racers, path, fps):
+        races.extend((track.name, len(racer.race.actions)) for racer in racers)
         return Path(path)
 
-    monkeypatch.setattr(film, "film_race", film_race)
+    monkeypatch.setattr(film, "film_racers", film_racers)
     return races
 
 
@@ -40,3 +40,19 @@ def test_a_file_that_is_no_driver_is_named_for_what_it_is(tmp_path):
     (tmp_path / "line.npy").write_text(GAS)
     with pytest.raises(UserError, match=r"line.npy is no run folder, checkpoint \(.pt\) or policy file"):
         read_driver(tmp_path / "line.npy")
+
+
+def test_two_races_are_watched_side_by_side_and_only_on_one_track(tmp_path, filmed):
+    for name, track, until in (("a", "oval", 0.05), ("b", "oval", 0.08), ("c", "a01", 0.05)):
+        (tmp_path / f"{name}.inputs").write_text(f"# track: {track}\n0-{until} press up\n")
+    a, b, c = (str(tmp_path / f"{name}.inputs") for name in "abc")
+    watch.main([a, b])
+    assert filmed == [("oval", 5), ("oval", 8)]
+    for typed, sentence in (
+        ([a, c], "different tracks, oval and a01"),
+        ([a, b, c], "one or two drivers, got 3"),
+        ([a, "--learning"], "name its folder"),
+        (["--learning"], "name its folder"),
+    ):
+        with pytest.raises(SystemExit, match=sentence):
+            watch.main(typed)

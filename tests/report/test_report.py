@@ -13,7 +13,7 @@ from btr_tm.core.protocols import Decision
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.race.inputs_file import InputsFile
-from btr_tm.report import plots, redrive, video
+from btr_tm.report import film, plots, redrive
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.evaluation_races import InlineRaces
@@ -62,12 +62,13 @@ def films(monkeypatch):
     """Calls of the film maker, which has its own tests and takes seconds."""
     calls = []
 
-    def race_video(path, track, poses, actions, times, q, size, title):
-        calls.append((poses, actions, times, q))
-        assert len(poses.s_m) == len(actions) == len(times) == len(q) and title
+    def write(path, scenes):
+        (shown,) = scenes
+        (racer,) = shown.racers
+        calls.append(racer)
         return path
 
-    monkeypatch.setattr(video, "race_video", race_video)
+    monkeypatch.setattr(film, "film", write)
     return calls
 
 
@@ -147,9 +148,8 @@ def test_a_race_of_blocks_is_filmed_and_written_tick_by_tick(track, tmp_path, fi
     assert file.time_ms == best.time_ms and redrive.redrive(track, file.actions).time_ms == best.time_ms
     runs = file.actions.unique_consecutive(return_counts=True)
     assert {int(n) for action, n in zip(*runs, strict=True) if action in (1, 2)} == {1, 2}  # ticks held
-    poses, actions, times, q = films[0]
-    assert times.diff().unique().tolist() == [40.0] and q.shape[1:] == (12,)
-    assert torch.equal(q, best.q[: len(q), 0])
+    assert films[0].race.time_ms == best.time_ms and films[0].name == best.origin
+    assert torch.equal(films[0].q, best.q.flatten(0, 1))
 
 
 def test_report_writes_every_file_and_names_it(track, tmp_path, films):
@@ -161,9 +161,9 @@ def test_report_writes_every_file_and_names_it(track, tmp_path, films):
     assert said == [] and made["best_race_s"] > 3
     for name in ("curve", "race_line"):
         assert (tmp_path / made[name]).read_bytes()[:4] == PNG
-    poses, actions, times, _ = films[0]
-    assert times.diff().unique().tolist() == [50.0] and set(actions.tolist()) == {0, 1, 2}
-    assert made["film"].endswith("race.mp4") and float(poses.s_m[-1]) > 0.9 * track.finish_m
+    race = films[0].race
+    assert set(race.actions.tolist()) == {0, 1, 2}
+    assert made["film"].endswith("race.mp4") and float(race.pose.s_m[-1]) > 0.9 * track.finish_m
     assert InputsFile.read(tmp_path / made["inputs"]).time_ms == round(1000 * made["best_race_s"])
 
 

@@ -13,7 +13,6 @@ from btr_tm.cli.commands.film import film_driver
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.race.inputs_file import InputsFile
-from btr_tm.report import video
 from btr_tm.report.redrive import redrive
 from btr_tm.sim.track.load import load_track
 
@@ -41,10 +40,8 @@ def make_run(folder, arm: str):
 def films(monkeypatch):
     """Arguments of the film maker, which has its own tests and takes seconds."""
     calls = []
-    monkeypatch.setattr(video, "race_video", lambda path, *call: calls.append(call) or path)
-    monkeypatch.setattr(
-        "btr_tm.cli.commands.film.race_video", lambda path, *call, **_: calls.append(call) or path
-    )
+    for where in ("btr_tm.report.film.film", "btr_tm.cli.commands.film.film"):
+        monkeypatch.setattr(where, lambda path, scenes, *_: calls.append(scenes[0].racers[0]) or path)
     return calls
 
 
@@ -89,9 +86,9 @@ def test_a_driver_of_blocks_comes_back_from_its_run_and_from_one_file(tmp_path, 
     assert torch.equal(one.actions, other.actions) and one.time_ms == other.time_ms
     films.clear()
     film_driver(driver, one, tmp_path / "race.mp4")
-    _, _, pressed, times, q = films[0]
-    at = (times // 10 - 1).long()
+    q, pressed = films[0].q, films[0].race.actions
+    at = slice(0, len(pressed))
     torch.testing.assert_close(
-        q, one.q.flatten(0, 1)[at], atol=1e-5, rtol=1e-4
+        q[at], one.q.flatten(0, 1)[at], atol=1e-5, rtol=1e-4
     )  # batches of other sizes round
     assert torch.equal(pressed, one.actions.flatten()[at])

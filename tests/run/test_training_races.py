@@ -11,7 +11,7 @@ from btr_tm.core.interrupts import Interrupts
 from btr_tm.core.types import Chunk, Obs, Races, Transition
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.metrics.sinks.jsonl import read_record
-from btr_tm.report import redrive, video
+from btr_tm.report import film, redrive
 from btr_tm.report.summary import RaceReport
 from btr_tm.run.race import NO_RACE
 from btr_tm.run.training_races import LOOK_EVERY, FastestTrainingRace
@@ -157,7 +157,7 @@ def test_a_training_race_of_the_simulator_takes_the_same_time_when_driven_again(
 
 @pytest.fixture
 def filmed(monkeypatch):
-    monkeypatch.setattr(video, "race_video", lambda path, *args, **kwargs: path)
+    monkeypatch.setattr(film, "film", lambda path, scenes: path)
 
 
 def test_the_report_keeps_the_fastest_race_wherever_it_was_driven(filmed, tmp_path):

@@ -1,21 +1,23 @@
-"""Draws on the pictures of a race: keys, speed, time, action values, a map with the line driven."""
+"""Draws on the pictures of a race: keys, speed, clock, action values, a map with the line driven."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from btr_tm.race import actions
+from btr_tm.report.stamp import PLATE, TEXT, Lettering, Stamp
+from btr_tm.sim.colour.car_mesh import Colour
 from btr_tm.sim.track.map_view import MapView
 from btr_tm.sim.track.ribbon import Track
 
-PANEL, IDLE, HELD, TEXT = (12, 16, 24, 130), (255, 255, 255, 46), (80, 220, 120, 235), (255, 255, 255, 255)
-BRAKING, CHOSEN, OTHER = (240, 80, 60, 235), (80, 220, 120, 235), (190, 205, 225, 190)
+IDLE, HELD, BRAKING = (255, 255, 255, 46), (80, 220, 120, 235), (240, 80, 60, 235)
+CHOSEN, OTHER = (80, 220, 120, 235), (190, 205, 225, 190)
+HERE, WAY = (255, 235, 80), (255, 90, 60, 255)  # of the followed car on the map
 ARROWS = (  # corners of the up, down, left and right arrow in a unit square
     ((0.5, 0.2), (0.85, 0.75), (0.15, 0.75)),
     ((0.5, 0.8), (0.85, 0.25), (0.15, 0.25)),
@@ -23,36 +25,34 @@ ARROWS = (  # corners of the up, down, left and right arrow in a unit square
     ((0.8, 0.5), (0.25, 0.15), (0.25, 0.85)),
 )
 PLACES = ((1, 0), (1, 1), (0, 1), (2, 1))  # column and row of the arrow keys
-TEXTS = 4096  # kept: a race of three minutes has as many clocks
-FONTS = {"small": 12, "large": 24, "huge": 34}  # px in a picture of 360 rows
 
 
-class Stamp:
-    """A drawing that is pasted as often as wanted; layers may be translucent, one over the other."""
+class Moment(NamedTuple):
+    """What a picture shows in figures; C cars, the followed one first."""
 
-    def __init__(self, corner: tuple[float, float], size: tuple[float, float]):
-        self.corner = int(corner[0]), int(corner[1])
-        self.image = Image.new("RGBA", (int(size[0]) + 2, int(size[1]) + 2))
-
-    @contextmanager
-    def layer(self) -> Iterator[ImageDraw.ImageDraw]:
-        """Draws in pixels from the corner, over what is there already."""
-        sheet = Image.new("RGBA", self.image.size)
-        yield ImageDraw.Draw(sheet)
-        self.image.alpha_composite(sheet)
-
-    def paste(self, picture: Image.Image) -> None:
-        """Puts it where it belongs."""
-        picture.paste(self.image, self.corner, self.image)
+    time_ms: int
+    position: Tensor  # (C, 3) world
+    action: int  # row of race.actions.TABLE
+    speed_kmh: float
+    q: Tensor  # (A,), or empty
 
 
 class Overlay:
-    """Draws over pictures of one race, with the line driven so far on a map."""
+    """Draws over pictures (height, width) of one race, with the line driven so far on a map.
 
-    def __init__(self, track: Track, size: tuple[int, int], title: str = ""):
+    `others` are names and colours of the cars beside the followed one.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        size: tuple[int, int],
+        title: str = "",
+        others: Sequence[tuple[str, Colour]] = (),
+    ):
         height, width = size
         self.unit = height / 360
-        self.size, self.title = size, title
+        self.size, self.title, self.others = size, title, others
         side = int(min(0.3 * width, 0.36 * height))
         self.map = MapView(track, (side, side))
         background = Image.fromarray(self.map.background().numpy()).convert("RGBA")
@@ -60,33 +60,40 @@ class Overlay:
         self.inset = Stamp((8 * self.unit, height - side - int(8 * self.unit)), (side - 2, side - 2))
         self.inset.image.paste(background)
         self.here: tuple[float, float] | None = None
-        self.font = {name: ImageFont.load_default(size * self.unit) for name, size in FONTS.items()}
+        self.letters = Lettering(self.unit)
         self._keys = lru_cache(actions.COUNT)(self._draw_keys)
-        self._text = lru_cache(TEXTS)(self._draw_text)
         self._panel = lru_cache(1)(self._draw_panel)
+        self._names = lru_cache(1)(self._draw_names)
 
-    def __call__(
-        self, picture: np.ndarray, position: Tensor, action: int, speed_kmh: float, time_ms: int, q: Tensor
-    ) -> np.ndarray:
-        """The picture (H, W, 3) uint8 with everything on it; `q` (A,) may be empty."""
-        image = Image.fromarray(picture)
-        self._way(image, position)
-        self._keys(action).paste(image)
-        self._figures(image, speed_kmh, time_ms)
-        if len(q):
-            self._values(image, q, action)
-        return np.asarray(image)
+    def __call__(self, image: Image.Image, moment: Moment) -> None:
+        """Draw everything on the picture."""
+        self._way(image, moment.position)
+        self._keys(moment.action).paste(image)
+        self._figures(image, moment.speed_kmh, moment.time_ms)
+        self._names().paste(image)
+        if len(moment.q):
+            self._values(image, moment.q, moment.action)
+
+    @property
+    def below_names(self) -> float:
+        """The row below the title and the names."""
+        stamp = self._names()
+        return stamp.corner[1] + stamp.image.height + 4 * self.unit
 
     def _way(self, image: Image.Image, position: Tensor) -> None:
-        """The map, with one more piece of the line on it, and the car."""
-        column, row = self.map.pixels(position[None])[0].tolist()
+        """The map, with one more piece of the followed car's line on it, and the cars."""
+        places = self.map.pixels(position).tolist()
+        column, row = places[0]
         if self.here:
             draw, width = ImageDraw.Draw(self.inset.image), max(1, round(1.5 * self.unit))
-            draw.line([self.here, (column, row)], fill=(255, 90, 60, 255), width=width)
+            draw.line([self.here, (column, row)], fill=WAY, width=width)
         self.here = column, row
         self.inset.paste(image)
-        x, y, radius = column + self.inset.corner[0], row + self.inset.corner[1], 3.5 * self.unit
-        ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 235, 80))
+        colours = [HERE, *(colour for _, colour in self.others)]
+        draw = ImageDraw.Draw(image)
+        for (column, row), colour in reversed(list(zip(places, colours, strict=False))):
+            x, y, radius = column + self.inset.corner[0], row + self.inset.corner[1], 3.5 * self.unit
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def _draw_keys(self, action: int) -> Stamp:
         height, width = self.size
@@ -107,13 +114,30 @@ class Overlay:
 
     def _figures(self, image: Image.Image, speed_kmh: float, time_ms: int) -> None:
         height, width = self.size
-        clock = f"{time_ms // 60000}:{time_ms // 1000 % 60:02d}.{time_ms % 1000 // 10:02d}"
-        self._text((width / 2, 10 * self.unit), clock, "large", "ma").paste(image)
+        at = width / 2, 8 * self.unit
+        self.letters.plated(at, clock_text(time_ms), "large", like="0:00.00").paste(image)
         right, bottom = width - 12 * self.unit, height - 10 * self.unit
-        self._text((right, bottom - 12 * self.unit), f"{speed_kmh:.0f}", "huge", "rs").paste(image)
-        self._text((right, bottom), "km/h", "small", "rs").paste(image)
-        if self.title:
-            self._text((10 * self.unit, 10 * self.unit), self.title, "small", "la").paste(image)
+        self.letters.text((right, bottom - 12 * self.unit), f"{speed_kmh:.0f}", "huge", "rs").paste(image)
+        self.letters.text((right, bottom), "km/h", "small", "rs").paste(image)
+
+    def _draw_names(self) -> Stamp:
+        """The title, and below it the other cars with the colours of their dots."""
+        lines, unit, row = [self.title, *(name for name, _ in self.others)], self.unit, 16 * self.unit
+        indent = [0.0, *(12 * unit for _ in self.others)]
+        widths = [self.letters.wide(line, "small") + by for line, by in zip(lines, indent, strict=True)]
+        stamp = Stamp((8 * unit, 8 * unit), (max(widths) + 14 * unit, row * len(lines) + 6 * unit))
+        if not any(lines):
+            return stamp
+        with stamp.layer() as draw:
+            draw.rounded_rectangle((0, 0, *(side - 2 for side in stamp.image.size)), 5 * unit, fill=PLATE)
+        with stamp.layer() as draw:
+            for number, (line, by) in enumerate(zip(lines, indent, strict=True)):
+                x, y = 7 * unit, 3 * unit + (number + 0.5) * row
+                if number:
+                    colour = self.others[number - 1][1]
+                    draw.ellipse((x, y - 3.5 * unit, x + 7 * unit, y + 3.5 * unit), fill=colour)
+                draw.text((x + by, y), line, TEXT, self.letters.font["small"], anchor="lm")
+        return stamp
 
     def _values(self, image: Image.Image, q: Tensor, action: int) -> None:
         """One bar per action, from the worst to the best of this moment."""
@@ -138,7 +162,7 @@ class Overlay:
         stamp = Stamp((right - length - 44 * unit, top - 4 * unit), (length + 50 * unit, height))
         x, y = right - length - 40 * unit - stamp.corner[0], top - stamp.corner[1]
         with stamp.layer() as draw:
-            draw.rounded_rectangle((0, 0, length + 50 * unit, height), 5 * unit, fill=PANEL)
+            draw.rounded_rectangle((0, 0, length + 50 * unit, height), 5 * unit, fill=PLATE)
         with stamp.layer() as draw:
             for action in range(min(count, actions.COUNT)):
                 self._arrows(draw, x, y + action * row, action)
@@ -151,13 +175,7 @@ class Overlay:
                 arrow = [(x + (key + 0.8 * px) * side, y + 0.8 * py * side) for px, py in ARROWS[key]]
                 draw.polygon(arrow, fill=BRAKING if key == 1 else TEXT)
 
-    def _draw_text(self, at: tuple[float, float], text: str, size: str, anchor: str) -> Stamp:
-        font, stroke = self.font[size], max(1, round(self.unit))
-        left, top, right, bottom = font.getbbox(text, anchor=anchor, stroke_width=stroke)
-        stamp = Stamp((at[0] + left, at[1] + top), (right - left, bottom - top))
-        inside = at[0] - stamp.corner[0], at[1] - stamp.corner[1]
-        with stamp.layer() as draw:
-            draw.text(inside, text, (0, 0, 0, 150), font, anchor=anchor, stroke_width=stroke)
-        with stamp.layer() as draw:
-            draw.text(inside, text, TEXT, font, anchor=anchor)
-        return stamp
+
+def clock_text(time_ms: int) -> str:
+    """0:23.09: a race has ticks of a hundredth."""
+    return f"{time_ms // 60000}:{time_ms // 1000 % 60:02d}.{time_ms % 1000 // 10:02d}"

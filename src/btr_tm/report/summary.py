@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from btr_tm.core.block import by_slot
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.metrics.summary_text import race_time_text
 from btr_tm.run.race import Race
-from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
 if TYPE_CHECKING:
@@ -49,7 +45,6 @@ class RaceReport:
     track: Track
     decision_ticks: int
     action_delay_ticks: int
-    film_size: tuple[int, int] = (360, 640)  # height, width
 
     def make(self, best: Sequence[Race], folder: Path, say: Callable[[str], None]) -> JsonObject:
         """Write the files; their names and paths within `folder`, and the figures of the race."""
@@ -78,8 +73,10 @@ class RaceReport:
 
     def _race(self, best: Race, race: Redriven, folder: Path) -> JsonObject:
         from btr_tm.report import plots
+        from btr_tm.report.film import author_of
         from btr_tm.report.redrive import inputs_of
 
+        author = author_of(self.track)
         folder.mkdir(parents=True, exist_ok=True)
         inputs = folder / "race.inputs"
         inputs_of(self.track, race).write(inputs)
@@ -93,7 +90,7 @@ class RaceReport:
             folder / "race.png",
             f"{self.track.name}: {outcome(race)} ({best.origin})",
         )
-        film = self._film(race, best.q, folder / "race.mp4")
+        film = self._film(best, race, author, folder / "race.mp4")
         figures: JsonObject = {"best_race_s": race.time_ms / 1000 if race.finished else None}
         figures["best_race_from"] = best.origin
         if race.finished and self.track.author_time_ms:
@@ -101,16 +98,13 @@ class RaceReport:
         made = {"race_line": line, "inputs": inputs, "film": film}
         return figures | {name: path.relative_to(folder.parent).as_posix() for name, path in made.items()}
 
-    def _film(self, race: Redriven, q: Tensor, path: Path) -> Path:
-        """One picture per decision, with the action values of its first slot where they are known."""
-        from btr_tm.report.video import race_video
+    def _film(self, best: Race, race: Redriven, author: Redriven | None, path: Path) -> Path:
+        """Beside the author's car, with the action values where they are known."""
+        from btr_tm.report.film import Racer, Scene, film
+        from btr_tm.report.redrive import values_per_tick
 
-        shown = slice(0, None, self.decision_ticks)
-        poses = Pose(*(leaf[shown] for leaf in race.pose))
-        times_ms = (race.times_s[shown] * 1000).round()
-        values = by_slot(q)[: len(times_ms), 0] if len(q) else None
-        size, title = self.film_size, f"{self.track.name}  {outcome(race)}"
-        return race_video(path, self.track, poses, race.actions[shown], times_ms, values, size, title)
+        values = values_per_tick(best.q, self.decision_ticks) if len(best.q) else best.q
+        return film(path, [Scene(self.track, [Racer(best.origin, race, values)], author)])
 
 
 def outcome(race: Redriven) -> str:

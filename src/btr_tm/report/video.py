@@ -1,4 +1,4 @@
-"""A race as a film: the colour view with keys, speed, time, action values and a small map on top."""
+"""Pictures to films: MP4, or GIF where there is no video library."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import torch
 from PIL import Image
-from rich.progress import Progress
-from torch import Tensor
 
 from btr_tm.core.errors import UserError
-from btr_tm.report.overlay import Overlay
-from btr_tm.sim.colour.view import ColourView
-from btr_tm.sim.pose import Pose
-from btr_tm.sim.track.ribbon import Track
 
-PICTURES_AT_ONCE = 8
+GIF_FPS, GIF_WIDTH = 25, 640
 SUFFIXES = (".mp4", ".mkv", ".mov", ".gif")  # that PyAV and Pillow take these pictures for
 # A third of the time of "veryfast" at its usual quality, for files twice as large: 4 MB for a race on A01.
-ENCODING = {"crf": "25", "preset": "ultrafast"}
+ENCODING = {"crf": "28", "preset": "ultrafast"}
 
 
 class Mp4Writer:
-    """Pictures (H, W, 3) uint8 of one size to H.264; sizes must be even."""
+    """Pictures of one size to H.264; sizes must be even."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
         import av  # takes a while: only where films are made
@@ -38,9 +31,9 @@ class Mp4Writer:
         self.stream.pix_fmt = "yuv420p"
         self._frame = av.VideoFrame.from_ndarray
 
-    def add(self, picture: np.ndarray) -> None:
+    def add(self, picture: Image.Image) -> None:
         """The next picture."""
-        self.container.mux(self.stream.encode(self._frame(np.ascontiguousarray(picture), format="rgb24")))
+        self.container.mux(self.stream.encode(self._frame(np.asarray(picture), format="rgb24")))
 
     def close(self) -> None:
         """Ends the file."""
@@ -49,16 +42,24 @@ class Mp4Writer:
 
 
 class GifWriter:
-    """Pictures to an animated GIF with 128 colours: larger and coarser, but needs no video library."""
+    """Pictures to an animated GIF with 128 colours: coarser, but needs no video library.
+
+    It has at most GIF_FPS pictures a second, none wider than GIF_WIDTH: all of them are held in memory.
+    """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
         self.path = path
         self.pictures: list[Image.Image] = []
-        self.milliseconds = round(1000 / fps)
+        self.every = max(1, round(fps / GIF_FPS))
+        self.milliseconds = round(1000 * self.every / fps)
+        self.shrunk = -(-size[1] // GIF_WIDTH)
+        self.count = 0
 
-    def add(self, picture: np.ndarray) -> None:
+    def add(self, picture: Image.Image) -> None:
         """The next picture."""
-        self.pictures.append(Image.fromarray(picture).quantize(128))
+        if self.count % self.every == 0:
+            self.pictures.append(picture.reduce(self.shrunk).quantize(128))
+        self.count += 1
 
     def close(self) -> None:
         """Writes the file."""
@@ -93,8 +94,8 @@ class Film:
         if error is not None:  # half a film
             self.path.unlink(missing_ok=True)
 
-    def add(self, picture: np.ndarray) -> None:
-        """The next picture (H, W, 3) uint8."""
+    def add(self, picture: Image.Image) -> None:
+        """The next picture."""
         self.writer.add(picture)
 
 
@@ -103,48 +104,7 @@ def write_film(path: str | Path, pictures: Iterable[np.ndarray], fps: float) -> 
     pictures = iter(pictures)
     first = next(pictures)
     with Film(path, fps, first.shape[:2]) as film:
-        film.add(first)
+        film.add(Image.fromarray(first))
         for picture in pictures:
-            film.add(picture)
-    return film.path
-
-
-def race_video(
-    path: str | Path,
-    track: Track,
-    poses: Pose,
-    actions: Tensor,
-    times: Tensor,
-    q: Tensor | None = None,
-    size: tuple[int, int] = (360, 640),
-    title: str = "",
-    progress: Progress | None = None,
-) -> Path:
-    """Renders one race, one picture per decision, and returns where it was written.
-
-    poses: leading axis T, one per decision; actions (T,) int64; times (T,) race time in ms, evenly spaced;
-    q (T, A) action values or None; size (height, width), even. A 25 s race takes a few seconds.
-    """
-    assert len(actions) == len(times) == len(poses.s_m), (len(actions), len(times), len(poses.s_m))
-    view, overlay = ColourView(track, *size), Overlay(track, size, title)
-    step_ms = float(times[1] - times[0]) if len(times) > 1 else 50.0
-    values = q.detach().cpu().float() if q is not None else torch.zeros(len(actions), 0)
-    speed_kmh = 3.6 * poses.velocity.detach().cpu().float().norm(dim=1)
-    with Film(path, 1000 / step_ms, size) as film, progress or Progress(transient=True) as bar:
-        task = bar.add_task("film", total=len(actions))
-        for start in range(0, len(actions), PICTURES_AT_ONCE):
-            stop = min(start + PICTURES_AT_ONCE, len(actions))
-            pictures = view(Pose(*(field[start:stop] for field in poses))).numpy()
-            for at, picture in zip(range(start, stop), pictures, strict=True):
-                film.add(
-                    overlay(
-                        picture,
-                        poses.position[at],
-                        int(actions[at]),
-                        float(speed_kmh[at]),
-                        int(times[at]),
-                        values[at],
-                    )
-                )
-                bar.advance(task)
+            film.add(Image.fromarray(picture))
     return film.path

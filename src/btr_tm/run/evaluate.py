@@ -17,6 +17,8 @@ from btr_tm.run.canonical_metrics import CanonicalMetrics
 from btr_tm.run.evaluation_races import Result, never
 from btr_tm.run.race import NO_RACE, Race
 
+HISTORY = 64  # races: some 100 kB in a checkpoint
+
 
 class EvaluationRaces(Protocol):
     """Drives the races of one evaluation at a time, while training waits or beside it."""
@@ -56,6 +58,7 @@ class Evaluator:
         self.track_m, self.author_time_s = track_m, author_time_s
         self.canonical = canonical or CanonicalMetrics()
         self.best = NO_RACE
+        self.history: list[Race] = []  # canonical races in short, the first and the latest among them
         self.latest: dict[str, float] = {}  # figures of the last evaluation, at `latest_frames`
         self.latest_frames = -1
         self.canonical_figures: dict[str, float] = {}  # figures of its canonical race, until they are logged
@@ -88,6 +91,7 @@ class Evaluator:
     def _keep(self, result: Result) -> dict[str, float]:
         if result.canonical.rank() > self.best.rank():
             self.best = result.canonical
+        self.history = remembered(self.history, result.canonical)
         self.latest_frames, self.latest = result.canonical.frames, self.summarise(result)
         self.canonical_figures = self.canonical.measure(result.canonical, self.best)
         return self.latest
@@ -116,17 +120,27 @@ class Evaluator:
         }
 
     def state_dict(self) -> StateDict:
-        latest = {
+        latest: StateDict = {
             "latest": self.latest,
             "latest_frames": self.latest_frames,
             "canonical_figures": self.canonical_figures,
         }
+        latest["history"] = [race._asdict() for race in self.history]
         return {"best": self.best._asdict(), "rolling_s": self.canonical.rolling.value_s} | latest
 
     def load_state_dict(self, state: StateDict) -> None:
         self.best, self.canonical_figures = Race(**state["best"]), dict(state["canonical_figures"])
+        self.history = [Race(**each) for each in state["history"]]
         self.canonical.rolling.value_s = float(state["rolling_s"])
         self.latest, self.latest_frames = dict(state["latest"]), int(state["latest_frames"])
 
     def close(self) -> None:
         self.races.close()
+
+
+def remembered(history: list[Race], race: Race) -> list[Race]:
+    """`history` with one more race by its actions alone; of more than HISTORY every second one is dropped."""
+    nothing = NO_RACE._replace(actions=race.actions.to(torch.uint8), finished=race.finished)
+    short = nothing._replace(time_ms=race.time_ms, progress_m=race.progress_m, frames=race.frames)
+    kept = history[::2] if len(history) >= HISTORY else history
+    return [*kept, short]

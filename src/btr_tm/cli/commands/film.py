@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-import torch
-from torch import Tensor
-
-from btr_tm.cli.assembly.driver import Driver
+from btr_tm.cli.assembly.driver import Driver, newest
 from btr_tm.cli.commands.common import refuse_unwritable_file
 from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import RedrivableEnv
-from btr_tm.report.redrive import TICK_MS, Redriven, per_tick, redrive, values_per_tick
-from btr_tm.report.video import SUFFIXES, race_video
+from btr_tm.report.film import FPS, RATES, Racer, Scene, author_of, film
+from btr_tm.report.redrive import Redriven, per_tick, redrive, redrive_all, values_per_tick
+from btr_tm.report.video import SUFFIXES
 from btr_tm.run.race import Race
-from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
-
-FPS = 20  # pictures a second
-RATES = (1, 2, 4, 5, 10, 20, 25, 50, 100)
 
 
 def refuse_film(path: str | Path, fps: int = FPS) -> None:
@@ -41,9 +36,15 @@ def refuse_elsewhere(driver: Driver) -> None:
 
 def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) -> Path:
     """Drive the canonical `race` of `driver` again and film it with the action values it was driven by."""
-    env = world_of(driver)
-    again = driven_again(driver, race)
-    return film_race(driver.parts.track, again, path, values_per_tick(race.q, env.decision_ticks), fps)
+    return film_racers(driver.parts.track, [racer_of(driver, race)], path, fps)
+
+
+def racer_of(driver: Driver, race: Race) -> Racer:
+    """The canonical `race` of `driver`, driven again, with its action values."""
+    values = values_per_tick(race.q, world_of(driver).decision_ticks)
+    return Racer(
+        driver.source.stem if driver.source.suffix else str(driver.source), driven_again(driver, race), values
+    )
 
 
 def driven_again(driver: Driver, race: Race) -> Redriven:
@@ -59,15 +60,36 @@ def world_of(driver: Driver) -> RedrivableEnv:
     return env
 
 
-def film_race(
-    track: Track, race: Redriven, path: str | Path, q: Tensor | None = None, fps: int = FPS
-) -> Path:
-    """Film `race` at `fps` pictures a second out of RATES; `q` (T, A) are action values, tick by tick."""
-    ticks = 1000 // TICK_MS // fps
-    tick = torch.arange(ticks - 1, len(race.actions), ticks)
-    values = q if q is None else q[tick.clamp(max=len(q) - 1)]
-    poses = Pose(*(field[tick] for field in race.pose))
+def film_racers(track: Track, racers: Sequence[Racer], path: str | Path, fps: int = FPS) -> Path:
+    """Film racers that start together, beside the author's car; the picture follows the first."""
+    return film_scenes([Scene(track, racers, author_of(track))], path, fps)
+
+
+def film_scenes(scenes: Sequence[Scene], path: str | Path, fps: int = FPS) -> Path:
+    """Film one scene after the other at `fps` pictures a second out of RATES."""
     with INTERRUPTS.unwinding():  # half a film is removed
-        return race_video(
-            path, track, poses, race.actions[tick], (tick + 1) * TICK_MS, values, title=track.name
-        )
+        return film(path, scenes, fps)
+
+
+def learning_scenes(folder: Path, driver: Driver) -> list[Scene]:
+    """The canonical races of the first, the middle and the last evaluation of the run in `folder`."""
+    _, content = newest(folder)
+    kept = content["parts"]["evaluator"]["history"] if content is not None else []
+    if not kept:
+        raise UserError(f"the run in {folder} has not evaluated its driver yet")
+    track, env = driver.parts.track, world_of(driver)
+    races = first_middle_last([Race(**each) for each in kept])
+    ticks = [per_tick(race.actions.long(), env.decision_ticks, env.action_delay_ticks) for race in races]
+    author = author_of(track)
+    names = [f"after {race.frames:,} frames" for race in races]
+    return [
+        Scene(track, [Racer(name, driven)], author)
+        for name, driven in zip(names, redrive_all(track, ticks), strict=True)
+    ]
+
+
+def first_middle_last(races: Sequence[Race]) -> list[Race]:
+    """Three of `races`, or as many as there are: the middle one was driven after half of the frames."""
+    half = (races[0].frames + races[-1].frames) / 2
+    middle = min(range(len(races)), key=lambda at: abs(races[at].frames - half))
+    return [races[at] for at in sorted({0, middle, len(races) - 1})]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import short
+from btr_tm.core.files import MIB, short
 
 if TYPE_CHECKING:
     from btr_tm.race.inputs_file import InputsFile
+    from btr_tm.report.film import Racer, Scene
     from btr_tm.sim.track.ribbon import Track
 
 SUFFIXES = (".inputs", ".txt")  # of races as text; TMInterface's own scripts are .txt files
@@ -23,18 +24,25 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m btr_tm.watch",
         description="Film a race: of a run folder, a checkpoint or a policy file from the canonical start, "
-        "or the one in an .inputs or .txt file of TMInterface. Without an argument the driver that comes "
-        "with the package races.",
+        "or the one in an .inputs or .txt file of TMInterface. Two of them race side by side. Without an "
+        "argument the driver that comes with the package races.",
     )
-    parser.add_argument("driver", metavar="RUN_OR_CHECKPOINT_OR_INPUTS", nargs="?", help="what to watch")
+    parser.add_argument(
+        "drivers", metavar="RUN_OR_CHECKPOINT_OR_INPUTS", nargs="*", help="what to watch, one or two"
+    )
+    parser.add_argument(
+        "--learning",
+        action="store_true",
+        help="film the first, the middle and the last evaluation of one run, one after the other",
+    )
     parser.add_argument(
         "--out", metavar="FILE", default="race.mp4", help="where the film goes (default: race.mp4)"
     )
     parser.add_argument(
         "--fps",
         type=int,
-        default=20,
-        help="pictures per second of race time (default: 20); half as many take half the time",
+        default=50,
+        help="pictures per second of race time (default: 50); half as many take half the time",
     )
     commands.add_place(parser)
     return parser
@@ -50,41 +58,89 @@ def watch(arguments: argparse.Namespace) -> None:
     from btr_tm.cli.commands.film import refuse_film
 
     refuse_film(arguments.out, arguments.fps)
+    if len(arguments.drivers) > 2:
+        raise UserError(f"a film shows one or two drivers, got {len(arguments.drivers)}")
     began = time.monotonic()
-    inputs = arguments.driver is not None and Path(arguments.driver).suffix.lower() in SUFFIXES
-    path = watch_inputs(arguments) if inputs else watch_driver(arguments)
-    print(f"{path} ({time.monotonic() - began:.0f} s)")
+    path = watch_learning(arguments) if arguments.learning else watch_races(arguments)
+    size = path.stat().st_size / MIB if path.exists() else 0.0
+    print(f"{path} ({size:.1f} MB, {time.monotonic() - began:.0f} s)")
 
 
-def watch_driver(arguments: argparse.Namespace) -> Path:
+def watch_races(arguments: argparse.Namespace) -> Path:
+    """One race of each driver, side by side."""
+    from btr_tm.cli.commands.film import film_racers
+
+    found = [raced(each, arguments) for each in arguments.drivers or [None]]
+    (track, _), *others = found
+    for other, _ in others:
+        if other.name != track.name:
+            raise UserError(
+                f"the two are on different tracks, {track.name} and {other.name}; add --track NAME to put "
+                "both on one"
+            )
+    print("filming", flush=True)
+    return film_racers(track, [racer for _, racer in found], arguments.out, arguments.fps)
+
+
+def raced(where: str | None, arguments: argparse.Namespace) -> tuple[Track, Racer]:
+    """The race of a driver that does not explore, or the one in an `.inputs` file, driven again."""
+    inputs = where is not None and Path(where).suffix.lower() in SUFFIXES
+    return raced_inputs(str(where), arguments) if inputs else raced_driver(where, arguments)
+
+
+def raced_driver(where: str | None, arguments: argparse.Namespace) -> tuple[Track, Racer]:
     """One race of a driver that does not explore."""
     from btr_tm.cli.assembly.driver import load_driver
-    from btr_tm.cli.commands.film import film_driver, refuse_elsewhere
+    from btr_tm.cli.commands.film import racer_of, refuse_elsewhere
     from btr_tm.metrics.summary_text import metres_text, race_time_text
 
-    driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
+    driver = load_driver(where, arguments.device, arguments.track, arguments.plugin)
     refuse_elsewhere(driver)
     races = driver.parts.races(starts=0)
     race = races.drive(driver.policy, driver.parts.clock.frames).canonical
     races.close()
     seconds, metres = race_time_text(race.time_ms / 1000), metres_text(race.progress_m)
     how = f"finished in {seconds}" if race.finished else f"gave up at {metres}"
-    print(f"{driver.name}: {how} on {driver.parts.track_name}; filming", flush=True)
-    return film_driver(driver, race, arguments.out, arguments.fps)
+    print(f"{driver.name}: {how} on {driver.parts.track_name}", flush=True)
+    return driver.parts.track, racer_of(driver, race)
 
 
-def watch_inputs(arguments: argparse.Namespace) -> Path:
+def raced_inputs(where: str, arguments: argparse.Namespace) -> tuple[Track, Racer]:
     """The race of an `.inputs` file, driven again."""
-    from btr_tm.cli.commands.film import film_race
     from btr_tm.race.inputs_file import InputsFile
+    from btr_tm.report.film import Racer
     from btr_tm.report.redrive import redrive
     from btr_tm.report.summary import outcome
 
-    file = InputsFile.read(arguments.driver)
-    track = track_of(file, Path(arguments.driver), arguments.track)
+    file = InputsFile.read(where)
+    track = track_of(file, Path(where), arguments.track)
     race = redrive(track, file.actions)
-    print(f"{arguments.driver}: {outcome(race)} on {track.name}; filming", flush=True)
-    return film_race(track, race, arguments.out, fps=arguments.fps)
+    print(f"{where}: {outcome(race)} on {track.name}", flush=True)
+    return track, Racer(where, race)
+
+
+def watch_learning(arguments: argparse.Namespace) -> Path:
+    """The first, the middle and the last evaluation of a run."""
+    from btr_tm.cli.assembly.driver import load_driver
+    from btr_tm.cli.commands.film import film_scenes, learning_scenes, refuse_elsewhere
+
+    if len(arguments.drivers) != 1 or not Path(arguments.drivers[0]).is_dir():
+        raise UserError("--learning films the evaluations of one run; name its folder")
+    if arguments.track is not None:
+        raise UserError("--learning films a run on the track that it was trained on; leave out --track")
+    driver = load_driver(arguments.drivers[0], arguments.device, None, arguments.plugin)
+    refuse_elsewhere(driver)
+    scenes = learning_scenes(Path(arguments.drivers[0]), driver)
+    for each in scenes:
+        print(f"{each.racers[0].name}: {outcome_of(each)}", flush=True)
+    return film_scenes(scenes, arguments.out, arguments.fps)
+
+
+def outcome_of(scene: Scene) -> str:
+    """How the first racer of a scene ended."""
+    from btr_tm.report.summary import outcome
+
+    return outcome(scene.racers[0].race)
 
 
 def track_of(file: InputsFile, path: Path, chosen: str | None) -> Track:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 SUN = np.array([0.35, 0.85, -0.4]) / np.linalg.norm([0.35, 0.85, -0.4])
+Colour = tuple[int, int, int]
 BLUE, WHITE, BLACK, GREY, CARBON, LAMP, LAMP_LIT, VISOR = (
     (28, 96, 214), (240, 240, 244), (26, 26, 30), (150, 152, 158), (48, 50, 56), (120, 10, 14), (255, 46, 36),
     (250, 200, 60),
@@ -40,9 +41,16 @@ class _Part(NamedTuple):
     colour: np.ndarray  # (N, 3), unshaded
 
 
-def car_faces(axes: np.ndarray, position: np.ndarray, steer: float, brake: float, damper_m: float) -> Faces:
+def car_faces(
+    axes: np.ndarray,
+    position: np.ndarray,
+    steer: float,
+    brake: float,
+    damper_m: float,
+    paint: Colour = BLUE,
+) -> Faces:
     """The faces of a car at `position` (3,) with `axes` (3, 3), whose rows are right, up and forward."""
-    body, front, rear = _parts(brake > 0.5)
+    body, front, rear = _parts(brake > 0.5, paint)
     cos, sin = np.cos(steer * STEER_RAD), np.sin(steer * STEER_RAD)
     turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
     turned = [wheel.corners @ turn + hub for wheel, hub in front]
@@ -53,11 +61,15 @@ def car_faces(axes: np.ndarray, position: np.ndarray, steer: float, brake: float
 
 
 @cache
-def _parts(braking: bool) -> tuple[_Part, tuple[tuple[_Part, np.ndarray], ...], _Part]:
+def _parts(braking: bool, paint: Colour) -> tuple[_Part, tuple[tuple[_Part, np.ndarray], ...], _Part]:
     """The body, the front wheels at the origin with the places of their hubs, and the rear wheels."""
     wheels = [(_part(*_wheel(radius, width)), np.array([x, radius, z])) for x, z, radius, width in WHEELS]
     rear = [wheel._replace(corners=wheel.corners + hub) for wheel, hub in wheels[2:]]
-    return _part(*_body(braking)), tuple(wheels[:2]), _Part(*map(np.concatenate, zip(*rear, strict=True)))
+    return (
+        _part(*_body(braking, paint)),
+        tuple(wheels[:2]),
+        _Part(*map(np.concatenate, zip(*rear, strict=True))),
+    )
 
 
 def _part(corners: np.ndarray, colour: np.ndarray) -> _Part:
@@ -72,17 +84,17 @@ def _light(normal: np.ndarray) -> np.ndarray:
     return np.clip(0.72 + 0.36 * (normal @ SUN), 0.45, 1.06)
 
 
-def _body(braking: bool) -> tuple[np.ndarray, np.ndarray]:
+def _body(braking: bool, paint: Colour) -> tuple[np.ndarray, np.ndarray]:
     lamp = LAMP_LIT if braking else LAMP
     parts = [
-        _hull(((0.55, 0.16, 0.42), (0.18, 0.24, 0.36)), 0.5, 2.3, BLUE),  # nose
+        _hull(((0.55, 0.16, 0.42), (0.18, 0.24, 0.36)), 0.5, 2.3, paint),  # nose
         _hull(((0.95, 0.12, 0.18), (0.9, 0.12, 0.18)), 1.95, 2.35, WHITE),  # front wing
-        _hull(((0.74, 0.16, 0.62), (0.56, 0.16, 0.5)), -0.9, 0.55, BLUE),  # cockpit tub
-        _hull(((0.8, 0.16, 0.6), (0.84, 0.16, 0.55)), -1.5, -0.5, BLUE),  # side pods
+        _hull(((0.74, 0.16, 0.62), (0.56, 0.16, 0.5)), -0.9, 0.55, paint),  # cockpit tub
+        _hull(((0.8, 0.16, 0.6), (0.84, 0.16, 0.55)), -1.5, -0.5, paint),  # side pods
         _hull(((0.16, 0.6, 0.78), (0.3, 0.6, 1.0)), -1.7, -0.35, WHITE),  # engine cover
         _hull(((0.2, 0.55, 0.86), (0.17, 0.55, 0.8)), -0.22, 0.12, VISOR),  # helmet
         _hull(((0.6, 0.3, 0.56), (0.7, 0.25, 0.58)), -1.85, -1.5, CARBON),  # gearbox
-        _hull(((0.97, 0.98, 1.06), (0.97, 0.94, 1.0)), -2.05, -1.6, BLUE),  # rear wing
+        _hull(((0.97, 0.98, 1.06), (0.97, 0.94, 1.0)), -2.05, -1.6, paint),  # rear wing
         _hull(((0.99, 0.7, 1.16), (0.99, 0.7, 1.12)), -2.06, -1.6, WHITE, sides_only=True),  # its end plates
         _hull(((0.34, 0.36, 0.5), (0.34, 0.36, 0.5)), -1.9, -1.86, lamp),
     ]

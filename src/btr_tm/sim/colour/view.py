@@ -5,8 +5,9 @@ Not for training: it runs on the host, some hundred pictures a second. Letters i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from btr_tm.sim import scene
 from btr_tm.sim.colour import track_mesh
-from btr_tm.sim.colour.car_mesh import car_faces
+from btr_tm.sim.colour.car_mesh import BLUE, Colour, car_faces
 from btr_tm.sim.grey.strips import Strips
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
@@ -25,7 +26,9 @@ ZENITH, HAZE, MEADOW = (58, 124, 214), (206, 224, 240), (74, 132, 62)
 FOG_HALF_M = 260.0
 BUILDINGS = 72  # around the horizon
 OPAQUE = -1 << 24  # highest byte of a colour packed as Pillow's core does
-SMOOTHING = 2  # every pixel is the mean of this many squared
+CAR_REACH_M = 2.6  # from a car's middle to its farthest corner
+EYE_CLEAR_M = 3.5  # a car that is nearer to the eye would hide the road
+SMOOTHING = 2  # every pixel is the mean of this many squared; 1 is faster, and enough for large pictures
 
 
 def _shadow_outline() -> np.ndarray:
@@ -36,6 +39,14 @@ def _shadow_outline() -> np.ndarray:
 
 
 SHADOW = _shadow_outline()
+
+
+class OtherCar(NamedTuple):
+    """A car that a picture shows beside the one it follows."""
+
+    pose: Pose  # leading axis as that of the followed car
+    paint: Colour
+    opacity: float = 1.0  # less than 1 for a ghost
 
 
 @dataclass(frozen=True)
@@ -64,9 +75,9 @@ class _Eye:
 class ColourView:
     """Pictures (E, H, W, 3) uint8 of the cars in a pose, wide ones showing more at the sides."""
 
-    def __init__(self, track: Track, height: int = 360, width: int = 640):
-        self.height, self.width = height, width
-        self.framing = scene.Framing(height * SMOOTHING, width * SMOOTHING, aspect=width / height)
+    def __init__(self, track: Track, height: int = 360, width: int = 640, smoothing: int = SMOOTHING):
+        self.height, self.width, self.smoothing = height, width, smoothing
+        self.framing = scene.Framing(height * smoothing, width * smoothing, aspect=width / height)
         host = track.to("cpu")
         self.strips = Strips(host)
         self.fine, self.coarse = track_mesh.build(host, 2.0), track_mesh.build(host, 8.0)
@@ -76,12 +87,17 @@ class ColourView:
 
     def __call__(self, pose: Pose) -> Tensor:
         """One picture per car."""
-        pose = Pose(*(values.detach().to("cpu", torch.float32) for values in pose))
-        view = scene.viewpoint(pose, self.strips.slope(pose.s_m))
-        pictures = [self._picture(pose, view, car) for car in range(len(pose.s_m))]
-        return torch.from_numpy(np.stack(pictures))
+        return torch.from_numpy(np.stack([np.asarray(image) for image in self.images(pose)]))
 
-    def _picture(self, pose: Pose, view: scene.Viewpoint, car: int) -> np.ndarray:
+    def images(self, pose: Pose, others: Sequence[OtherCar] = ()) -> Iterator[Image.Image]:
+        """One picture after the other; in number i the `others` are at their pose i."""
+        pose = _on_host(pose)
+        others = [other._replace(pose=_on_host(other.pose)) for other in others]
+        view = scene.viewpoint(pose, self.strips.slope(pose.s_m))
+        for car in range(len(pose.s_m)):
+            yield self._image(pose, view, car, others)
+
+    def _image(self, pose: Pose, view: scene.Viewpoint, car: int, others: Sequence[OtherCar]) -> Image.Image:
         framing = self.framing
         heading = np.array([float(view.heading_x[car]), float(view.heading_z[car])])
         horizon = framing.horizon + framing.focal_y * float(view.slope[car])
@@ -89,9 +105,35 @@ class ColourView:
         eye = _Eye(view.eye[car].numpy().astype(float), heading, horizon, focal, framing.width / 2)
         image = self._backdrop(eye)
         self._track(ImageDraw.Draw(image), eye)
+        away = [_away(eye, each.pose, car) for each in others]
+        for other, distance in sorted(zip(others, away, strict=True), key=lambda each: -each[1]):
+            if EYE_CLEAR_M < distance < FAR_M and distance >= _away(eye, pose, car):
+                self._other(image, eye, other, car)
         self._shadow(ImageDraw.Draw(image, "RGBA"), eye, pose, car)
-        self._car(ImageDraw.Draw(image), eye, pose, car)
-        return np.asarray(image.reduce(SMOOTHING))
+        self._car(ImageDraw.Draw(image), eye, pose, car, BLUE)
+        for other, distance in zip(others, away, strict=True):
+            if EYE_CLEAR_M < distance < _away(eye, pose, car):
+                self._other(image, eye, other, car)
+        return image.reduce(self.smoothing) if self.smoothing > 1 else image.copy()
+
+    def _other(self, image: Image.Image, eye: _Eye, other: OtherCar, car: int) -> None:
+        """Paint it, and mix what it covers with what was there."""
+        middle = eye.local(other.pose.position[car].numpy().astype(float))
+        if middle[2] < EYE_CLEAR_M:
+            return
+        column, row = eye.project(middle)
+        reach = 2 * CAR_REACH_M / middle[2] * max(eye.focal)
+        box = [int(column - reach), int(row - reach), int(column + reach), int(row + reach)]
+        left, top = max(box[0], 0), max(box[1], 0)
+        right, bottom = min(box[2], image.width), min(box[3], image.height)
+        if left >= right or top >= bottom:
+            return
+        before = image.crop((left, top, right, bottom))
+        self._shadow(ImageDraw.Draw(image, "RGBA"), eye, other.pose, car)
+        self._car(ImageDraw.Draw(image), eye, other.pose, car, other.paint)
+        if other.opacity < 1:
+            after = image.crop((left, top, right, bottom))
+            image.paste(Image.blend(before, after, other.opacity), (left, top))
 
     def _backdrop(self, eye: _Eye) -> Image.Image:
         """Sky, a stadium ring on the horizon, meadow."""
@@ -139,14 +181,23 @@ class ColourView:
             shadow = ground + grow * (SHADOW @ np.stack([right, forward]))
             draw.polygon(eye.project(eye.local(shadow)).ravel().tolist(), fill=(10, 12, 20, opacity))
 
-    def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int) -> None:
+    def _car(self, draw: ImageDraw.ImageDraw, eye: _Eye, pose: Pose, car: int, paint: Colour) -> None:
         forward, up, position = _axes(pose, car)
         controls = float(pose.steer[car]), float(pose.brake[car]), float(pose.damper[car])
-        faces = car_faces(np.stack([np.cross(forward, up), up, forward]), position, *controls)
+        faces = car_faces(np.stack([np.cross(forward, up), up, forward]), position, *controls, paint)
         local = eye.local(faces.corners)
         order = np.argsort(-np.linalg.norm(local.mean(1), axis=1))
         outlines = eye.project(local[order]).astype(np.float32)
         _paint(draw, outlines, faces.colour[order].clip(0, 255))
+
+
+def _on_host(pose: Pose) -> Pose:
+    return Pose(*(values.detach().to("cpu", torch.float32) for values in pose))
+
+
+def _away(eye: _Eye, pose: Pose, car: int) -> float:
+    """Metres from the eye to a car."""
+    return float(np.linalg.norm(pose.position[car].numpy() - eye.eye))
 
 
 def _axes(pose: Pose, car: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
