@@ -1,7 +1,8 @@
 """Writes pictures of the docs: camera.png and colour.png, the same places as the network and as a person sees
-them; blocks.png, the blocks of a track file; my_track.png, the example of docs/tracks.md.
+them; blocks.png, the blocks of a track file; my_track.png, the example of docs/tracks.md; film.png and
+race.png, pictures of a film of two kept races; race_line.png and curve.png, the map and the curve of a run.
 
-python experiments/pictures/make.py docs/img
+python experiments/pictures/make.py docs/img [races ...]
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from PIL import Image
 from torch import Tensor
 
 from btr_tm.cli.commands import draw_track
-from btr_tm.report.plots import INK, save
+from btr_tm.metrics.sinks.jsonl import read_record
+from btr_tm.metrics.summary_text import race_time_text
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.report.film import SIZE, Racer, Scene, end_of, pictures_of
+from btr_tm.report.plots import INK, learning_curve, save
+from btr_tm.report.race_picture import race_picture
+from btr_tm.report.redrive import redrive_all
 from btr_tm.report.track_picture import draw_height, draw_map
 from btr_tm.sim.colour.view import ColourView
 from btr_tm.sim.grey.camera import Camera
@@ -25,12 +32,17 @@ from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.blocks import Style, make_block
 from btr_tm.sim.track.compile import draft
 from btr_tm.sim.track.file import TrackFile
-from btr_tm.sim.track.load import load_track
+from btr_tm.sim.track.load import author_inputs, load_track
 from btr_tm.sim.world import World
 
 PLACES_M = {"a01": (60.0, 250.0, 330.0, 560.0, 700.0), "dirt_and_turbo": (300.0, 700.0, 900.0)}
 SPEED_MPS, NO_KEYS, SETTLING_DECISIONS = 40.0, 3, 2
 COLUMNS, SCALE = 4, 3
+RECORDS = Path(__file__).resolve().parents[1] / "target_share" / "records"
+KEPT = ("convention.target_soft_tau=0.1/s20", "convention.target_soft_tau=0.02,iqn/s23")
+STILLS_A_SECOND = 2
+STILLS = (11, 17, 28, 40)  # of race.png, then of film.png
+STILL, COLOURS = (480, 270), 200
 BLOCKS = (
     "start: {}",
     "checkpoint: {}",
@@ -91,9 +103,8 @@ def example(path: Path) -> None:
         draw_track.main([str(track), "--out", str(path)])
 
 
-def main(folder: str) -> None:
-    blocks(Path(folder) / "blocks.png")
-    example(Path(folder) / "my_track.png")
+def views(folder: Path) -> None:
+    """The same places as the network and as a person sees them."""
     grey, colour = [], []
     for name, places in PLACES_M.items():
         track = load_track(name)
@@ -101,8 +112,48 @@ def main(folder: str) -> None:
         for pose in (pose_at(world, s_m) for s_m in places):
             grey.append(camera(pose)[0, 0].repeat_interleave(SCALE, 0).repeat_interleave(SCALE, 1))
             colour.append(view(pose)[0])
-    sheet(grey).save(Path(folder) / "camera.png")
-    sheet(colour).save(Path(folder) / "colour.png")
+    sheet(grey).save(folder / "camera.png")
+    sheet(colour).save(folder / "colour.png")
+
+
+def races(folder: Path) -> None:
+    """Film and map of two kept races beside the author's, and the curve of the run of the first."""
+    track = load_track("a01")
+    kept = [InputsFile.read(RECORDS / name / "best/race.inputs").actions for name in KEPT]
+    author = author_inputs(track)
+    assert author is not None
+    first, second, beside = redrive_all(track, [*kept, author.actions])
+    scene = Scene(track, [Racer("BTR", first), Racer("IQN", second)], beside)
+    view = ColourView(track, *SIZE, smoothing=1)
+    pictures = [image.copy() for image in pictures_of(scene, view, STILLS_A_SECOND, SIZE)]
+    small(pictures[STILLS[0]]).save(folder / "race.png", optimize=True)
+    chosen = [*(pictures[number] for number in STILLS[1:]), end_of(scene, pictures[-1], SIZE)]
+    together = Image.new("RGB", (2 * STILL[0], 2 * STILL[1]))
+    for number, picture in enumerate(chosen):
+        place = number % 2 * STILL[0], number // 2 * STILL[1]
+        together.paste(picture.resize(STILL, Image.Resampling.BOX), place)
+    small(together).save(folder / "film.png", optimize=True)
+    title = f"a01: {race_time_text(first.time_ms / 1000)}"
+    race_picture(track, first, beside, folder / "race_line.png", title)
+    medals_s = {name: time_ms / 1000 for name, time_ms in track.medals_ms.items()}
+    rows = read_record(RECORDS / KEPT[0] / "record.jsonl")
+    learning_curve(rows, folder / "curve.png", "quickstart on a01, seed 20", medals_s)
+
+
+def small(picture: Image.Image) -> Image.Image:
+    """In few colours, for a small file."""
+    return picture.quantize(COLOURS)
+
+
+def main(folder: str, *wanted: str) -> None:
+    made = {
+        "blocks": lambda: blocks(Path(folder) / "blocks.png"),
+        "example": lambda: example(Path(folder) / "my_track.png"),
+        "views": lambda: views(Path(folder)),
+        "races": lambda: races(Path(folder)),
+    }
+    for name in wanted or made:
+        made[name]()
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from btr_tm.core.protocols import Decision
 from btr_tm.envs.plain import plain_simulator
 from btr_tm.metrics.sinks.jsonl import JsonlSink
 from btr_tm.race.inputs_file import InputsFile
-from btr_tm.report import film, plots, redrive
+from btr_tm.report import film, plots, race_picture, redrive, track_picture
 from btr_tm.report.summary import CurveReport, RaceReport
 from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.race import NO_RACE
 from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.track.load import load_track
+from btr_tm.sim.track.map_view import MapView
 from btr_tm.sim.world import NO_KEYS
 
 PNG = b"\x89PNG"
@@ -198,12 +199,45 @@ def test_curve_without_a_single_finish_is_drawn(tmp_path):
     assert plots.learning_curve(unfinished, tmp_path / "curve.png", "title").stat().st_size > 5000
 
 
-def test_page_is_seen_from_above_and_not_mirrored():
-    # east is x, south is z; the driver's right of a road heading south (z grows) is west
+def test_a_race_is_seen_from_above_turned_as_in_films_and_not_mirrored():
+    # the driver's right of a road heading south (z grows) is west (x falls)
     track = straight_track(length_m=100.0)
-    left, right = plots._edges(track)
-    heading, aside = left[10] - left[0], right[0] - left[0]
+    ribbon = track.ribbon
+    heading = track_picture.plan((ribbon.centre[10:11] - ribbon.centre[:1]).numpy())[0]
+    aside = track_picture.plan(ribbon.right[:1].numpy())[0]
     assert heading[0] * aside[1] - heading[1] * aside[0] < 0  # clockwise from the heading, as on any map
+    pixels = MapView(track).pixels(ribbon.centre[[0, 10]]).numpy()
+    shown = (pixels[1] - pixels[0]) * [1, -1]  # rows of a picture count downward
+    assert np.allclose(shown / np.linalg.norm(shown), heading / np.linalg.norm(heading), atol=1e-5)
+
+
+def test_each_hit_of_a_wall_is_marked_once():
+    track = straight_track(length_m=200.0)
+    race = redrive.redrive(track, torch.zeros(400, dtype=torch.int64))
+    wall = torch.zeros(len(race.wall), dtype=torch.int64)
+    wall[[20, 21, 40, 100, 101, 200]] = 1
+    assert race_picture.wall_hits(race._replace(wall=wall)).tolist() == [20, 100, 200]
+    assert race_picture.wall_hits(race).tolist() == []
+
+
+def test_the_curve_has_medals_that_are_near_and_the_time_it_took(tmp_path):
+    drawn = []
+    timed = [row | {"wall_s": 40.0 * row["frames"]} for row in rows()]
+    medals = {"author": 23.0, "gold": 28.5, "bronze": 300.0}
+
+    def save(figure, path):
+        drawn.append(figure)
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save", save)
+        plots.learning_curve(timed, tmp_path / "curve.png", "title", medals)
+    top = drawn[0].axes[0]
+    texts = [text.get_text() for text in top.texts]
+    assert texts == ["author 23.00 s", "gold 28.50 s"]
+    (hours,) = top.child_axes
+    assert hours.get_xlabel() == "hours of training"
+    assert hours._functions[0](900) == pytest.approx(10.0)
 
 
 def test_gap_of_a_jump_is_left_out_of_the_road():

@@ -50,10 +50,9 @@ class RaceReport:
         """Write the files; their names and paths within `folder`, and the figures of the race."""
         from btr_tm.report import plots
 
-        author_ms = self.track.author_time_ms
         rows = read_record(folder / "record.jsonl")
-        author_s = author_ms / 1000 if author_ms else None
-        plots.learning_curve(rows, folder / "curve.png", self.title, author_s)
+        medals_s = {name: time_ms / 1000 for name, time_ms in self.track.medals_ms.items()}
+        plots.learning_curve(rows, folder / "curve.png", self.title, medals_s)
         files: JsonObject = {"curve": "curve.png"}
         driven = [race for race in best if len(race.actions)]
         if not driven:
@@ -72,8 +71,8 @@ class RaceReport:
         return max(driven, key=lambda each: (each[1].finished, -each[1].time_ms if each[1].finished else 0))
 
     def _race(self, best: Race, race: Redriven, folder: Path) -> JsonObject:
-        from btr_tm.report import plots
         from btr_tm.report.film import author_of
+        from btr_tm.report.race_picture import race_picture
         from btr_tm.report.redrive import inputs_of
 
         author = author_of(self.track)
@@ -82,14 +81,8 @@ class RaceReport:
         inputs_of(self.track, race).write(inputs)
         if self.track.source is not None:  # without it, nobody could drive them again elsewhere
             self.track.source.write(folder)
-        line = plots.race_line(
-            self.track,
-            race.pose.position.numpy(),
-            race.speed_kmh.numpy(),
-            race.times_s.numpy(),
-            folder / "race.png",
-            f"{self.track.name}: {outcome(race)} ({best.origin})",
-        )
+        title = f"{self.track.name}: {outcome(race)} ({best.origin})"
+        line = race_picture(self.track, race, author, folder / "race.png", title)
         film = self._film(best, race, author, folder / "race.mp4")
         figures: JsonObject = {"best_race_s": race.time_ms / 1000 if race.finished else None}
         figures["best_race_from"] = best.origin

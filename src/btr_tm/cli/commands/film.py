@@ -42,9 +42,9 @@ def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) ->
 def racer_of(driver: Driver, race: Race) -> Racer:
     """The canonical `race` of `driver`, driven again, with its action values."""
     values = values_per_tick(race.q, world_of(driver).decision_ticks)
-    return Racer(
-        driver.source.stem if driver.source.suffix else str(driver.source), driven_again(driver, race), values
-    )
+    file = bool(driver.source.suffix)
+    name = driver.source.name if file else "/".join(driver.source.absolute().parts[-2:])
+    return Racer(f"{name} after {driver.frames:,} frames", driven_again(driver, race), values)
 
 
 def driven_again(driver: Driver, race: Race) -> Redriven:
