@@ -37,7 +37,8 @@ def race_picture(track: Track, race: Redriven, author: Redriven | None, path: st
         above.plot(*plan(author.pose.position.numpy()).T, color=INK, lw=0.8, ls=(0, (4, 2)), label="author")
     colours = draw_line(above, race)
     draw_walls(above, race)
-    above.legend(frameon=False, fontsize=9, loc="best")
+    if above.get_legend_handles_labels()[1]:
+        above.legend(frameon=False, fontsize=9, loc="best")
     figure.colorbar(colours, ax=above, label="km/h", shrink=0.8, pad=0.01, aspect=30)
     draw_speed(below, race, author)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
