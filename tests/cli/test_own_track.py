@@ -92,6 +92,13 @@ def test_the_best_race_is_watched_wherever_its_folder_is_moved(moved, filmed, tm
     assert [seen(track) for track in filmed] == [expected(moved)]
 
 
+def test_the_evaluations_of_a_run_can_be_filmed_one_after_the_other(moved):
+    scenes = film.learning_scenes(moved, load_driver(str(moved), "cpu"))
+    names = [scene.racers[0].name for scene in scenes]
+    assert len(names) == len(set(names)) >= 1 and all(name.startswith("after ") for name in names)
+    assert all(scene.racers[0].race.time_ms > 0 for scene in scenes)
+
+
 def test_the_summary_names_files_within_the_folder(moved):
     summary = json.loads((moved / "summary.json").read_text())
     files = {name: value for name, value in summary.items() if isinstance(value, str)}
