@@ -1,7 +1,7 @@
 """The update and the decisions of this source tree beside those of an older one, in turns.
 
     git worktree add --detach ../older COMMIT
-    python experiments/learner_update/measure.py ../older
+    python experiments/learner_update/measure.py ../older [ROUNDS]
 
 Each tree has a process of its own, and they take turns. Writes update.json; `make report` makes the table.
 """
@@ -82,10 +82,11 @@ class Tree:
 
 def main() -> None:
     older, newer = Tree(Path(sys.argv[1]).resolve()), Tree(ROOT)
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
     results: dict[str, Any] = {"machine": machine()}
     for name, work in WORK.items():
         times: dict[str, list[float]] = {"before": [], "now": []}
-        for turn in range(-2, ROUNDS):  # two to warm up
+        for turn in range(-2, rounds):  # two to warm up
             for tree, kept in ((older, times["before"]), (newer, times["now"])):
                 spent = tree.milliseconds(work)
                 if turn >= 0:
