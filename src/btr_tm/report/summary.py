@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from btr_tm.report.redrive import Redriven
 
 
+FPS = 25  # of the film: half as many pictures as `watch` makes, so that a run is soon over
+
+
 @dataclass(frozen=True)
 class CurveReport:
     """The learning curve only: for tasks without a track."""
@@ -97,7 +100,7 @@ class RaceReport:
         from btr_tm.report.redrive import values_per_tick
 
         values = values_per_tick(best.q, self.decision_ticks) if len(best.q) else best.q
-        return film(path, [Scene(self.track, [Racer(best.origin, race, values)], author)])
+        return film(path, [Scene(self.track, [Racer(best.origin, race, values)], author)], FPS)
 
 
 def outcome(race: Redriven) -> str:
