@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from btr_tm.report.redrive import Redriven
 
 
-FPS = 25  # of the film: half as many pictures as `watch` makes, so that a run is soon over
-SMALL = (360, 640)  # of the film of a race that did not finish: such races are long, and few watch them
+# Pictures a second and size of the film: half as many as `watch` makes, so that a run is soon over. Races
+# that did not finish are long, and few watch them.
+FINISHED, UNFINISHED = (25, (720, 1280)), (10, (360, 640))
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,12 @@ class RaceReport:
 
     def _film(self, best: Race, race: Redriven, author: Redriven | None, path: Path) -> Path:
         """Beside the author's car, with the action values where they are known."""
-        from btr_tm.report.film import SIZE, Racer, Scene, film
+        from btr_tm.report.film import Racer, Scene, film
         from btr_tm.report.redrive import values_per_tick
 
         values = values_per_tick(best.q, self.decision_ticks) if len(best.q) else best.q
         scene = Scene(self.track, [Racer(best.origin, race, values)], author)
-        return film(path, [scene], FPS, SIZE if race.finished else SMALL)
+        return film(path, [scene], *(FINISHED if race.finished else UNFINISHED))
 
 
 def outcome(race: Redriven) -> str:
