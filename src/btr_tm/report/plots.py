@@ -62,7 +62,7 @@ def _draw_times(axes: Axes, rows: Sequence[Row]) -> None:
         *series(rows, "eval/best_canonical_time_s"), where="post", color=INK, lw=1.6, label="best so far"
     )
     style(axes, "race time (s)")
-    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    axes.legend(facecolor="white", edgecolor="none", fontsize=9, loc="upper right")
 
 
 def _set_time_range(axes: Axes, rows: Sequence[Row], author_time_s: float) -> None:
@@ -89,9 +89,13 @@ def _show_hours(axes: Axes, rows: Sequence[Row]) -> None:
     if not len(frames) or wall_s[-1] <= 0:
         return
     unit_s, unit = (3600, "hours") if wall_s[-1] >= 5400 else (60, "minutes")
-    into = lambda at: np.interp(at, [0, *frames], [0, *wall_s]) / unit_s  # noqa: E731
-    back = lambda at: np.interp(np.asarray(at) * unit_s, [0, *wall_s], [0, *frames])  # noqa: E731
-    above = axes.secondary_xaxis("top", functions=(into, back))
+
+    def time_text(at: float, _position: int | None = None) -> str:
+        """At the marks of the frames: at round times they would collide where a run slows down."""
+        return f"{np.interp(at, [0, *frames], [0, *wall_s]) / unit_s:.1f}" if at <= frames[-1] else ""
+
+    above = axes.secondary_xaxis("top")
+    above.xaxis.set_major_formatter(FuncFormatter(time_text))
     above.set_xlabel(f"{unit} of training", color=INK, fontsize=9)
     above.tick_params(colors=INK, labelsize=9)
     above.spines["top"].set_color(GREY)

@@ -14,7 +14,7 @@ from btr_tm.core.errors import UserError
 
 GIF_FPS, GIF_WIDTH = 25, 640
 SUFFIXES = (".mp4", ".mkv", ".mov", ".gif")  # that PyAV and Pillow take these pictures for
-# A third of the time of "veryfast" at its usual quality, for files twice as large: 4 MB for a race on A01.
+# A third of the time of "veryfast" at its usual quality, for files twice as large: 16 MB for a race on A01.
 ENCODING = {"crf": "28", "preset": "ultrafast"}
 
 
