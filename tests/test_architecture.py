@@ -22,18 +22,19 @@ LAYERS = (
     {"race", "nets", "losses", "targets", "exploration", "replay", "metrics"},
     {"sim", "agent"},
     {"envs"},
-    {"run", "report"},
+    {"run", "report", "game"},
     {"benchmarks"},
     {"cli"},
 )
 BESIDE = {("run", "report"), ("report", "run")}
+KNOW_TMINTERFACE = ("envs/tminterface/", "game/", "benchmarks/", "cli/")
 NEVER = {("agent", "envs"), ("envs", "agent"), ("replay", "race"), ("sim", "nets"), ("run", "sim")}
 
 # design table: which packages the classes of a group come from
 # Where anything may be raised, and something is done about it.
 SWALLOWS = {"metrics/sinks/background.py": "a library that must not stop training; what it raised is said"}
 GROUPS = {
-    "env": ("btr_tm.envs.", "btr_tm.race.", "btr_tm.sim."),
+    "env": ("btr_tm.envs.", "btr_tm.race.", "btr_tm.sim.", "btr_tm.game."),
     "track": ("btr_tm.sim.", "btr_tm.race."),
     "obs": ("btr_tm.race.",),
     "reward": ("btr_tm.race.",),
@@ -122,6 +123,13 @@ def test_imports_point_down(path: Path) -> None:
         if rank[other] == rank[own] == 1:  # learning targets use losses and so on, but no cycles: see NEVER
             allowed = True
         assert allowed and (own, other) not in NEVER, f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_real_game_is_known_in_few_places(path: Path) -> None:
+    if package_of(path) and not name_of(path).startswith(KNOW_TMINTERFACE):
+        for name in imported(parsed(path)):
+            assert not name.startswith(("btr_tm.game.", "btr_tm.envs.tminterface.")), name_of(path)
 
 
 def test_packages_of_one_layer_do_not_import_each_other_in_a_circle() -> None:

@@ -1,0 +1,1 @@
+"""The real game, TrackMania Nations Forever, driven through a plugin of TMInterface 2."""
