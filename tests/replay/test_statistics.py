@@ -29,7 +29,7 @@ def test_priorities_of_the_worked_example() -> None:
 
 def test_a_new_transition_gets_the_priority_that_is_announced() -> None:
     buffer = replay(cars=1, capacity=20, sampler=LINESIGHT)
-    assert buffer.measure() == {"size": 0.0, "capacity": 20.0}
+    assert buffer.measure() == {"size": 0.0, "capacity": 20.0, "age": 0.0}
     rows = one_race(4)
     for row in rows[:2]:
         buffer.add(row)
@@ -46,7 +46,7 @@ def test_uniform_sampling_has_no_priorities() -> None:
     buffer = replay(cars=2, capacity=40, sampler=Uniform)
     for row in drive(3, 2, torch.Generator().manual_seed(0)):
         buffer.add(row)
-    assert buffer.measure() == {"size": 6.0, "capacity": 40.0}
+    assert set(buffer.measure()) == {"size", "capacity", "age"}
 
 
 def test_states_are_drawn_by_the_generator_that_is_given_and_no_other() -> None:
@@ -91,3 +91,19 @@ def test_memory_is_that_of_the_columns_of_a_slot() -> None:
     """
     expected = (6 + 4 * 4 + 3 * 4 + 4 * 1 + 4) * 3003 / 3000
     assert replay(capacity=3000).bytes_per_transition == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "sampler", [Uniform, prioritized(), LINESIGHT], ids=["uniform", "prioritized", "linesight"]
+)
+def test_the_age_is_that_of_what_is_drawn(sampler) -> None:
+    """After the ring has wrapped, with larger priorities for what is younger; a race never ends."""
+    buffer = replay(cars=3, capacity=90, sampler=sampler)
+    for number, row in enumerate(drive(70, 3, torch.Generator().manual_seed(0), 0.0, 0.0)):
+        buffer.add(row._replace(reward=torch.full((3,), float(number))))
+    slot = buffer._sampler.draw(2000).slot
+    buffer.update_priorities(slot, buffer.ring.rows["reward"][slot] ** 8)
+    drawn = torch.cat([buffer._sampler.draw(2000).slot for _ in range(10)])
+    age = (70 - buffer.ring.rows["reward"][drawn]) * 3
+    error = 4 * age.std() / len(age) ** 0.5
+    assert float(buffer.measure()["age"]) == pytest.approx(float(age.mean()), abs=float(error))

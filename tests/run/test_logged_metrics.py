@@ -92,6 +92,16 @@ def test_everything_that_can_be_logged_is(finished):
     assert missing == excused
 
 
+def test_what_epsilon_explores_is_counted_and_noise_chooses_greedily(finished):
+    """11 of 12 random actions are not the greedy one."""
+    variant, rows, _ = finished
+    shares = [row["exploration/share"] for row in rows]
+    if variant == "all six":
+        assert set(shares) == {0.0}
+    else:
+        assert shares[0] == pytest.approx(rows[0]["settings/epsilon"] * 11 / 12, abs=0.1)
+
+
 @pytest.mark.slow
 def test_tensorboard_holds_the_record_under_both_names(finished):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")

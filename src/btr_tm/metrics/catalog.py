@@ -219,6 +219,7 @@ _ALL = (
         "wall time in acting, simulator and waiting for cars elsewhere: learning stands still",
         "Performance/learner_percentage_waiting_for_workers Performance/worker_time_in_rollout_percentage",
     ),
+    Metric("exploration/share", "share", "mean", "training decisions that were not the greedy one"),
     Metric("collector/died", "workers", "last", "workers replaced because they died, so far"),
     Metric("collector/hung", "workers", "last", "workers replaced because they did not answer, so far"),
     Metric("collector/damaged", "workers", "last", "workers replaced for a damaged chunk, so far"),

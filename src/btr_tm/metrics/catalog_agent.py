@@ -73,6 +73,7 @@ AGENT = (
         "transitions held; the oldest was driven about as many frames ago, the mean half as many",
         "Buffer/size",
     ),
+    Metric("replay/age", "frames", "last", "mean number of frames driven since what a batch holds was"),
     Metric("replay/capacity", "1", "last", "transitions that fit", "Buffer/max_size"),
     Metric(
         "replay/samples_used",

@@ -44,6 +44,7 @@ HEADINGS = {
     "noisy": "Parameter noise, at a probe",
     "optimizer": "The probed update",
     "gradients": "The gradient of the probed update",
+    "exploration": "What exploration chose",
     "collector": "Collectors, with `collector=processes` or `ray`",
     "speed": "Speed",
     "time": "Where wall time goes; the shares add up to 1",

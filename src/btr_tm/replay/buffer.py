@@ -166,9 +166,15 @@ class Replay:
         return self.ring.observe(slot), self.ring.rows["action"][slot].long()
 
     def measure(self) -> dict[str, Tensor | float]:
-        """How full the replay is, and how its priorities are distributed; a host sync."""
+        """How full the replay is, how old a batch is, and how priorities are distributed; a host sync."""
         capacity = float(self._sizes(self._clock.frames).capacity)
-        return {"size": float(len(self)), "capacity": capacity, **self._sampler.measure()}
+        held: dict[str, Tensor | float] = {"size": float(len(self)), "capacity": capacity}
+        return {**held, "age": self._mean_age(), **self._sampler.measure()}
+
+    def _mean_age(self) -> Tensor:
+        """Frames driven since the transitions of a batch were, on average; (), 0 if there is none."""
+        odds = self._sampler.odds()
+        return (odds * self.ring.age()).sum() / odds.sum().clamp_min(1e-30) * self.ring.cars
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
         """Absolute errors `priority` (B,) of the batch that came with `index` (B,)."""

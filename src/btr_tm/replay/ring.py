@@ -111,6 +111,11 @@ class Ring(Storage):
         """Whether slots hold a transition that is not set aside for tests."""
         return self.rows["start"][slot] & ~self.rows["test"][slot]
 
+    def age(self) -> Tensor:
+        """How many positions each slot (slots,) lies behind the newest frame of its car."""
+        position = torch.arange(self.slots_per_car, device=self.device)
+        return ((self.cursor[:, None] - position) % self.slots_per_car).flatten()
+
     def is_newest_frame(self, slot: Tensor) -> Tensor:
         """Whether the cursor of its car is at each slot (B,): no action there is known yet."""
         return slot == self.slot(self.cursor)[slot // self.slots_per_car]

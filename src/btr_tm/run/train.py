@@ -35,6 +35,8 @@ def train(
         clock.frames += chunk.frames
         races_kept.add(chunk, clock.frames)
         meter.add("collector", chunk.metrics)
+        for transition in chunk.transitions:
+            meter.add("exploration", {"share": 1.0 - transition.greedy.float().mean()})
         for races in chunk.races:
             meter.add("race", race_metrics(races))
         for _ in range(plan.updates_due(clock.frames, learner.extra_uses)):

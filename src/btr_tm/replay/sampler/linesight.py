@@ -71,6 +71,10 @@ class LinesightPrioritized:
         self._tree.set(index, torch.where(self._tree.leaves[index] > 0, leaf, 0.0))
         self._waiting -= REPLACED * (index < self._ring.slots).sum()
 
+    def odds(self) -> Tensor:
+        """The leaves of the tree."""
+        return self._tree.leaves[: self._ring.slots]
+
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held; a host sync."""
         new = torch.where(self._average.isnan(), FIRST, RATIO * self._average)

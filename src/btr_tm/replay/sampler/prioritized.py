@@ -66,6 +66,10 @@ class Prioritized:
         self._largest.copy_(torch.maximum(self._largest, leaf.max()))
         self._tree.set(index, leaf)
 
+    def odds(self) -> Tensor:
+        """The leaves of the tree."""
+        return self._tree.leaves[: self._ring.slots]
+
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held; a host sync."""
         return priority_statistics(self._tree.leaves, self._largest, self._beta(self._clock.frames))

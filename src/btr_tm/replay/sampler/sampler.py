@@ -37,6 +37,10 @@ class Sampler(Protocol):
         """The learner's absolute errors (B,) of the samples for which `index` gave this."""
         ...
 
+    def odds(self) -> Tensor:
+        """How likely each slot of the ring is to be drawn, up to one factor: (slots,)."""
+        ...
+
     def measure(self) -> dict[str, Tensor | float]:
         """Figures on the priorities of what is held, by name; a host sync."""
         ...

@@ -32,6 +32,12 @@ class Uniform:
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Nothing to note."""
 
+    def odds(self) -> Tensor:
+        """1 where a transition is alive that is trained on."""
+        ring = self._ring
+        alive = ring.age() <= (ring.cursor - ring.low).repeat_interleave(ring.slots_per_car)
+        return (alive & ring.trainable(torch.arange(ring.slots, device=ring.device))).float()
+
     def measure(self) -> dict[str, Tensor | float]:
         """There are no priorities."""
         return {}
