@@ -69,7 +69,18 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["ablate", "dashboard", "evaluate", "watch", "export", "compare", "bench", "import_yaml", "draw_track"],
+    [
+        "ablate",
+        "dashboard",
+        "evaluate",
+        "watch",
+        "export",
+        "compare",
+        "bench",
+        "import_yaml",
+        "draw_track",
+        "inputs",
+    ],
 )
 def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> None:
     done = python("-X", "importtime", "-m", f"btr_tm.{command}", "--help", cwd=tmp_path)

@@ -1,5 +1,7 @@
 """Races as text: `.inputs` files, one key press interval per line, replayable in the TMInterface console.
 
+They can also be written as events (press, rel) and as a table of keys, and are read from all three.
+
 # track: a01
 # physics: 1
 # time_ms: 23890
@@ -20,6 +22,7 @@ from torch import Tensor
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import MIB, read_text, short, write_atomic
 from btr_tm.race import actions as table
+from btr_tm.race import key_table
 from btr_tm.race.input_script import LONGEST_TICKS, PRESSES, held_keys
 
 TEXT_BYTES = 2 * MIB  # an hour in which a key changes every 50 ms
@@ -72,7 +75,25 @@ class InputsFile:
         write_atomic(Path(path), self.text().encode())
 
     def text(self) -> str:
-        """The file as text."""
+        """The file as text: from when to when each key is held."""
+        presses = sorted((first, key, last) for key, first, last in self._presses())
+        lines = [f"{_seconds(first)}-{_seconds(last)} press {PRESSES[key]}" for first, key, last in presses]
+        return "\n".join(self._header() + lines) + "\n"
+
+    def events_text(self) -> str:
+        """The same as events: when each key is pressed and released."""
+        starts = ((first, 1, key, "press") for key, first, _ in self._presses())
+        ends = ((last, 0, key, "rel") for key, _, last in self._presses())
+        events = sorted([*starts, *ends])  # of those in one tick, what is released comes first
+        lines = [f"{_seconds(tick)} {verb} {PRESSES[key]}" for tick, _, key, verb in events]
+        return "\n".join(self._header() + lines) + "\n"
+
+    def keys_text(self, ticks_per_action: int) -> str:
+        """The same as a table of keys, a row per decision; UserError if a key changes within one."""
+        rows = key_table.rows_of(self.to_actions(ticks_per_action), ticks_per_action)
+        return "\n".join(self._header() + rows) + "\n"
+
+    def _header(self) -> list[str]:
         header = [
             f"# track: {self.track}",
             f"# physics: {self.physics}",
@@ -81,12 +102,12 @@ class InputsFile:
         ]
         if self.half_width_m:
             header.append(f"# half_width_m: {self.half_width_m:g}")
+        return header
+
+    def _presses(self) -> list[tuple[int, int, int]]:
+        """Key (column of PRESSES), first tick and tick past the last of each press."""
         held = table.keys(self.actions)
-        presses = sorted(
-            (first, column, last) for column in range(4) for first, last in _runs(held[:, column])
-        )
-        lines = [f"{_seconds(first)}-{_seconds(last)} press {PRESSES[key]}" for first, key, last in presses]
-        return "\n".join(header + lines) + "\n"
+        return [(key, first, last) for key in range(4) for first, last in _runs(held[:, key])]
 
 
 def parse(text: str, source: str = "inputs") -> InputsFile:
@@ -95,14 +116,18 @@ def parse(text: str, source: str = "inputs") -> InputsFile:
     for number, line in enumerate(text.split("\n"), start=1):
         if note := _HEADER.fullmatch(line.strip()):
             header[note[1]] = _checked_header(note[1], note[2], f"{source}, line {number}")
-    held = held_keys(text, source, ticks=int(header.get("ticks", 0)))
-    if not len(held):
+    ticks = int(header.get("ticks", 0))
+    if key_table.is_table(text):
+        actions = key_table.actions_in(text, source, ticks)
+    else:
+        actions = table.rows(torch.from_numpy(held_keys(text, source, ticks)))
+    if not len(actions):
         raise UserError(f"there are no key presses in {source}; is it an .inputs file?")
     return InputsFile(
         header.get("track", ""),
         int(header.get("physics", 0)),
         int(header.get("time_ms", 0)),
-        table.rows(torch.from_numpy(held)),
+        actions,
         float(header.get("half_width_m", 0)),
     )
 
