@@ -1,0 +1,48 @@
+"""`python -m btr_tm.game`: the plugin of a real game, and the ghosts that a run has moved away."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from btr_tm.cli.commands import common as commands
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m btr_tm.game",
+        description="What surrounds TrackMania Nations Forever with TMInterface.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    install = verbs.add_parser("install", help="copy the plugin to where TMInterface loads it")
+    install.add_argument(
+        "--replace", action="store_true", help="also over a file that is not ours, which is kept beside it"
+    )
+    add_folder(install)
+    return parser
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """`--game-folder`."""
+    parser.add_argument(
+        "--game-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="Documents of who plays, the TMInterface folder in it, or a Wine prefix (default: searched)",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Do what the command line says; errors that a user can fix are one line on stderr."""
+    commands.run(run, parser(), argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Install into every folder that was found, or into the named one."""
+    from btr_tm.game.folders import game_folders, this_machine
+    from btr_tm.game.install import install
+
+    for folders in game_folders(this_machine(), arguments.game_folder):
+        for line in install(folders, arguments.replace):
+            print(line)
