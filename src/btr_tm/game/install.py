@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,5 +102,5 @@ def _plain(content: bytes) -> bytes:
 
 
 def _free(path: Path) -> Path:
-    names = [path.with_name(f"{path.name}.bak{number or ''}") for number in range(1000)]
+    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in count())
     return next(name for name in names if not name.exists())

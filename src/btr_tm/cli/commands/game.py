@@ -19,7 +19,11 @@ def parser() -> argparse.ArgumentParser:
     install.add_argument(
         "--replace", action="store_true", help="also over a file that is not ours, which is kept beside it"
     )
+    install.set_defaults(act=install_plugin)
     add_folder(install)
+    restore = verbs.add_parser("restore", help="put back ghosts that a run which crashed had moved away")
+    restore.set_defaults(act=restore_ghosts)
+    add_folder(restore)
     return parser
 
 
@@ -35,10 +39,10 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Do what the command line says; errors that a user can fix are one line on stderr."""
-    commands.run(run, parser(), argv)
+    commands.run(lambda arguments: arguments.act(arguments), parser(), argv)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def install_plugin(arguments: argparse.Namespace) -> None:
     """Install into every folder that was found, or into the named one."""
     from btr_tm.game.folders import game_folders, this_machine
     from btr_tm.game.install import install
@@ -46,3 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
     for folders in game_folders(this_machine(), arguments.game_folder):
         for line in install(folders, arguments.replace):
             print(line)
+
+
+def restore_ghosts(arguments: argparse.Namespace) -> None:
+    """Put back what no program that runs needs away."""
+    from btr_tm.game.folders import game_folders, this_machine
+    from btr_tm.game.ghosts import Ghosts
+
+    for folders in game_folders(this_machine(), arguments.game_folder):
+        if folders.autosaves.parent.is_dir():
+            back = Ghosts(folders.autosaves).recover()
+            print(f"{folders.autosaves}: {', '.join(back) or 'nothing'} put back")
