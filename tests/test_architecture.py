@@ -20,7 +20,7 @@ YAMLS = sorted(CONF.rglob("*.yaml"))
 LAYERS = (
     {"core"},
     {"race", "nets", "losses", "targets", "exploration", "replay", "metrics"},
-    {"sim", "agent"},
+    {"sim", "agent", "maps"},
     {"envs"},
     {"run", "report", "game"},
     {"benchmarks"},

@@ -28,8 +28,8 @@ def read_points(path: str | Path) -> NDArray[np.generic]:
 
 def checked(points: NDArray[np.generic], spacing_m: float, source: str) -> NDArray[np.float64]:
     """`points` (N, 3) as a line: places where the car stood still count once. UserError names `source`."""
-    given = _positions(points, source)
-    rows = _moving(given, STANDING * spacing_m)
+    given = positions_in(points, source)
+    rows = moving_rows(given, STANDING * spacing_m)
     line = given[rows]
     if len(line) < LEAST_POINTS:
         still = f", of which {len(given) - len(line)} where the car stands still" * (len(line) < len(given))
@@ -43,7 +43,8 @@ def checked(points: NDArray[np.generic], spacing_m: float, source: str) -> NDArr
     return line
 
 
-def _positions(points: NDArray[np.generic], source: str) -> NDArray[np.float64]:
+def positions_in(points: NDArray[np.generic], source: str) -> NDArray[np.float64]:
+    """`points` as finite numbers (N, 3) not too far away; UserError that names `source`."""
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
         got = f"{points.shape} of {points.dtype}"
         raise UserError(f"{source}: a reference line must be numbers of shape (N, 3), x, y, z, got {got}")
@@ -59,7 +60,7 @@ def _positions(points: NDArray[np.generic], source: str) -> NDArray[np.float64]:
     return given
 
 
-def _moving(points: NDArray[np.float64], least_m: float) -> NDArray[np.int64]:
+def moving_rows(points: NDArray[np.float64], least_m: float) -> NDArray[np.int64]:
     """Rows that lie at least `least_m` from the row kept before."""
     rows = np.arange(len(points))
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
