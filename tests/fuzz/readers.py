@@ -18,6 +18,7 @@ from btr_tm.cli.commands import import_yaml
 from btr_tm.cli.importing.source import read as read_published
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.files import read_json
+from btr_tm.maps.gbx import challenge, container, replay
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.race.inputs_file import InputsFile
@@ -31,6 +32,7 @@ from btr_tm.run.checkpoint_file import packed, read
 from btr_tm.run.policy_file import PolicyFile
 from btr_tm.sim.track.load import load_track, track_path
 
+from ..maps import gbx_files
 from ..replay.helpers import build_replay, drive
 from ..report.written_runs import wandb_file
 from .mutations import change, damage
@@ -67,6 +69,11 @@ def of_files(*paths: Path) -> Callable[[], list[bytes]]:
     return lambda: [path.read_bytes() for path in paths]
 
 
+def written_with_damaged_records(path: Path, content: bytes, other: bytes, rng: random.Random) -> None:
+    """A ghost that is whole but for its records; those are packed with a checksum."""
+    path.write_bytes(gbx_files.ghost(damage(ghost_records()[0], ghost_records()[1], rng), time_ms=20_000))
+
+
 def arrays() -> list[bytes]:
     turn = np.linspace(0, 3, 400)
     line = np.stack([100 * np.sin(turn), 0 * turn, 100 * turn], 1)
@@ -77,6 +84,42 @@ def npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def race_texts() -> list[bytes]:
+    """A race as events and as a table of keys."""
+    race = InputsFile.read(TRACKS[0].with_suffix(".author.inputs"))
+    return [race.events_text().encode(), race.keys_text(1).encode()]
+
+
+def map_files() -> list[bytes]:
+    blocks = [
+        ("StadiumRoadMainStartLine", 1, 1, 1),
+        ("*StadiumRoadMainCheckpoint", 2, 1, 1),
+        ("Grass", 3, 1, 1),
+    ]
+    return [gbx_files.challenge(blocks, packed=packed) for packed in (True, False)]
+
+
+@functools.cache
+def ghost_records() -> list[bytes]:
+    moving = np.cumsum(np.full((120, 3), 0.5), axis=0)
+    return [gbx_files.records(moving, sizes=True), gbx_files.records(moving, even=False)]
+
+
+def replay_gbx_files() -> list[bytes]:
+    ghosts = [(held, 11_000, 0) for held in ghost_records()]
+    return [gbx_files.replay(ghosts, map_files()[1], packed=packed) for packed in (True, False)]
+
+
+def map_of(path: Path) -> object:
+    file = challenge.read(path)
+    return challenge.header(file), challenge.course(file)
+
+
+def line_of_replay(path: Path) -> object:
+    found = replay.of_file(container.read(path))
+    return found.map and challenge.header(found.map)
 
 
 def checkpoints() -> list[bytes]:
@@ -212,6 +255,10 @@ READERS = [
         12,
         written_damaged,
     ),
+    Reader("race.txt", race_texts, InputsFile.read, 6, written_damaged),
+    Reader("map.Gbx", map_files, map_of, 8, written_damaged),
+    Reader("replay.Gbx", replay_gbx_files, line_of_replay, 8, written_damaged),
+    Reader("ghost.Gbx", replay_gbx_files, line_of_replay, 8, written_with_damaged_records),
     Reader("track.yaml", of_files(*TRACKS), lambda path: load_track(str(path)), 3, written_damaged),
     Reader("published.yaml", of_files(*sorted(PUBLISHED.glob("*.yaml"))), imported, 12, written_damaged),
     Reader("whole.yaml", of_files(*sorted(PUBLISHED.glob("*.yaml"))), imported_whole, 1, written_damaged),

@@ -45,7 +45,7 @@ def faults(points: NDArray[np.generic], spacing_m: float, source: str) -> list[F
 def _standing(rows: NDArray[np.int64], count: int, metres: Array) -> Iterator[Fault]:
     """Places where the car stands; they count once, so that the line can be used all the same."""
     still = np.diff(rows, append=count) - 1
-    for place in np.flatnonzero(still):
+    for place in np.flatnonzero(still).tolist():
         where = "before it starts" if place == 0 else "at the end" if place == len(rows) - 1 else "on the way"
         points = "one more point" if still[place] == 1 else f"{still[place]} more points"
         yield Fault(
@@ -63,7 +63,7 @@ def _uneven(line: Array, steps: Array, metres: Array, spacing_m: float) -> Itera
     for first, last in stretches(narrow):
         apart = f"{last - first} points lie only {steps[first:last].mean():.2g} m apart"
         yield Fault(float(metres[first]), f"{apart}; resample the line with `map make`", True)
-    for at in np.flatnonzero(wide):
+    for at in np.flatnonzero(wide).tolist():
         ahead = line[at] - line[max(0, at - SPAN)]
         step = line[at + 1] - line[at]
         along = ahead @ step >= FORWARDS * np.linalg.norm(ahead) * steps[at]

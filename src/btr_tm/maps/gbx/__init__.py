@@ -1,0 +1,1 @@
+"""Files of the game (Gbx): maps, replays and ghosts, as far as lines and checks need them."""
