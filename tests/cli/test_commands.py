@@ -80,6 +80,7 @@ def test_help_names_experiments_and_groups(tmp_path: Path) -> None:
         "import_yaml",
         "draw_track",
         "inputs",
+        "map",
     ],
 )
 def test_the_small_commands_explain_themselves(command: str, tmp_path: Path) -> None:

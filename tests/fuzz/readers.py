@@ -19,6 +19,7 @@ from btr_tm.cli.importing.source import read as read_published
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.files import read_json
 from btr_tm.maps.gbx import challenge, container, replay
+from btr_tm.maps.line import line_of
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
 from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.race.inputs_file import InputsFile
@@ -119,7 +120,8 @@ def map_of(path: Path) -> object:
 
 def line_of_replay(path: Path) -> object:
     found = replay.of_file(container.read(path))
-    return found.map and challenge.header(found.map)
+    ghost = found.fastest().records
+    return line_of(ghost.times_ms / 1000, ghost.positions, "x"), found.map and challenge.header(found.map)
 
 
 def checkpoints() -> list[bytes]:

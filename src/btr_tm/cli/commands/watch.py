@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from btr_tm.report.film import Racer, Scene
     from btr_tm.sim.track.ribbon import Track
 
-SUFFIXES = (".inputs", ".txt")  # of races as text; TMInterface's own scripts are .txt files
+SUFFIXES = (".inputs", ".txt", ".csv")  # of races as text: TMInterface's own scripts and tables of keys too
 
 
 def parser() -> argparse.ArgumentParser:
