@@ -1,6 +1,7 @@
 """Writes pictures of the docs: camera.png and colour.png, the same places as the network and as a person sees
 them; blocks.png, the blocks of a track file; my_track.png, the example of docs/tracks.md; film.png and
-race.png, pictures of a film of two kept races; race_line.png and curve.png, the map and the curve of a run.
+race.png, pictures of a film of two kept races; race_line.png and curve.png, the map and the curve of a run;
+line.png, a reference line as `map make` draws it.
 
 python experiments/pictures/make.py docs/img [races ...]
 """
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from btr_tm.cli.commands import draw_track
+from btr_tm.cli.commands import map as map_command
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.metrics.summary_text import race_time_text
 from btr_tm.race.inputs_file import InputsFile
@@ -103,6 +105,17 @@ def example(path: Path) -> None:
         draw_track.main([str(track), "--out", str(path)])
 
 
+def line(path: Path) -> None:
+    """The line along which the author of `hills` drives."""
+    author = author_inputs(load_track("hills"))
+    assert author is not None
+    with TemporaryDirectory() as folder:
+        author.write(race := Path(folder) / "hills.inputs")
+        map_command.main(["make", str(race), "--out", f"{folder}/hills_line.npy"])
+        with Image.open(Path(folder) / "hills_line.png") as picture:
+            small(picture.convert("RGB")).save(path, optimize=True)
+
+
 def views(folder: Path) -> None:
     """The same places as the network and as a person sees them."""
     grey, colour = [], []
@@ -149,6 +162,7 @@ def main(folder: str, *wanted: str) -> None:
     made = {
         "blocks": lambda: blocks(Path(folder) / "blocks.png"),
         "example": lambda: example(Path(folder) / "my_track.png"),
+        "line": lambda: line(Path(folder) / "line.png"),
         "views": lambda: views(Path(folder)),
         "races": lambda: races(Path(folder)),
     }

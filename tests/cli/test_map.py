@@ -27,7 +27,7 @@ def driven(count: int = 200) -> np.ndarray:
 
 
 def gates(line: np.ndarray, **names: str) -> list[tuple[str, int, int, int]]:
-    """Blocks on the way of a line: one near its beginning, its middle and its end, where it is well inside."""
+    """Blocks on the way of a line: near its beginning, its middle and its end, where it is well inside."""
     aside = np.abs(line[:, [0, 2]] % 32 - 16).max(axis=1)
     parts = (slice(0, 50), slice(70, 130), slice(150, 200))
     inside = [line[part][aside[part].argmin()] for part in parts]
