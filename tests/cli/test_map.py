@@ -124,6 +124,12 @@ def test_the_map_of_a_replay_says_whether_the_line_belongs_to_it(tmp_path, capsy
     assert "it can be used" in said
 
 
+def test_a_replay_whose_map_is_damaged_makes_a_line_all_the_same(tmp_path, capsys):
+    command.main(["make", str(replay(tmp_path / "a.Gbx", driven(), track=b"GBX and no more"))])
+    said = capsys.readouterr().out
+    assert "it is not compared with its map, since the map in " in said and Path("a.npy").is_file()
+
+
 def test_what_a_map_and_a_replay_say(tmp_path, capsys):
     track = gbx_files.challenge(
         gates(driven()), name="$f00A01$z-Race", uid="some_uid", author="Nadeo", laps=3

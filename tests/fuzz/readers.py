@@ -121,7 +121,8 @@ def map_of(path: Path) -> object:
 def line_of_replay(path: Path) -> object:
     found = replay.of_file(container.read(path))
     ghost = found.fastest().records
-    return line_of(ghost.times_ms / 1000, ghost.positions, "x"), found.map and challenge.header(found.map)
+    track = found.map()
+    return line_of(ghost.times_ms / 1000, ghost.positions, "x"), track and challenge.header(track)
 
 
 def checkpoints() -> list[bytes]:

@@ -85,6 +85,7 @@ def compared(one: InputsFile, other: InputsFile, path: Path, chosen: str | None)
     if chosen is None and not one.track:
         return "not driven, since the file does not say its track; add --track NAME"
     track = track_of(one, path, chosen)
+    print(f"driving both forms on {track.name}", file=sys.stderr, flush=True)
     first, second = redrive_all(track, [one.actions, other.actions])
     ends = [outcome(each) for each in (first, second)]
     if ends[0] != ends[1] or not torch.equal(first.actions, second.actions):

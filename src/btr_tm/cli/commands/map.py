@@ -118,8 +118,8 @@ def tell(arguments: argparse.Namespace) -> None:
         respawns = f", {ghost.respawns} respawns" if ghost.respawns else ""
         print(f"race {number}: {time_text(ghost.time_ms)}, {len(ghost.records.times_ms):,} records "
               f"of {period_ms} ms{respawns}")  # fmt: skip
-    if found.map is not None:
-        print("\n".join(map_lines(found.map)))
+    if (track := found.map()) is not None:
+        print("\n".join(map_lines(track)))
 
 
 def map_lines(file: GbxFile) -> list[str]:

@@ -46,15 +46,20 @@ def _of_replay(path: str) -> tuple[np.ndarray, str, Course | None]:
     ended = (
         f"a race of {ghost.time_ms / 1000:.2f} s" if ghost.time_ms is not None else "a race that did not end"
     )
-    if found.map is None:
-        return line, ended, None
-    return line, f"{ended} on {challenge.header(found.map).name}", challenge.course(found.map)
+    try:
+        track = found.map()
+        if track is None:
+            return line, ended, None
+        return line, f"{ended} on {challenge.header(track).name}", challenge.course(track)
+    except UserError as error:  # the race can be read all the same
+        return line, f"{ended}; it is not compared with its map, since {error}", None
 
 
 def _of_inputs(path: str, chosen: str | None) -> tuple[np.ndarray, str, Course | None]:
     """Of a race that finishes in the simulator."""
     file = InputsFile.read(path)
     track = track_of(file, Path(path), chosen)
+    print(f"driving {path} on {track.name}", flush=True)
     race = redrive(track, file.actions)
     if not race.finished:
         raise UserError(f"{path} is {outcome(race)} on {track.name}; a line needs a race that finishes")

@@ -10,7 +10,7 @@ from btr_tm.core.files import MIB, read_bytes
 from btr_tm.maps.gbx.cursor import Cursor
 from btr_tm.maps.gbx.lzo import BadLzo, unpack
 
-FILE_BYTES = 32 * MIB  # the longest replays with their maps have some MiB
+FILE_BYTES = 16 * MIB  # the longest replays with their maps have some MiB
 BODY_BYTES = 64 * MIB  # unpacked
 VERSIONS = range(3, 7)  # TrackMania Nations Forever writes 6
 MOST_CHUNKS = 1000

@@ -47,7 +47,13 @@ class Replay(NamedTuple):
 
     source: str
     ghosts: list[Ghost]
-    map: GbxFile | None
+    map_content: bytes  # of its file; empty if there is none
+
+    def map(self) -> GbxFile | None:
+        """The map; UserError if it is damaged, which the races need not be."""
+        if not self.map_content:
+            return None
+        return challenge.of_kind(container.parse(self.map_content, f"the map in {self.source}"))
 
     def fastest(self) -> Ghost:
         """The ghost that finished first; without one that finished, the longest."""
@@ -70,20 +76,21 @@ def of_file(file: GbxFile) -> Replay:
         )
     cursor, nodes = file.unpacked(), Nodes(_PARSERS)
     if file.kind == GHOST:
-        ghosts, track = [_ghost(nodes.node(cursor), cursor)], None
+        ghosts, content = [_ghost(nodes.node(cursor), cursor)], b""
     else:
-        ghosts, track = _replay(nodes, cursor, file.source)
+        ghosts, content = _replay(nodes, cursor)
     driven = [ghost for ghost in ghosts if ghost is not None]
     if not driven:
         raise UserError(f"{file.source} holds no race: there is no ghost in it that moves")
-    return Replay(file.source, driven, track)
+    return Replay(file.source, driven, content)
 
 
-def _replay(nodes: Nodes, cursor: Cursor, source: str) -> tuple[list[Ghost | None], GbxFile | None]:
-    track = None
+def _replay(nodes: Nodes, cursor: Cursor) -> tuple[list[Ghost | None], bytes]:
+    """Its ghosts, and the file of its map."""
+    track = b""
     for chunk, content in nodes.chunks(cursor):
-        if chunk == MAP and content:
-            track = challenge.of_kind(container.parse(cast(bytes, content), f"the map in {source}"))
+        if chunk == MAP:
+            track = cast(bytes, content)
         if chunk in (GHOSTS, OLD_GHOSTS):  # nothing beyond them is needed
             return cast(list["Ghost | None"], content), track
     return [], track
