@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from btr_tm.core.errors import UserError
 from btr_tm.core.tree import flatten
+from btr_tm.envs import kernel_race
 from btr_tm.envs.drive import Drive, Race, StagedRace
 from btr_tm.envs.kernel_race import KernelRace, rules_of
 from btr_tm.envs.plain import plain_simulator
@@ -22,6 +24,7 @@ from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
 from btr_tm.race.reward.moment import Reward
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.race.reward.race_time import RaceTimeReward
+from btr_tm.sim.grey.kernel import camera
 from btr_tm.sim.track.load import load_track
 from tests.race.shipped import bonus, camera_features, linesight
 
@@ -134,6 +137,48 @@ def test_a_simulator_goes_to_another_process_and_drives_on() -> None:
     other = pickle.loads(pickle.dumps(env))
     for _ in range(3):
         assert bits(flatten(env.step(action)[0])) == bits(flatten(other.step(action)[0]))
+
+
+def test_an_unknown_action_changes_nothing() -> None:
+    env = simulator("kernel", 3)
+    env.reset()
+    env.step(torch.zeros(3, dtype=torch.int64))
+    before = bits(flatten(env.drive))
+    for wrong in (torch.tensor([0, 0, 12]), torch.tensor([0, -1, 0]), torch.tensor([0.0, 1.0, 2.0])):
+        with pytest.raises(UserError, match="from 0 to 11"):
+            env.step(wrong)
+    assert bits(flatten(env.drive)) == before
+    other = simulator("kernel", 3)
+    other.reset()
+    for action in (torch.zeros(3, dtype=torch.int64), torch.full((3,), 2)):
+        other.step(action)
+    env.step(torch.full((3,), 2, dtype=torch.int32))
+    assert bits(flatten(env.drive)) == bits(flatten(other.drive))
+
+
+def test_saved_states_hold_the_same_draws_whenever_they_were_made() -> None:
+    ours, theirs = (simulator(way, 9) for way in ("kernel", "eager"))
+    for env in (ours, theirs):
+        env.reset(seed=3)
+        for number in range(30):
+            env.step(torch.full((9,), number % 12))
+    assert ours._undrawn and not theirs._undrawn
+    assert torch.equal(*(env.state_dict()["generator"] for env in (ours, theirs)))
+
+
+def test_races_in_several_threads_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(threads: int) -> list[list[Tensor]]:
+        torch.set_num_threads(threads)
+        try:
+            return decisions(simulator("kernel", 33, (16, 16)), 40)
+        finally:
+            torch.set_num_threads(1)
+
+    alone = seen(1)
+    monkeypatch.setattr(kernel_race, "CARS_PER_THREAD", 4)
+    monkeypatch.setattr(camera, "CARS_PER_THREAD", 4)
+    for a, b in zip(alone, seen(3), strict=True):
+        assert bits(a) == bits(b)
 
 
 class Generous(ProgressReward):

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -53,13 +53,23 @@ def kernel(function: Function) -> Function:
     The cache is beside the file of `function`, or in the user's cache directory, or in NUMBA_CACHE_DIR. Where
     none of them can be written, every process compiles anew.
     """
-    compiled = njit(nogil=True, **BORROWED)(function)  # type: ignore[call-overload] # as above
+    options = BORROWED | {"nogil": True, "no_cfunc_wrapper": True}
+    compiled = njit(**options)(function)  # type: ignore[call-overload] # as above
     return cast(Function, _cached(compiled))
 
 
 def allocating_kernel(function: Function) -> Function:
     """As `kernel`, for one that makes arrays for itself."""
     return cast(Function, _cached(njit(nogil=True, error_model="numpy")(function)))
+
+
+def ready(function: Function, *arguments: object) -> Function:
+    """A kernel as it is called with arguments of these types alone, compiled now or taken from the cache.
+
+    It believes that they are: to look at the types of fifty arrays, which Numba does in other calls, takes
+    longer than to drive one car. An array of another kind would be misread.
+    """
+    return cast(Function, function.compile(tuple(map(typeof, arguments))))  # type: ignore[attr-defined] # Numba's
 
 
 def _cached(compiled: Function) -> Function:

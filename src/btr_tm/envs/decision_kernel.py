@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from btr_tm.core.kernels import Floats, Integers, kernel
+from btr_tm.core.kernels import ZERO, Floats, Integers, kernel
 from btr_tm.envs.drive import TICK_MS
+from btr_tm.race.actions import COUNT
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features_kernel import Ahead, HistoryArrays, observe_car
 from btr_tm.race.lookup_kernel import Places, look_up
@@ -55,15 +56,19 @@ class Present(NamedTuple):
     over: Flags
 
 
-POTENTIAL, REWARD, PROGRESS_M, REWARD_SUM = range(4)  # rows of Brought.numbers
+# Rows of Brought.numbers; the final potential is 0 where the race ended.
+POTENTIAL, FINAL_POTENTIAL, REWARD, PROGRESS_M, REWARD_SUM = range(5)
 FINISHED, TRUNCATED, DONE, FROM_START = range(4)  # rows of Brought.flags
+
+
+WRONG = -1  # instead of a number of cars
 
 
 class Brought(NamedTuple):
     """What a decision brings."""
 
     floats: Floats  # (E, F)
-    numbers: Floats  # (4, E)
+    numbers: Floats  # (5, E)
     flags: Flags  # (4, E)
     time_ms: Integers  # (E,)
 
@@ -77,10 +82,19 @@ def decide(
     poses: Floats,
     scratch: Scratch,
     out: Brought,
-) -> None:
-    """One decision of every car: `now` is changed, `poses` (E, 18) and `out` are written."""
-    car, progress = now.car, now.progress
+    first: int,
+    end: int,
+) -> int:
+    """One decision of cars `first` to `end`: `now` is changed, `poses` (E, 18) and `out` are written.
+
+    Gives how many are done; WRONG, and nothing is changed, where an action (E, A) of any car is unknown.
+    """
     for e in range(len(actions)):
+        for action in actions[e]:
+            if action < 0 or action >= COUNT:
+                return WRONG
+    car, progress, count = now.car, now.progress, 0
+    for e in range(first, end):
         body, counter = now.floats[e], now.counters[e]
         was = car.velocity[e]
         before = Before(
@@ -101,13 +115,19 @@ def decide(
         truncated = (time_ms > rules.race_ms or stuck) and not finished
         done = (finished or truncated) and not now.over[e]
         now.over[e] |= done
+        count += done
         now.reward_sum[e] += reward
         now.time_ms[e] = out.time_ms[e] = time_ms
         out.flags[FINISHED, e], out.flags[TRUNCATED, e], out.flags[DONE, e] = finished, truncated, done
         out.flags[FROM_START, e] = now.from_start[e]
-        out.numbers[POTENTIAL, e] = potential_of(rules.reward, after, car, now.points, e)
+        potential = potential_of(rules.reward, after, car, now.points, e)
+        out.numbers[POTENTIAL, e], out.numbers[FINAL_POTENTIAL, e] = (
+            potential,
+            ZERO if finished else potential,
+        )
         out.numbers[REWARD, e], out.numbers[REWARD_SUM, e] = reward, now.reward_sum[e]
         out.numbers[PROGRESS_M, e] = after.furthest_metres - rules.start_m
+    return count
 
 
 @kernel

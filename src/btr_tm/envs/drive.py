@@ -64,6 +64,7 @@ class Outcome(NamedTuple):
     reward: Tensor  # (E,) float32
     terminated: Tensor  # (E,) bool
     truncated: Tensor  # (E,) bool
+    final_potential: Tensor  # (E,) float32, of the state seen; 0 where the race ended
     races: Races
 
 
@@ -148,7 +149,9 @@ class Race:
         )
         over = drive.over | races.done
         after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.variation)
-        return after, self.reward.potential(moment), Outcome(reward, finished, truncated, races)
+        potential = self.reward.potential(moment)
+        final = torch.where(finished, 0.0, potential)
+        return after, potential, Outcome(reward, finished, truncated, final, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
         read, points = self.float_lookup(self.features, floats, car, progress, self.line)
@@ -212,12 +215,16 @@ class Coefficients:
 
     def __init__(self, reward: Reward, clock: Clock, device: torch.device | str) -> None:
         self._reward, self._clock = reward, clock
-        self._present = torch.zeros(len(reward.coefficients(0)), device=device)
+        self._written: tuple[float, ...] = (0.0,) * len(reward.coefficients(0))
+        self._present = torch.zeros(len(self._written), device=device)
 
     def __call__(self) -> Tensor:
         """(K,) float32."""
-        for cell, value in zip(self._present, self._reward.coefficients(self._clock.frames), strict=True):
-            cell.fill_(value)
+        values = self._reward.coefficients(self._clock.frames)
+        if values != self._written:
+            for cell, value in zip(self._present, values, strict=True):
+                cell.fill_(value)
+            self._written = values
         return self._present
 
 

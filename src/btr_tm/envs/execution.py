@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Literal, NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from btr_tm.envs.drive import (
 )
 from btr_tm.envs.kernel_race import KernelRace, rules_of
 from btr_tm.envs.traced import traced
+from btr_tm.race.actions import check_actions
 from btr_tm.race.features_kernel import KernelObserve, can_observe
 from btr_tm.race.progress_kernel import KernelAdvance, can_advance
 from btr_tm.race.reward.moment import NO_COEFFICIENTS
@@ -113,16 +114,39 @@ class Restart(Protocol):
     ) -> CarsAndViews: ...
 
 
-def decision(race: Race, compile: Compile) -> tuple[Decide, Restart]:
+class Moves(NamedTuple):
+    """How cars move on."""
+
+    decide: Decide
+    restart: Restart
+    some_done: Callable[[Tensor], bool]  # whether to restart, after a decision in which cars were done (E,)
+    check: Callable[[Tensor], None]  # of actions before a decision: UserError for unknown ones
+
+
+def decision(race: Race, compile: Compile) -> Moves:
     """How to decide and to begin anew in `race`, whose world and camera are those for `compile`."""
     begin_anew = HOW[for_moves(compile, race.world.device)](restart)
     if compile != "kernel":
-        return HOW[compile](race.decide), begin_anew
+        check = check_actions if race.world.device.type == "cpu" else _believe
+        return Moves(HOW[compile](race.decide), begin_anew, _perhaps, check)
     rules = rules_of(race)
     if rules is not None:
         whole = KernelRace(race, rules)
-        return whole, whole.restart
-    return _staged(race), begin_anew
+        return Moves(whole, whole.restart, whole.some_done, _believe)  # the kernel itself looks
+    return Moves(_staged(race), begin_anew, _some, check_actions)
+
+
+def _perhaps(done: Tensor) -> bool:
+    """Always: to look would be a host sync, or make another graph, as a restart changes strides."""
+    return True
+
+
+def _believe(action: Tensor) -> None:
+    """Nothing is checked: to look would be a host sync."""
+
+
+def _some(done: Tensor) -> bool:
+    return bool(done.any())
 
 
 def _staged(race: Race) -> StagedRace:

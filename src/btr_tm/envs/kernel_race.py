@@ -5,14 +5,19 @@ Letters in shapes: E cars, F floats, B bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from btr_tm.core.kernels import Floats, Integers, ready
+from btr_tm.core.threads import in_parts
 from btr_tm.core.tree import Leaves, flatten, tree_map
 from btr_tm.core.types import Obs, Races
-from btr_tm.envs.decision_kernel import Brought, Bytes, Present, Rules, decide, put_rows
+from btr_tm.envs.decision_kernel import WRONG, Brought, Bytes, Present, Rules, decide, put_rows
 from btr_tm.envs.drive import CarsAndViews, Drive, Outcome, Race, Seen
+from btr_tm.race.actions import check_actions
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features_kernel import HistoryArrays, KernelObserve, can_observe
 from btr_tm.race.lookup_kernel import places_read
@@ -24,6 +29,8 @@ from btr_tm.sim.grey.kernel.camera import KernelCamera, drawn_by
 from btr_tm.sim.kernel_world import KernelWorld
 from btr_tm.sim.physics.kernel import scratch
 from btr_tm.sim.pose import COLUMNS, unpack
+
+CARS_PER_THREAD = 512  # that are driven, which takes a millisecond
 
 
 def rules_of(race: Race) -> Rules | None:
@@ -56,7 +63,7 @@ class Cars:
         self._pose, self.poses = unpack(poses), poses.numpy()
         self.present = _present(own)
         self.rows = byte_rows(own)
-        self.scratch = scratch(own.sim.queue.shape[1], race.world.ticks_per_action)
+        self.scratch_size = own.sim.queue.shape[1], race.world.ticks_per_action
         self.draw()
 
     def draw(self) -> None:
@@ -80,6 +87,9 @@ class KernelRace:
         self._race, self._rules, self._size = race, rules, race.features.layout.size
         self._cars: Cars | None = None
         self._pool: tuple[Leaves, list[Bytes]] = (), []
+        # The kernel, once the types of its arguments are known.
+        self._decide: Callable[..., int] | None = None
+        self._some_done = False
 
     def __reduce__(self) -> tuple[type[KernelRace], tuple[Race, Rules]]:
         return KernelRace, (self._race, self._rules)  # tensors and arrays would no longer share their memory
@@ -91,17 +101,38 @@ class KernelRace:
         cars = self._cars
         if cars is None or drive is not cars.drive:
             cars = self._cars = Cars(drive, self._race)
-        count = action.shape[0]
-        floats, numbers = torch.empty(count, self._size), torch.empty(4, count)
-        flags, time_ms = torch.empty(4, count, dtype=torch.bool), torch.empty(count, dtype=torch.int64)
-        brought = Brought(floats.numpy(), numbers.numpy(), flags.numpy(), time_ms.numpy())
+        count, weights = action.shape[0], np.ascontiguousarray(coefficients.numpy(), np.float32)
         keys = np.ascontiguousarray(action.numpy(), np.int64).reshape(count, -1)
-        decide(cars.present, keys, coefficients.numpy(), self._rules, cars.poses, cars.scratch, brought)
-        potential, reward, progress_m, reward_sum = numbers.unbind(0)
+        if action.dtype != torch.int64:
+            check_actions(action)
+        brought = _room(count, self._size)
+        done_in_parts = self._drive(cars, keys, weights, brought)
+        if WRONG in done_in_parts:
+            check_actions(action)  # which raises
+        self._some_done = any(done_in_parts)
+        floats, numbers, flags, time_ms = map(torch.from_numpy, brought)
+        potential, final, reward, progress_m, reward_sum = numbers.unbind(0)
         finished, truncated, done, from_start = flags.unbind(0)
         races = Races(done, finished, time_ms, progress_m, from_start, reward_sum)
         seen = Seen(Obs(cars.image(), floats), potential)
-        return cars.drive, seen, Outcome(reward, finished, truncated, races)
+        return cars.drive, seen, Outcome(reward, finished, truncated, final, races)
+
+    def _drive(self, cars: Cars, keys: Integers, weights: Floats, brought: Brought) -> list[int]:
+        """As `decide` for all cars, with coefficients `weights` (K,); what it gives for each part of them."""
+
+        always = cars.present, keys, weights, self._rules, cars.poses
+        drive = self._decide = self._decide or ready(
+            decide, *always, scratch(*cars.scratch_size), brought, 0, 0
+        )
+
+        def run(first: int, end: int) -> int:
+            return drive(*always, scratch(*cars.scratch_size), brought, first, end)
+
+        return in_parts(run, len(keys), CARS_PER_THREAD)
+
+    def some_done(self, done: Tensor) -> bool:
+        """Whether any race was `done` (E,) in the last decision; known without a look at the tensor."""
+        return self._some_done
 
     def restart(self, present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
         """As `drive.restart`, in place but for what is seen."""
@@ -114,6 +145,16 @@ class KernelRace:
         if drive.variation.shape[1]:
             cars.draw()
         return drive, shown
+
+
+def _room(cars: int, floats: int) -> Brought:
+    """Memory for what one decision brings; arrays, which are made in a quarter of a tensor's time."""
+    return Brought(
+        floats=np.empty((cars, floats), np.float32),
+        numbers=np.empty((5, cars), np.float32),
+        flags=np.empty((4, cars), np.bool_),
+        time_ms=np.empty(cars, np.int64),
+    )
 
 
 def _present(drive: Drive) -> Present:

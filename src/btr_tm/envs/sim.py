@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from btr_tm.sim.track.ribbon import Track
 
 LONGEST_DELAY = 1000  # ticks: 10 s
 VARIATION_SEED = 0  # of what evaluation draws: the same in every run
+MOST_UNDRAWN = 2**16  # numbers
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
 
 
@@ -100,12 +102,13 @@ class SimVectorEnv(TensorVectorEnv):
         self.race = Race(world, *rules, float_lookup)
         self.coefficients = Coefficients(reward, clock, self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
-        self._always = compile != "kernel"  # restart, even if no car is done
         self.starts, self.restarts = Starts(world), restarts or Restarts()
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
         self.layout, self.actions = features.layout, actions.COUNT
         self.image_shape = (1, image_size[0], image_size[1])
-        self.decide, self._restart = decision(self.race, compile)
+        self.decide, self._restart, self._some_done, self._check = decision(self.race, compile)
+        # What torch compiles depends on the mode; elsewhere nothing has a gradient in any.
+        self._mode = torch.no_grad if compile == "compiled" else nullcontext
         self.set_spaces(cars)
         self.refuse_too_many(start_pool, "starts in the pool", "profile.start_pool")
         self.refuse_too_many(self.restarts.room, "states to start from", "env.restarts.states")
@@ -142,7 +145,7 @@ class SimVectorEnv(TensorVectorEnv):
         variation = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
         pool = self._begin(sim, self.starts.is_canonical(sim), variation)
         self._pool = self.restarts.begin(pool, self.num_envs, self.seed)
-        self._restarts = True
+        self._restarts, self._undrawn = True, 1
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
     def _canonical(self, variation: Tensor) -> None:
@@ -166,9 +169,13 @@ class SimVectorEnv(TensorVectorEnv):
         return concat_rows([drive for drive, _ in parts]), concat_rows([seen for _, seen in parts])
 
     def _draw(self) -> Tensor:
-        return torch.randint(self.start_pool, (self.num_envs,), device=self.device, generator=self.generator)
+        """Rows (E,) of the pool, the last ones of what is drawn in every decision.
 
-    @torch.no_grad()
+        Others are drawn with them, as nobody needs them before: a draw takes as long as to drive a car.
+        """
+        shape, self._undrawn = (self._undrawn, self.num_envs), 0
+        return torch.randint(self.start_pool, shape, device=self.device, generator=self.generator)[-1]
+
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
         """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick.
 
@@ -177,25 +184,31 @@ class SimVectorEnv(TensorVectorEnv):
         if not hasattr(self, "_drive"):
             raise early_step()
         assert not self.block or action.shape[1:] == self.block, (tuple(action.shape), self.block)
-        if self.device.type == "cpu":
-            actions.check_actions(action)
-        drive, seen, outcome = self.decide(self._drive, action, self.coefficients())
-        self._drive, self._seen = drive, seen
-        if self._restarts:
-            # Drawn always: draws do not depend on who is done.
-            drawn, done = (self._draw(), self.restarts.draw()), outcome.races.done
-            # Elsewhere looking would be a host sync, or make another graph: a restart changes strides.
-            if self._always or bool(done.any()):
-                rows = self.restarts.rows(*drawn)
-                self._drive, self._seen = self._restart((drive, seen), done, self._pool, rows)
-            self.restarts.watch((self._drive, self._seen), done)
+        self._check(action)
+        with self._mode():
+            drive, seen, outcome = self.decide(self._drive, action, self.coefficients())
+            self._drive, self._seen = drive, seen
+            if self._restarts:
+                self._begin_anew(outcome.races.done)
         info = StepInfo(
             final_obs=seen.obs,
-            final_potential=torch.where(outcome.terminated, 0.0, seen.potential),
+            final_potential=outcome.final_potential,
             potential=self._seen.potential,
             races=outcome.races,
         )
         return self._seen.obs, outcome.reward, outcome.terminated, outcome.truncated, info
+
+    def _begin_anew(self, done: Tensor) -> None:
+        """Put the cars that are `done` (E,) to where they go on."""
+        # Drawn always: draws do not depend on who is done.
+        chances = self.restarts.draw()
+        self._undrawn += 1
+        if self._some_done(done):
+            rows = self.restarts.rows(self._draw(), chances)
+            self._drive, self._seen = self._restart((self._drive, self._seen), done, self._pool, rows)
+        elif self._undrawn * self.num_envs > MOST_UNDRAWN:
+            self._draw()
+        self.restarts.watch((self._drive, self._seen), done)
 
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone, until the next reset; only where nothing restarts."""
@@ -219,6 +232,8 @@ class SimVectorEnv(TensorVectorEnv):
 
     def state_dict(self) -> StateDict:
         """Complete after a training reset; the drawn starts of the pool are rebuilt from the seed."""
+        if self._undrawn:
+            self._draw()
         state = [leaf.clone() for leaf in flatten((self._drive, self._seen))]
         generator = self.generator.get_state()
         restarts = self.restarts.state_dict()

@@ -9,12 +9,13 @@ columns, V numbers of a variation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from btr_tm.core.kernels import Floats, kernel
+from btr_tm.core.kernels import Floats, kernel, ready
+from btr_tm.core.threads import in_parts
 from btr_tm.sim.appearance import NO_VARIATION, Variation
 from btr_tm.sim.grey.kernel.ahead import eye_s_of, look_ahead, next_gate, viewpoint
 from btr_tm.sim.grey.kernel.column import paint_behind, paint_beyond, paint_gate, paint_ground
@@ -31,9 +32,11 @@ class KernelCamera:
     """Renders what the drivers see, each car by itself, on the CPU; called as `grey.camera.Camera` is."""
 
     def __init__(self, track: Track, height: int = 64, width: int = 64) -> None:
-        framing = Framing(height, width)
+        self._made_of, framing = (track, height, width), Framing(height, width)
         self._tables, self._picture = tables(track, framing), picture(track, framing)
         self._unused: list[Canvas] = []
+        # The kernel, once the types of its arguments are known.
+        self._render: Callable[..., None] | None = None
 
     def __call__(self, pose: Pose, variation: Variation = NO_VARIATION) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of the cars in `pose`."""
@@ -41,33 +44,27 @@ class KernelCamera:
 
     def look(self, cars: Floats, drawn: Floats) -> Tensor:
         """Pictures (E, 1, H, W) uint8 of packed poses (E, 18), of races that drew `drawn` (E, V)."""
-        out = torch.empty(len(drawn), 1, self._picture.height, self._picture.width, dtype=torch.uint8)
-        pictures = out.numpy()
+        out = np.empty((len(drawn), 1, self._picture.height, self._picture.width), np.uint8)
 
-        def render(part: slice) -> None:
+        always = self._tables, self._picture, cars, drawn
+        render = self._render = self._render or ready(_render, *always, self._canvas(), out, 0, 0)
+
+        def paint(first: int, end: int) -> None:
             mine = self._canvas()
-            _render(self._tables, self._picture, cars[part], drawn[part], mine, pictures[part])
+            render(*always, mine, out, first, end)
             self._unused.append(mine)
 
-        in_threads(render, len(drawn))
-        return out
+        in_parts(paint, len(drawn), CARS_PER_THREAD)
+        return torch.from_numpy(out)
+
+    def __reduce__(self) -> tuple[type[KernelCamera], tuple[Track, int, int]]:
+        return KernelCamera, self._made_of  # a compiled function cannot be pickled
 
     def _canvas(self) -> Canvas:
         try:
             return self._unused.pop()
         except IndexError:  # one for each thread at work
             return canvas(len(self._tables.ahead), self._picture)
-
-
-def in_threads(render: Callable[[slice], None], cars: int) -> None:
-    """All cars in as many threads as torch uses; they sleep between calls, so that torch has the cores."""
-    threads = min(torch.get_num_threads(), max(1, cars // CARS_PER_THREAD))
-    if threads == 1:
-        return render(slice(0, cars))
-    ends = [cars * number // threads for number in range(threads + 1)]
-    parts = [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(render, parts))
 
 
 def drawn_by(variation: Variation, cars: int) -> Floats:
@@ -77,10 +74,19 @@ def drawn_by(variation: Variation, cars: int) -> Floats:
 
 
 @kernel
-def _render(tables: Tables, size: Picture, cars: Floats, drawn: Floats, canvas: Canvas, out: Bytes) -> None:
-    """Paint the pictures (E, 1, H, W) of all cars (E, 18), of races that drew `drawn` (E, V)."""
+def _render(
+    tables: Tables,
+    size: Picture,
+    cars: Floats,
+    drawn: Floats,
+    canvas: Canvas,
+    out: Bytes,
+    first: int,
+    end: int,
+) -> None:
+    """Paint pictures (E, 1, H, W) of cars (E, 18), `first` to `end`, of races that drew `drawn` (E, V)."""
     road, ahead = tables.road, canvas.ahead
-    for number in range(cars.shape[0]):
+    for number in range(first, end):
         car, look = cars[number], drawn[number]
         view = viewpoint(road, size, car, look)
         eye_s = eye_s_of(road, size, car, view)

@@ -74,11 +74,11 @@ def paint_ground(
 ) -> None:
     """One column of the ground, near to far, up to the fence; notes where it ends and what stands there."""
     slope, ahead, chain, edges = tables.slope[column], canvas.ahead, canvas.chain, canvas.edges
-    last = _cut(slope, size.focal_y, horizon, ahead, chain, 0, CHUNK)
-    known = CHUNK
+    known, last = 0, -1
     while last < 0 and known < ahead.shape[1]:
-        last = _cut(slope, size.focal_y, horizon, ahead, chain, known, min(known + CHUNK, ahead.shape[1]))
-        known = min(known + CHUNK, ahead.shape[1])
+        end = min(known + CHUNK, ahead.shape[1])
+        last = _cut(slope, size.focal_y, horizon, ahead, chain, known, end)
+        known = end
     edges[HIDING, column] = _nearest_row(size, horizon, gate, slope, ahead, chain, known)
     edges[FENCE_TOP, column], edges[PANEL, column] = NOWHERE, ZERO
     if last >= 0:
