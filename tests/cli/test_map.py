@@ -49,7 +49,11 @@ def here(tmp_path, monkeypatch):
 def test_a_line_from_a_replay_runs_at_once(tmp_path, capsys):
     command.main(["make", str(replay(tmp_path / "my race.Replay.Gbx", driven()))])
     said = capsys.readouterr().out
-    assert re.search(r"^my race.npy: 29\d\.\d m in \d+ points, from a race of 19.85 s$", said, flags=re.M)
+    assert re.search(
+        r"^my race.npy: 29\d\.\d m in \d+ points, 0.50 to 0.50 m apart, from a race of 19.85 s$",
+        said,
+        flags=re.M,
+    )
     assert "track=line track.name_or_path='my race.npy'" in said
     line = np.load("my race.npy")
     np.testing.assert_allclose((line[-1] + line[-2]) / 2, (driven()[198] + driven()[199]) / 2, atol=0.01)
@@ -65,7 +69,8 @@ def test_a_line_from_a_race_of_the_simulator_is_the_way_it_drove(tmp_path, capsy
     (tmp_path / "race.inputs").write_text("# track: short\n0-6.00 press up\n")
     command.main(["make", "race.inputs", "--out", "mine.npy"])
     assert re.search(
-        r"mine.npy: \d+.\d m in \d+ points, from a race of \d.\d\d s on short", capsys.readouterr().out
+        r"mine.npy: \d+.\d m in \d+ points, .* apart, from a race of \d.\d\d s on short",
+        capsys.readouterr().out,
     )
     line = np.load("mine.npy")
     assert abs(line[:, 0]).max() < 0.5 and (np.diff(line[:, 2]) > 0).all(), "straight on"
@@ -170,6 +175,18 @@ def test_what_cannot_be_is_one_sentence(arguments, sentence):
     with pytest.raises(SystemExit, match=re.escape(sentence)) as raised:
         command.main(arguments)
     assert "\n" not in str(raised.value)
+
+
+def test_a_line_through_a_looping_is_for_the_game_only(capsys):
+    angle = np.linspace(0, 2 * np.pi, 400)
+    ahead = np.stack((np.zeros(50), np.zeros(50), np.linspace(-50, -1, 50)), axis=1)
+    looping = np.stack((2 * angle, 40 - 40 * np.cos(angle), 40 * np.sin(angle)), axis=1)
+    np.save("positions.npy", np.concatenate((ahead, looping, looping[-1] - ahead[::-1])))
+    command.main(["make", "positions.npy", "--out", "looping.npy"])
+    said = capsys.readouterr().out
+    assert "so that the line is for the game only: the line is vertical near point" in said
+    assert "drive it" not in said
+    assert ReferenceLine.load("looping.npy").total_m > 300
 
 
 def test_many_faults_are_counted(capsys):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from btr_tm.maps.gbx.container import GbxFile
 
 MOST_TOLD = 20  # faults of one line
+GAME_ONLY = "the simulator has no such road, so that the line is for the game only"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,6 +84,8 @@ def make_line(arguments: argparse.Namespace) -> None:
     tell_faults(found)
     picture = drawn(line, found, course, out.with_suffix(".png"), arguments.half_width)
     print(f"{picture}: look at it before you drive")
+    if any(fault.sentence.startswith(GAME_ONLY) for fault in found):
+        return
     typed = f"track=line track.name_or_path={shlex.quote(str(out))}"
     print(f"drive it: python -m btr_tm +experiment=quickstart {typed}")
 
@@ -144,16 +147,20 @@ def all_faults(line: np.ndarray, course: Course | None, source: str, half_width_
     from btr_tm.maps.gates import gate_faults
     from btr_tm.maps.line import SPACING_M
     from btr_tm.race.reference_line import ReferenceLine
-    from btr_tm.sim.track.line import line_track
+    from btr_tm.sim.track.line import line_track, refuse_half_width
 
+    refuse_half_width(half_width_m, source)
     found = sorted([*faults(line, SPACING_M, source), *(gate_faults(line, course) if course else [])])
     if any(fault.refused for fault in found):
         return found
     try:
         ReferenceLine.from_points(line, SPACING_M, source=source)
-        line_track(line, half_width_m, source=source)
     except UserError as error:
-        found.append(Fault(0.0, str(error).removeprefix(f"{source}: "), refused=True))
+        return [*found, Fault(0.0, str(error).removeprefix(f"{source}: "), refused=True)]
+    try:
+        line_track(line, half_width_m, source=source)
+    except UserError as error:  # the game has roads that the simulator has not
+        found.append(Fault(0.0, f"{GAME_ONLY}: {str(error).removeprefix(f'{source}: ')}", refused=False))
     return found
 
 
@@ -190,11 +197,12 @@ def drawn(
 
 
 def length_text(line: np.ndarray) -> str:
-    """How long it is."""
+    """How long it is, and how far its points are from each other."""
     import numpy as np
 
-    length_m = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
-    return f"{length_m:,.1f} m in {len(line):,} points"
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    apart = f", {steps.min():.2f} to {steps.max():.2f} m apart" if len(steps) else ""
+    return f"{steps.sum():,.1f} m in {len(line):,} points{apart}"
 
 
 def time_text(time_ms: int | None) -> str:

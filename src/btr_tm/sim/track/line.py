@@ -22,8 +22,7 @@ def line_track(
 
     The race starts at the first point and ends in the middle of the last two.
     """
-    if not 4 <= half_width_m <= 32:
-        raise UserError(f"{source}: the half width must be from 4 to 32 m, got {half_width_m}")
+    refuse_half_width(half_width_m, source)
     points = checked(points, SPACING_M, source)
     _refuse_vertical(points, source)
     centre = _evenly(_smooth(_extended(points)))
@@ -45,6 +44,12 @@ def line_track(
         description=f"reference line {source}",
         line_half_width_m=half_width_m,
     )
+
+
+def refuse_half_width(half_width_m: float, source: str) -> None:
+    """UserError unless a road can be that wide."""
+    if not 4 <= half_width_m <= 32:
+        raise UserError(f"{source}: the half width must be from 4 to 32 m, got {half_width_m}")
 
 
 def _refuse_vertical(points: np.ndarray, source: str) -> None:
