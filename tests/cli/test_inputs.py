@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,12 +37,23 @@ def test_each_form_can_be_written_and_read_again(form, tmp_path, capsys):
     assert parse(capsys.readouterr().out).actions.tolist() == [0] * 50 + [1] * 10
 
 
+def test_a_track_that_is_named_stands_in_what_is_written(race, tmp_path):
+    np.save(tmp_path / "line.npy", np.stack((np.zeros(200), np.zeros(200), 0.5 * np.arange(200)), axis=1))
+    race.write_text("0-0.05 press up")
+    inputs.main([str(race), "--track", str(tmp_path / "line.npy"), "--out", str(tmp_path / "out.inputs")])
+    file = InputsFile.read(tmp_path / "out.inputs")
+    assert (file.track, file.half_width_m, file.actions.tolist()) == ("line", 12.0, [0] * 5)
+
+
 def test_without_a_track_it_is_converted_and_not_driven(tmp_path, capsys):
     (tmp_path / "a.inputs").write_text("0.00-0.03 press up")
     inputs.main([str(tmp_path / "a.inputs"), "--as", "keys", "--ticks", "1"])
     shown = capsys.readouterr()
     assert shown.out.endswith("time_ms,action,keys\n0,0,up\n10,0,up\n20,0,up\n")
-    assert "not driven, since the file does not say its track; add --track NAME" in shown.err
+    assert "not driven, since " in shown.err and "a.inputs does not say its track; add --track" in shown.err
+    (tmp_path / "a.inputs").write_text("# track: elsewhere\n0.00-0.03 press up")
+    inputs.main([str(tmp_path / "a.inputs")])
+    assert "the track elsewhere, which neither ships nor lies beside it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

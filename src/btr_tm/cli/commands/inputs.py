@@ -12,6 +12,7 @@ from btr_tm.cli.commands import common as commands
 
 if TYPE_CHECKING:
     from btr_tm.race.inputs_file import InputsFile
+    from btr_tm.sim.track.ribbon import Track
 
 FORMS = ("ranges", "events", "keys")
 
@@ -50,14 +51,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def convert(arguments: argparse.Namespace) -> None:
     """Write the other form, and say on stderr how the race ends in both."""
+    import dataclasses
+
     from btr_tm.core.files import write_atomic
     from btr_tm.race.inputs_file import InputsFile, parse
 
     if arguments.out is not None:
         commands.refuse_unwritable_file(arguments.out)
     file = InputsFile.read(arguments.file)
+    track, said = known_track(file, Path(arguments.file), arguments.track)
+    if track is not None:
+        file = dataclasses.replace(file, track=track.name, half_width_m=track.line_half_width_m)
     text = written(file, arguments.form, arguments.ticks)
-    said = compared(file, parse(text, f"the {arguments.form}"), Path(arguments.file), arguments.track)
+    if track is not None:
+        said = compared(track, file, parse(text, f"the {arguments.form}"))
     if arguments.out is None:
         print(text, end="")
     else:
@@ -73,21 +80,30 @@ def written(file: InputsFile, form: str, ticks_per_action: int) -> str:
     return file.keys_text(ticks_per_action) if form == "keys" else file.text()
 
 
-def compared(one: InputsFile, other: InputsFile, path: Path, chosen: str | None) -> str:
-    """How both end where their track is known; an error if they end otherwise."""
+def known_track(file: InputsFile, path: Path, chosen: str | None) -> tuple[Track | None, str]:
+    """The track that was chosen, else that of the file; None and why the race is not driven without one."""
+    from btr_tm.cli.commands.watch import track_of
+    from btr_tm.core.errors import UserError
+
+    try:
+        return track_of(file, path, chosen), ""
+    except UserError as error:
+        if chosen is not None:
+            raise
+        return None, f"not driven, since {error}"
+
+
+def compared(track: Track, one: InputsFile, other: InputsFile) -> str:
+    """How both end on `track`; an error if they end otherwise."""
     import torch
 
-    from btr_tm.cli.commands.watch import track_of
     from btr_tm.core.errors import UserError
     from btr_tm.report.redrive import redrive_all
     from btr_tm.report.summary import outcome
 
-    if chosen is None and not one.track:
-        return "not driven, since the file does not say its track; add --track NAME"
-    track = track_of(one, path, chosen)
     print(f"driving both forms on {track.name}", file=sys.stderr, flush=True)
     first, second = redrive_all(track, [one.actions, other.actions])
     ends = [outcome(each) for each in (first, second)]
     if ends[0] != ends[1] or not torch.equal(first.actions, second.actions):
         raise UserError(f"both forms must end alike, got {ends[0]} and {ends[1]}; please report this file")
-    return f"{outcome(first)} on {track.name} in both forms"
+    return f"{ends[0]} on {track.name} in both forms"
