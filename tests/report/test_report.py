@@ -19,7 +19,7 @@ from btr_tm.run.evaluate import Evaluator
 from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.race import NO_RACE
 from btr_tm.sim.track.flat import straight_track
-from btr_tm.sim.track.load import load_track
+from btr_tm.sim.track.load import author_inputs, load_track
 from btr_tm.sim.track.map_view import MapView
 from btr_tm.sim.world import NO_KEYS
 
@@ -96,6 +96,14 @@ def test_races_driven_side_by_side_are_those_driven_alone(track):
         assert (alone.finished, alone.time_ms) == (beside.finished, beside.time_ms)
         assert torch.equal(alone.actions, beside.actions)
         assert all(map(torch.equal, alone.pose, beside.pose))
+
+
+def test_the_author_s_race_is_the_one_of_its_inputs_to_the_bit():
+    track = load_track("oval")
+    quick, slow = redrive.redrive_author(track), redrive.redrive(track, author_inputs(track).actions)
+    assert quick.finished and quick.time_ms == slow.time_ms == track.author_time_ms
+    for ours, theirs in zip((*quick.pose, quick.wall), (*slow.pose, slow.wall), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_redriven_race_ends_at_the_finish(track):

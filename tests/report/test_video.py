@@ -11,10 +11,10 @@ from PIL import Image
 
 from btr_tm.core.errors import UserError
 from btr_tm.report import film as films
-from btr_tm.report.film import Racer, Scene, author_of, film, ticks_of
+from btr_tm.report.film import Racer, Scene, film, ticks_of
 from btr_tm.report.overlay import Moment, Overlay
 from btr_tm.report.race_signs import Signs, Split, passed_ms, recent_walls, result, splits
-from btr_tm.report.redrive import Redriven
+from btr_tm.report.redrive import Redriven, redrive_author
 from btr_tm.report.video import write_film
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.flat import straight_track
@@ -90,7 +90,7 @@ def test_the_first_picture_does_not_tell_the_end():
 
 def test_splits_are_those_of_the_checkpoints_with_the_gap_to_the_author():
     track = load_track("a01")
-    author = author_of(track)
+    author = redrive_author(track)
     own = splits(track, author, author)
     assert len(own) == len(track.checkpoints_m) and {split.gap_ms for split in own} == {0}
     times = passed_ms(author, [*track.checkpoints_m, track.finish_m])

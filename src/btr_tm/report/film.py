@@ -13,12 +13,11 @@ from torch import Tensor
 
 from btr_tm.report.overlay import Moment, Overlay
 from btr_tm.report.race_signs import Signs, recent_walls, result, splits
-from btr_tm.report.redrive import TICK_MS, Redriven, redrive
+from btr_tm.report.redrive import TICK_MS, Redriven
 from btr_tm.report.video import Film
 from btr_tm.sim.colour.car_mesh import Colour
 from btr_tm.sim.colour.view import ColourView, OtherCar
 from btr_tm.sim.pose import Pose
-from btr_tm.sim.track.load import author_inputs
 from btr_tm.sim.track.ribbon import Track
 
 FPS, SIZE = 50, (720, 1280)
@@ -43,13 +42,6 @@ class Scene(NamedTuple):
     track: Track
     racers: Sequence[Racer]
     author: Redriven | None = None
-
-
-def author_of(track: Track) -> Redriven | None:
-    """The author's race, where the track has one that reaches the finish."""
-    inputs = author_inputs(track)
-    race = redrive(track, inputs.actions) if inputs is not None else None
-    return race if race is not None and race.finished else None
 
 
 def film(path: str | Path, scenes: Sequence[Scene], fps: int = FPS, size: tuple[int, int] = SIZE) -> Path:

@@ -76,11 +76,10 @@ class RaceReport:
         return max(driven, key=lambda each: (each[1].finished, -each[1].time_ms if each[1].finished else 0))
 
     def _race(self, best: Race, race: Redriven, folder: Path) -> JsonObject:
-        from btr_tm.report.film import author_of
         from btr_tm.report.race_picture import race_picture
-        from btr_tm.report.redrive import inputs_of
+        from btr_tm.report.redrive import inputs_of, redrive_author
 
-        author = author_of(self.track)
+        author = redrive_author(self.track)
         folder.mkdir(parents=True, exist_ok=True)
         inputs = folder / "race.inputs"
         inputs_of(self.track, race).write(inputs)

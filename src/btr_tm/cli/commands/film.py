@@ -11,8 +11,8 @@ from btr_tm.cli.commands.common import refuse_unwritable_file
 from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import RedrivableEnv
-from btr_tm.report.film import FPS, RATES, Racer, Scene, author_of, film
-from btr_tm.report.redrive import Redriven, per_tick, redrive, redrive_all, values_per_tick
+from btr_tm.report.film import FPS, RATES, Racer, Scene, film
+from btr_tm.report.redrive import Redriven, per_tick, redrive, redrive_all, redrive_author, values_per_tick
 from btr_tm.report.video import SUFFIXES
 from btr_tm.run.race import Race
 from btr_tm.sim.track.ribbon import Track
@@ -62,7 +62,7 @@ def world_of(driver: Driver) -> RedrivableEnv:
 
 def film_racers(track: Track, racers: Sequence[Racer], path: str | Path, fps: int = FPS) -> Path:
     """Film racers that start together, beside the author's car; the picture follows the first."""
-    return film_scenes([Scene(track, racers, author_of(track))], path, fps)
+    return film_scenes([Scene(track, racers, redrive_author(track))], path, fps)
 
 
 def film_scenes(scenes: Sequence[Scene], path: str | Path, fps: int = FPS) -> Path:
@@ -80,7 +80,7 @@ def learning_scenes(folder: Path, driver: Driver) -> list[Scene]:
     track, env = driver.parts.track, world_of(driver)
     races = first_middle_last([Race(**each) for each in kept])
     ticks = [per_tick(race.actions.long(), env.decision_ticks, env.action_delay_ticks) for race in races]
-    author = author_of(track)
+    author = redrive_author(track)
     names = [f"after {race.frames:,} frames" for race in races]
     return [
         Scene(track, [Racer(name, driven)], author)
