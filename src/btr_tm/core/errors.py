@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class DamagedFile(UserError):
     """A file that is not what was written: truncated or gone. An older save may still be whole."""
+
+
+class RaceLost(UserError):
+    """A game failed in the middle of a race, which is void; `reset` of the environment begins another."""

@@ -80,44 +80,26 @@ class Renders(Protocol):
 
 
 @dataclass(frozen=True)
-class Race:
-    """The rules of one track seen through one set of features; holds constants only."""
+class Rules:
+    """What a race is along one line, seen through one set of features, in whatever game; constants only."""
 
-    world: World
     line: ReferenceLine
     features: FeatureSet
     reward: Reward
     cut_offs: CutOffs
-    camera: Renders
-    appearance: Appearance
     float_lookup: FloatLookup
 
-    def begin(self, sim: SimState, from_start: Tensor, variation: Tensor) -> tuple[Drive, Seen]:
-        """Cars that stand at `sim`, before their first decision of a race that drew `variation` (E, V)."""
-        car = self.world.car(sim)
-        travelled_m = sim.s_m - self.world.track.start_m
+    def line_up(
+        self, sim: SimState, car: CarState, travelled_m: Tensor, from_start: Tensor, variation: Tensor
+    ) -> tuple[Drive, Tensor, Tensor]:
+        """Cars `travelled_m` (E,) from the start, before their first decision; floats (E, F), Phi (E,)."""
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
         history = self.features.start(len(car.position), car.position.device)
         floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
         drive = Drive(sim, moment, history, reward_sum, from_start, over, variation)
-        return drive, self.seen(drive, floats, self.reward.potential(moment))
-
-    def decide(
-        self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
-    ) -> tuple[Drive, Seen, Outcome]:
-        """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick.
-
-        `coefficients` hold what the reward's say at present.
-        """
-        sim = self.world.step(drive.sim, action)
-        car, (time_ms, finished) = self.world.car(sim), clock(sim)
-        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
-        history, floats = self.observe(drive.history, action, car, progress)
-        here = Here(sim, car, time_ms, finished, progress, history, floats)
-        after, potential, outcome = self.judge(drive, here, action, coefficients)
-        return after, self.seen(after, floats, potential), outcome
+        return drive, floats, self.reward.potential(moment)
 
     def advance(self, before: Progress, position: Tensor, time_ms: Tensor, finished: Tensor) -> Progress:
         """Progress of cars that came to `position` (E, 3) at `time_ms` (E,), of the `finished` (E,) too."""
@@ -156,6 +138,36 @@ class Race:
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
         read, points = self.float_lookup(self.features, floats, car, progress, self.line)
         return Moment(read, progress, time_ms, points)
+
+
+@dataclass(frozen=True)
+class Race(Rules):
+    """The rules for cars of one world, with the pictures of its camera."""
+
+    world: World
+    camera: Renders
+    appearance: Appearance
+
+    def begin(self, sim: SimState, from_start: Tensor, variation: Tensor) -> tuple[Drive, Seen]:
+        """Cars that stand at `sim`, before their first decision of a race that drew `variation` (E, V)."""
+        travelled_m = sim.s_m - self.world.track.start_m
+        ready = self.line_up(sim, self.world.car(sim), travelled_m, from_start, variation)
+        return ready[0], self.seen(*ready)
+
+    def decide(
+        self, drive: Drive, action: Tensor, coefficients: Tensor = NO_COEFFICIENTS
+    ) -> tuple[Drive, Seen, Outcome]:
+        """One decision of every car: `action` (E,) int64, or (E, K) for one action per tick.
+
+        `coefficients` hold what the reward's say at present.
+        """
+        sim = self.world.step(drive.sim, action)
+        car, (time_ms, finished) = self.world.car(sim), clock(sim)
+        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
+        history, floats = self.observe(drive.history, action, car, progress)
+        here = Here(sim, car, time_ms, finished, progress, history, floats)
+        after, potential, outcome = self.judge(drive, here, action, coefficients)
+        return after, self.seen(after, floats, potential), outcome
 
     def seen(self, drive: Drive, floats: Tensor, potential: Tensor) -> Seen:
         """With the picture."""

@@ -98,8 +98,8 @@ class SimVectorEnv(TensorVectorEnv):
         camera = CAMERAS[compile](self.track, *image_size) if image_size[0] else NoCamera()
         line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
-        rules = (line.to(self.device), features, reward, cut_offs, camera, self.appearance)
-        self.race = Race(world, *rules, float_lookup)
+        rules = (line.to(self.device), features, reward, cut_offs, float_lookup)
+        self.race = Race(*rules, world, camera, self.appearance)
         self.coefficients = Coefficients(reward, clock, self.device)
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts, self.restarts = Starts(world), restarts or Restarts()
