@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import torch
 
 from btr_tm.envs.tminterface.frames import pixels_of
@@ -16,9 +17,12 @@ from btr_tm.envs.tminterface.simstate import (
     decode,
     encode,
 )
-from btr_tm.sim.grey.kernel.camera import KernelCamera
+from btr_tm.sim.appearance import NO_VARIATION
+from btr_tm.sim.grey.kernel.camera import KernelCamera, drawn_by
 from btr_tm.sim.kernel_world import KernelWorld
+from btr_tm.sim.physics.car_kernel import stand_car
 from btr_tm.sim.physics.state import SimState
+from btr_tm.sim.pose import COLUMNS
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
 
@@ -36,6 +40,7 @@ class StandInWorld:
     def __init__(self, track: Track) -> None:
         self._world = KernelWorld(track, ticks_per_action=1)
         self._start = Starts(self._world).canonical(1)
+        self._plain = drawn_by(NO_VARIATION, 1)
         self._cameras: dict[tuple[int, int], KernelCamera] = {}
         self.target = len(track.checkpoints_m) + 1
         self.held: tuple[bool, ...] = NO_KEYS  # accelerate, brake, left, right
@@ -126,7 +131,9 @@ class StandInWorld:
         size = (height, width)
         if size not in self._cameras:
             self._cameras[size] = KernelCamera(self._world.track, height, width)
-        return pixels_of(self._cameras[size](self._world.pose(self._sim))[0, 0])
+        pose = np.empty((1, COLUMNS), np.float32)
+        stand_car(self._sim.floats[0].numpy(), pose[0])
+        return pixels_of(self._cameras[size].look(pose, self._plain)[0, 0])
 
 
 def _row(held: tuple[bool, ...]) -> int:

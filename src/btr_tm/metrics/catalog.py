@@ -224,6 +224,7 @@ _ALL = (
     Metric("collector/hung", "workers", "last", "workers replaced because they did not answer, so far"),
     Metric("collector/damaged", "workers", "last", "workers replaced for a damaged chunk, so far"),
     Metric("collector/stale", "chunks", "last", "chunks dropped for the age of their weights, so far"),
+    Metric("collector/lost_races", "races", "last", "races lost by games that failed, so far"),
     Metric("collector/staleness", "versions", "mean", "weights versions published since a chunk's own"),
     Metric("collector/publish_ms", "ms", "mean", "time to publish a version of the weights"),
     Metric("time/simulator_share", "share", "last", "wall time in the environment (launch time on CUDA)"),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from btr_tm.core.errors import UserError
+from btr_tm.core.errors import RaceLost, UserError
 from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs, Races
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.race import Race
 
 LONGEST_RACE = 120_000  # decisions; Atari's usual limit of 30 minutes is 108,000 of single frames
+TRIES = 3  # of races that a game loses
 CHECK_EVERY = 8  # decisions; whether every race is over is known only after waiting for the device
 
 
@@ -72,6 +74,9 @@ class InlineRaces:
 
     @torch.inference_mode()
     def _drive(self, policy: Actor, frames: int, stop: Callable[[], bool], tell: Tell) -> Result | None:
+        for _ in range(TRIES - 1):
+            with policy.unchanged(), suppress(RaceLost):
+                return self._decide(policy, frames, stop, tell)
         with policy.unchanged():
             return self._decide(policy, frames, stop, tell)
 

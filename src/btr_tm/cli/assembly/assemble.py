@@ -49,7 +49,7 @@ def build(job: Composition) -> Run:
     set_threads(values["profile"]["threads"])
     seed_globals(values["seed"])
     parts = Parts(values, device)
-    env = parts.env(parts.profile["cars"])
+    env = parts.env(parts.cars)
     refuse_large_learner(parts, env)
     policy, replay = parts.policy(env), parts.replay(env)
     evaluator, plan = parts.evaluator(evaluation_of(parts), env.decision_ms), parts.plan()
@@ -138,15 +138,14 @@ def keep_track(track: TrackSource | None, folder: Path) -> None:
 
 def collector_of(parts: Parts, env: DrivingEnv, net: torch.nn.Module) -> Collector:
     """Inline ones drive `env` themselves, others build environments where they are."""
-    node = parts.values["collector"]
-    build = BuildWorker(parts.values, node.get("workers", node.get("num_workers", 1)))
-    return make_with_known(node, env=env, build=build, net=net, clock=parts.clock)
+    build = BuildWorker(parts.values, parts.workers)
+    return make_with_known(parts.values["collector"], env=env, build=build, net=net, clock=parts.clock)
 
 
 def evaluation_of(parts: Parts) -> EvaluationRaces:
     """Where the races of an evaluation are driven; a process is not started before the first."""
-    known = {"build": BuildEvaluation(parts.values), "make_env": parts.env}
-    return make_with_known(parts.values["eval"], **known, starts=parts.profile["eval_starts"])
+    known = {"build": BuildEvaluation(parts.values), "make_env": parts.evaluation_env}
+    return make_with_known(parts.values["eval"], **known, starts=parts.eval_starts)
 
 
 def processes_of(parts: Parts, env: EnvironmentSpec) -> LearningProcesses:

@@ -121,10 +121,39 @@ class Parts:
     def env(self, cars: int, **parts: Any) -> DrivingEnv:
         """A vector environment with `cars` cars; `parts` replace values of the node."""
         known = {"cars": cars, "seed": self.seed, "device": self.device, "image_size": self.image_size}
+        if self.env_class.one_car:
+            known |= {"instance": 0}
         if self.env_class.with_track:
             known |= {"track": self.track, "clock": self.clock}
             known |= {"features": make(self.values["obs"]), "reward": make(self.values["reward"])}
         return make_with_known(self.values["env"], **(known | parts))
+
+    @property
+    def workers(self) -> int:
+        """How many drive side by side."""
+        node = self.values["collector"]
+        return node.get("workers", node.get("num_workers", 1))
+
+    @property
+    def cars(self) -> int:
+        """Of training: as many as the profile says, or one for each game."""
+        return self.workers if self.env_class.one_car else self.profile["cars"]
+
+    def worker_env(self, worker: int, workers: int) -> DrivingEnv:
+        """What that one of `workers` drives in, with its share of the cars."""
+        if self.env_class.one_car:
+            return self.env(1, instance=worker)
+        return self.env(self.profile["cars"] // workers)
+
+    def evaluation_env(self, cars: int) -> DrivingEnv:
+        """What evaluations beside training drive in: the game after those of the workers, if it is one."""
+        of_game = {"instance": self.workers} if self.env_class.one_car else {}
+        return self.env(cars, **of_game)
+
+    @property
+    def eval_starts(self) -> int:
+        """Races of an evaluation beside the canonical one; a game has no other start."""
+        return 0 if self.env_class.one_car else self.profile["eval_starts"]
 
     def net(self, env: EnvironmentSpec) -> IQN:
         """The online network with its initial weights, for what `env` shows."""
@@ -229,7 +258,7 @@ class Parts:
 
     def races(self, starts: int) -> InlineRaces:
         """Races from the canonical and `starts` seeded starts, in an environment of their own."""
-        return InlineRaces(self.env, starts)
+        return InlineRaces(self.env, 0 if self.env_class.one_car else starts)
 
     def evaluator(self, races: EvaluationRaces, decision_ms: int) -> Evaluator:
         """Figures of what `races` drives."""

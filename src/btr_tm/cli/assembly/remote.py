@@ -12,6 +12,7 @@ from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.protocols import Spec
 from btr_tm.core.seeding import seed_globals, stream_seed
 from btr_tm.run.beside import EvaluationParts
+from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.helper import MakeGroup
 from btr_tm.run.remote.worker import WorkerParts
 
@@ -31,7 +32,7 @@ class BuildWorker:
         seed = stream_seed(self.values["seed"], f"collector {worker} life {generation}")
         seed_globals(seed)  # what a game draws by itself
         parts = Parts(self.values | {"seed": seed}, torch.device("cpu"))
-        env = parts.env(parts.profile["cars"] // self.workers)
+        env = parts.worker_env(worker, self.workers)
         return WorkerParts(env, parts.policy(env), parts.clock)
 
 
@@ -44,7 +45,7 @@ class BuildEvaluation:
     def __call__(self) -> EvaluationParts:
         seed_globals(self.values["seed"])
         parts = Parts(self.values, device_of(self.values["device"]))
-        races = parts.races(self.values["profile"]["eval_starts"])
+        races = InlineRaces(parts.evaluation_env, parts.eval_starts)
         return EvaluationParts(races, parts.policy(races.env))
 
 

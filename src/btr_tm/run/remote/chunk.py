@@ -16,7 +16,7 @@ from torch import Tensor
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import DrivingEnv
-from btr_tm.core.types import Obs, Races, Transition
+from btr_tm.core.types import Chunk, Obs, Races, Transition
 from btr_tm.run.remote.arrays import Field, Layout
 
 Arrays = dict[str, np.ndarray]
@@ -81,6 +81,7 @@ class ChunkFormat:
             "terminated": field(rows, np.bool_),
             "truncated": field(rows, np.bool_),
         }
+        fields |= {"void": field(1, np.bool_), "lost_races": field(1, np.int64)}
         return Layout(fields | {name: field(rows, dtype) for name, dtype in RACES.items()})
 
     def fits(self, arrays: Arrays) -> bool:
@@ -104,6 +105,16 @@ class ChunkFormat:
             into["final_floats"][row, ended] = step.next_obs.floats.numpy()[ended]
             into["final_potential"][row, ended] = step.next_potential.numpy()[ended]
         self._put_obs(into, self.decisions, transitions[-1].next_obs, transitions[-1].next_potential)
+
+    def pack_losses(self, chunk: Chunk, into: Arrays) -> None:
+        """Write whether the race open before `chunk` is void, and how many the worker has lost so far."""
+        into["void"][:] = bool(chunk.lost)
+        into["lost_races"][:] = int(chunk.metrics.get("lost_races", 0))
+
+    @staticmethod
+    def unpack_losses(arrays: Arrays) -> tuple[bool, int]:
+        """What `pack_losses` was given."""
+        return bool(arrays["void"].any()), int(arrays["lost_races"].max())
 
     @staticmethod
     def _put_obs(into: Arrays, row: int, obs: Obs, potential: Tensor) -> None:

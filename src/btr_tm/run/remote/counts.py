@@ -15,6 +15,7 @@ class Counts:
     hung: int = 0
     damaged: int = 0
     stale: int = 0  # chunks dropped
+    lost_races: int = 0  # by games that failed, while their workers went on
     chunks: int = 0
     bytes: int = 0
     staleness: float = 0.0  # weights versions behind, of the last chunk
@@ -41,6 +42,7 @@ class Counts:
         """Values of the `collector` metrics."""
         return {
             "died": self.died, "hung": self.hung, "damaged": self.damaged, "stale": self.stale,
+            "lost_races": self.lost_races,
             "staleness": self.staleness, "publish_ms": self.publish_ms,
         }  # fmt: skip
 

@@ -207,7 +207,10 @@ class ProcessCollector:
             return Chunk([], [], 0, lost=lost, metrics=metrics)
         if not self.supervisor.accept(handle, ready.version, self.format.layout.size):
             return Chunk([], [], 0, lost=lost, cut=[handle.cars], metrics=metrics)
-        transitions, races = self.format.unpack(handle.chunks.records[ready.slot])
+        arrays = handle.chunks.records[ready.slot]
+        transitions, races = self.format.unpack(arrays)
+        lost += self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
+        metrics = self.counts.sample()
         return Chunk(transitions, races, self.format.frames, handle.cars, lost, metrics=metrics)
 
     def wait_until_full(self) -> None:

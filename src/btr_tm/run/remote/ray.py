@@ -63,6 +63,7 @@ class RayWorker:
         chunk = self.collector.collect(self.parts.policy)
         arrays = {name: np.zeros(f.shape, f.dtype) for name, f in self.format.layout.fields.items()}
         self.format.pack(chunk.transitions, chunk.races, arrays)
+        self.format.pack_losses(chunk, arrays)
         before, self.cpu_s = self.cpu_s, time.process_time()
         return version, self.cpu_s - before, arrays
 
@@ -142,7 +143,7 @@ class RayCollector:
             first = self._await_chunk()
         chunk = self._open(first) if first else Chunk([], [], 0)
         self._check_alive()
-        return chunk._replace(lost=self.supervisor.take_lost(), metrics=self.counts.sample())
+        return chunk._replace(lost=[*self.supervisor.take_lost(), *chunk.lost], metrics=self.counts.sample())
 
     def _put(self, version: int, policy: Policy) -> None:
         self._version, self._weights = version, self.ray.put(weights_of(policy.net).cpu().numpy())
@@ -194,7 +195,8 @@ class RayCollector:
             return Chunk([], [], 0, cut=[handle.cars])
         # Arrays from Ray's store are read-only; torch wants its own.
         transitions, races = self.format.unpack({name: array.copy() for name, array in arrays.items()})
-        return Chunk(transitions, races, self.format.frames, handle.cars)
+        lost = self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
+        return Chunk(transitions, races, self.format.frames, handle.cars, lost)
 
     def _check_alive(self) -> None:
         """Replace actors that have room and do not answer; those that wait for room may wait."""

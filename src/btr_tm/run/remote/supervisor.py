@@ -24,6 +24,7 @@ class WorkerHandle:
         self.cars = slice(worker * cars, (worker + 1) * cars)
         self.received = 0  # chunks of this generation
         self.failed_starts = 0  # generations in a row that ended before their first chunk
+        self.lost_races = 0  # by the game of this generation, as of its last chunk
         self.served_at = 0  # turn in which a chunk of it was taken last
 
 
@@ -84,7 +85,13 @@ class Supervisor:
             )
         self.counts.fault(fault)
         self._lost.append(handle.cars)
-        handle.generation, handle.received = handle.generation + 1, 0
+        handle.generation, handle.received, handle.lost_races = handle.generation + 1, 0, 0
+
+    def lost_in_game(self, handle: WorkerHandle, void: bool, lost_races: int) -> list[slice]:
+        """Count the races lost until a chunk of `handle`; the cars whose race open before it is `void`."""
+        self.counts.lost_races += lost_races - handle.lost_races
+        handle.lost_races = lost_races
+        return [handle.cars] if void else []
 
     def take_lost(self) -> list[slice]:
         """Cars whose open races became void since the last call."""

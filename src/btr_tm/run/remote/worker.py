@@ -124,6 +124,7 @@ class _Worker:
             self._update()
             chunk = self.collector.collect(self)
             self.setup.format.pack(chunk.transitions, chunk.races, self.chunks.records[slot])
+            self.setup.format.pack_losses(chunk, self.chunks.records[slot])
             crc = checksum(self.chunks.bytes_of(slot))
             self.pipe.send(ChunkReady(slot, number, self.version, crc, self._spent()))
             number += 1
