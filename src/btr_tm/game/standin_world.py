@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import torch
 
+from btr_tm.core.kernels import Floats, kernel
 from btr_tm.envs.tminterface.frames import pixels_of
 from btr_tm.envs.tminterface.messages import ProtocolError
 from btr_tm.envs.tminterface.simstate import (
@@ -132,8 +133,15 @@ class StandInWorld:
         if size not in self._cameras:
             self._cameras[size] = KernelCamera(self._world.track, height, width)
         pose = np.empty((1, COLUMNS), np.float32)
-        stand_car(self._sim.floats[0].numpy(), pose[0])
+        _stand(self._sim.floats.numpy(), pose)
         return pixels_of(self._cameras[size].look(pose, self._plain)[0, 0])
+
+
+@kernel
+def _stand(cars: Floats, out: Floats) -> None:
+    """Writes how the cars (E, 25) stand: (E, 18). To the bit as where the simulator races."""
+    for e in range(len(cars)):
+        stand_car(cars[e], out[e])
 
 
 def _row(held: tuple[bool, ...]) -> int:

@@ -27,6 +27,8 @@ KINDS: dict[str, str] = {
     "env.appearance": "",  # "" : no class of the user's own fits
     "env.restarts": "",
     "env.cut_offs": "",
+    "env.patience": "",
+    "env.program": "",
     "track": "",
     "obs": "btr_tm.race.features.FeatureSet",
     "reward": "btr_tm.race.reward.moment.Reward",
