@@ -37,7 +37,7 @@ test: venv ## run every test
 test-fast: venv ## run the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not slow"
 
-fuzz: venv ## damage files in 25,000 ways, for every reader; each must end in a sentence
+fuzz: venv ## damage files in 25,000 ways and what a game sends in 100,000; each must end in a sentence
 	OMP_NUM_THREADS=1 $(BIN)/python -X faulthandler -m tests.fuzz.run
 
 mutation: venv ## change the code in small ways and see whether its tests notice (PACKAGE=losses, default: seven)

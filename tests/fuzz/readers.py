@@ -17,7 +17,9 @@ from btr_tm.cli.assembly.driver import load_driver, read_driver, shipped
 from btr_tm.cli.commands import import_yaml
 from btr_tm.cli.importing.source import read as read_published
 from btr_tm.cli.importing.translate import translate
+from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json
+from btr_tm.envs.tminterface.messages import ProtocolError
 from btr_tm.maps.gbx import challenge, container, replay
 from btr_tm.maps.line import line_of
 from btr_tm.metrics.sinks.jsonl import JsonlSink, read_record
@@ -33,6 +35,7 @@ from btr_tm.run.checkpoint_file import packed, read
 from btr_tm.run.policy_file import PolicyFile
 from btr_tm.sim.track.load import load_track, track_path
 
+from ..envs.tminterface import streams
 from ..maps import gbx_files
 from ..replay.helpers import build_replay, drive
 from ..report.written_runs import wandb_file
@@ -131,6 +134,24 @@ def checkpoints() -> list[bytes]:
     random_states = {"torch": torch.get_rng_state()[:64]}
     content = {"frames": 100, "parts": parts, "replay": {}, "random": random_states}
     return [packed(content), packed(content | {"frames": 7})]
+
+
+def sent_by_game(kind: str) -> Callable[[], list[bytes]]:
+    of = streams.KINDS[kind]
+    return lambda: [streams.race(of), streams.race(of, hello=False)]
+
+
+def driven(kind: str) -> Read:
+    """What drives by the bytes that a game sends: nothing but a ProtocolError may come of them."""
+
+    def read(path: Path) -> object:
+        try:
+            return streams.play(streams.KINDS[kind], path.read_bytes())
+        except UserError as error:
+            assert isinstance(error, ProtocolError), error
+            raise
+
+    return read
 
 
 def manifests() -> list[bytes]:
@@ -266,5 +287,9 @@ READERS = [
     Reader("published.yaml", of_files(*sorted(PUBLISHED.glob("*.yaml"))), imported, 12, written_damaged),
     Reader("whole.yaml", of_files(*sorted(PUBLISHED.glob("*.yaml"))), imported_whole, 1, written_damaged),
     Reader("driver.safetensors", of_files(shipped()), policy_file.load, 3, written_damaged),
+    *(
+        Reader(f"game.{kind}", sent_by_game(kind), driven(kind), 140, written_damaged)
+        for kind in streams.KINDS
+    ),
     Reader("changed.safetensors", of_files(shipped()), driver_of, 2, written_with_another_value),
 ]

@@ -10,6 +10,7 @@ from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuff
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv
 from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.envs.tminterface.env import TMInterfaceVectorEnv
 from btr_tm.metrics.meter import Logger
 from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.metrics.sinks.wandb import WandbSink
@@ -24,7 +25,12 @@ from btr_tm.run.protocols import Collector, LearningProcesses
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.remote.ray import RayCollector
 
-ENVS: tuple[type[DrivingEnv], ...] = (AtariVectorEnv, GymnasiumVectorEnv, SimVectorEnv)
+ENVS: tuple[type[DrivingEnv], ...] = (
+    AtariVectorEnv,
+    GymnasiumVectorEnv,
+    SimVectorEnv,
+    TMInterfaceVectorEnv,
+)
 PROCESSES: tuple[type[LearningProcesses], ...] = (OneProcess, Helpers)
 LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)

@@ -84,16 +84,8 @@ class TMInterfaceVectorEnv(TensorVectorEnv):
         program: Program,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        if ticks_per_action < 1:
-            raise UserError(f"env.ticks_per_action must be 1 or larger, got {ticks_per_action}")
-        if not 0 < running_speed <= 1000:
-            raise UserError(
-                f"env.running_speed must be more than 0 and at most 1000 times real time, got {running_speed}"
-            )
         if not 1 <= port <= HIGHEST_PORT - instance:
             raise UserError(f"env.port must be from 1 to {HIGHEST_PORT - instance}, got {port}")
-        if not 0 < idle_s <= 4_000_000:
-            raise UserError(f"env.idle_s must be from 1 to 4000000 seconds, got {idle_s}")
         self.block = actions.block(action_offsets_ms)
         ticks = self.block[0] if self.block else ticks_per_action
         height, width = image_size
@@ -105,7 +97,7 @@ class TMInterfaceVectorEnv(TensorVectorEnv):
             width=width,
             height=height,
             camera=camera,
-            idle_ms=round(1000 * idle_s),
+            idle_s=idle_s,
             commands=tuple(commands),
         )
         self.decision_ticks, self.decision_ms = ticks, settings.decision_ms

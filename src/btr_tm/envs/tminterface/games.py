@@ -20,8 +20,8 @@ LONGEST_PAUSE_S = 10.0
 class Patience:
     """How long the game may take, in seconds, and how often it may fail in a row."""
 
-    connect_s: float
-    start_s: float  # from connecting to the start line: maps are loaded, a countdown runs
+    connect_s: float  # until a game that runs listens
+    start_s: float  # until one just started does; from connecting to the start line: it loads, counts down
     answer_s: float  # to a decision
     tries: int
     pause_s: float  # after the first failure; twice as long after each that follows
@@ -35,8 +35,11 @@ class Patience:
 class Program(Protocol):
     """Whoever sees to it that a game runs."""
 
-    def ensure(self, port: int) -> None:
-        """Start the game that listens on `port` unless it runs; UserError if it cannot be started."""
+    def ensure(self, port: int) -> bool:
+        """Start the game that listens on `port` unless it runs; whether it was started just now.
+
+        UserError if it cannot be started.
+        """
         ...
 
     def failed(self, port: int) -> None:
@@ -52,8 +55,9 @@ class Program(Protocol):
 class StartedByHand:
     """The game was started by somebody else, who looks after it."""
 
-    def ensure(self, port: int) -> None:
+    def ensure(self, port: int) -> bool:
         """It should run."""
+        return False
 
     def failed(self, port: int) -> None:
         """Nothing to be done from here."""
@@ -97,9 +101,10 @@ class Racing:
 
     def _begin(self) -> tuple[Moment, GameState]:
         if self._connection is None:
-            self.program.ensure(self.port)
+            started = self.program.ensure(self.port)
+            limit_s = self.patience.start_s if started else self.patience.connect_s
             machine = Machine(self.settings)
-            self._connection = Connection(machine, self.port, self.patience.connect_s)
+            self._connection = Connection(machine, self.port, limit_s)
             self._connection.run(machine.connect(), self.patience.start_s)
         moment = self._connection.run(self._connection.machine.begin(), self.patience.start_s)
         return moment, decode(moment.state)

@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeVar
 
+from btr_tm.core.errors import UserError
 from btr_tm.envs.tminterface.messages import (
     BY_NAME,
     MENUS,
@@ -44,8 +45,17 @@ class Settings:
     width: int
     height: int
     camera: int  # as the keys 1 to 3; 2 is the one behind the car that does not swing
-    idle_ms: int  # how long the game waits for us before it goes on without
+    idle_s: float  # how long the game waits for us before it goes on without
     commands: tuple[str, ...] = ()  # of the console, after connecting
+
+    def __post_init__(self) -> None:
+        if self.decision_ticks < 1:
+            raise UserError(f"env.ticks_per_action must be 1 or larger, got {self.decision_ticks}")
+        for name, most in (("running_speed", 1000), ("idle_s", 4_000_000)):
+            if not 0 < getattr(self, name) <= most:
+                raise UserError(
+                    f"env.{name} must be more than 0 and at most {most:,}, got {getattr(self, name)}"
+                )
 
     @property
     def decision_ms(self) -> int:
@@ -124,7 +134,7 @@ class Machine:
             else:
                 self._refuse(heard)
         # First of all: until then the game goes on without us after two seconds.
-        self._say("SET_TIMEOUT", self.settings.idle_ms)
+        self._say("SET_TIMEOUT", round(1000 * self.settings.idle_s))
         self._say("SET_SPEED", 1.0)
         self._say("SET_ON_STEP_PERIOD", self.settings.period_ms)
         for command in self.settings.commands:

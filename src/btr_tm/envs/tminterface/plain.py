@@ -16,7 +16,7 @@ from btr_tm.race.reward.moment import Reward
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.sim.track.ribbon import Track
 
-PATIENCE = Patience(connect_s=20.0, start_s=40.0, answer_s=10.0, tries=5, pause_s=0.5)
+PATIENCE = Patience(connect_s=20.0, start_s=60.0, answer_s=10.0, tries=5, pause_s=0.5)
 
 
 def plain_game(
