@@ -1,0 +1,1 @@
+"""Finding out where the chain between us and a game is broken, link by link."""
