@@ -56,7 +56,7 @@ def test_the_plugin_looks_for_the_port_that_the_command_names() -> None:
 
 
 def test_a_missing_loader_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="env.program.loader.path must name TMLoader.exe"):
+    with pytest.raises(UserError, match="where is TMLoader.exe.*BTR_TM_LOADER"):
         Loader("", "default", [], "", []).command(PORT, "ab")
     with pytest.raises(UserError, match="there is no loader"):
         Loader(str(tmp_path / "TMLoader.exe"), "default", [], "", []).command(PORT, "ab")

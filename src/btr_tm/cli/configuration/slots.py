@@ -29,6 +29,7 @@ KINDS: dict[str, str] = {
     "env.cut_offs": "",
     "env.patience": "",
     "env.program": "",
+    "env.program.*": "",
     "track": "",
     "obs": "btr_tm.race.features.FeatureSet",
     "reward": "btr_tm.race.reward.moment.Reward",

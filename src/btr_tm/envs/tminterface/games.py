@@ -38,7 +38,7 @@ class Program(Protocol):
     def ensure(self, port: int) -> bool:
         """Start the game that listens on `port` unless it runs; whether it was started just now.
 
-        UserError if it cannot be started.
+        Asked before every race. UserError if it cannot be started.
         """
         ...
 
@@ -100,8 +100,11 @@ class Racing:
         ) from reason
 
     def _begin(self) -> tuple[Moment, GameState]:
+        started = self.program.ensure(self.port)
+        if started and self._connection is not None:
+            self._connection.drop()  # it was to a game which is no more
+            self._connection = None
         if self._connection is None:
-            started = self.program.ensure(self.port)
             limit_s = self.patience.start_s if started else self.patience.connect_s
             machine = Machine(self.settings)
             self._connection = Connection(machine, self.port, limit_s)
