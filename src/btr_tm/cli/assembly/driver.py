@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from btr_tm.agent.policy import IqnPolicy
+from btr_tm.cli.assembly.driver_env import environment
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
@@ -49,17 +50,22 @@ class Driver:
 
 
 def load_driver(
-    where: str | None, device: str = "auto", track: str | None = None, plugins: Sequence[str] = ()
+    where: str | None,
+    device: str = "auto",
+    track: str | None = None,
+    plugins: Sequence[str] = (),
+    typed: Sequence[str] = (),
 ) -> Driver:
     """The driver in a run folder, a checkpoint or a policy file; None is the one that ships.
 
     `track` puts it on another track than the one it was trained on; `plugins` are modules of the user's own
-    whose classes its configuration may name. Raises UserError.
+    whose classes its configuration may name; `typed` puts it into another environment. Raises UserError.
     """
     source = shipped() if where is None else Path(where)
     saved = read_driver(source)
     values = LABELS | saved.config | {"logger": {}, "plugins": list(plugins)}
     try:
+        values["env"] = environment(values["env"], typed)
         kept = None
         if track is not None:
             values = values | {"track": values["track"] | {"name_or_path": track}}

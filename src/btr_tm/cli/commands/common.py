@@ -13,10 +13,16 @@ from btr_tm.core.errors import UserError
 
 
 def run(
-    command: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
+    command: Callable[[argparse.Namespace], None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    mixed: bool = False,
 ) -> None:
-    """Parse `argv` (None: the command line) and run; errors that a user can fix end in one line."""
-    arguments = parser.parse_args(argv)
+    """Parse `argv` (None: the command line) and run; errors that a user can fix end in one line.
+
+    `mixed`: options may stand between words of one list.
+    """
+    arguments = parser.parse_intermixed_args(argv) if mixed else parser.parse_args(argv)
     try:
         command(arguments)
     except UserError as error:

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Look at every link; errors that a user can fix are one line on stderr."""
-    commands.run(examine, parser(), argv)
+    commands.run(examine, parser(), argv, mixed=True)
 
 
 def examine(arguments: argparse.Namespace) -> None:

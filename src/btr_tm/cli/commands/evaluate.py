@@ -15,9 +15,11 @@ from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
 
 if TYPE_CHECKING:
-    from btr_tm.run.evaluation_races import Result, Tell
+    from btr_tm.cli.assembly.driver import Driver
+    from btr_tm.run.evaluation_races import InlineRaces, Result, Tell
 
 LINE_S = 10.0
+SPEEDS = ("running_speed=", "env.running_speed=")
 SHOWN = 40  # races listed one by one; the figures below the table cover all
 
 
@@ -31,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
         "driver",
         metavar="RUN_OR_CHECKPOINT",
         help="a run folder, a checkpoint or a policy file; with --sections also an .inputs file",
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="drive elsewhere: env=tminterface map=A01-Race.Challenge.Gbx; with running_speed=1 the game is "
+        "driven at the speed of training and at real time, and both are shown",
     )
     parser.add_argument(
         "--races", type=commands.at_least_one, default=33, help="number of races (default: 33)"
@@ -52,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate; errors that a user can fix are one line on stderr."""
-    commands.run(evaluate, parser(), argv)
+    commands.run(evaluate, parser(), argv, mixed=True)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -67,22 +76,59 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return compare_inputs(arguments)
     if arguments.video:
         refuse_film(arguments.video)
-    driver = load_driver(arguments.driver, arguments.device, arguments.track, arguments.plugin)
+    if any(override.startswith(SPEEDS) for override in arguments.overrides):
+        return at_two_speeds(arguments)
+    place = (arguments.device, arguments.track, arguments.plugin, arguments.overrides)
+    driver = load_driver(arguments.driver, *place)
     if arguments.video or wanted:
         refuse_elsewhere(driver)
     author = refuse_sections(driver.parts.track, arguments.sections) if wanted else None
     races = driver.parts.races(arguments.races - 1)
-    print(f"{driver.name}, on {driver.parts.track_name}", flush=True)
-    with telling(arguments.races) as tell:
-        result = races.drive(driver.policy, driver.parts.clock.frames, tell)
-    evaluator = driver.parts.evaluator(races, races.env.decision_ms)
-    show(result, evaluator.summarise(result))
-    races.close()
+    result = shown_races(driver, races)
     if author is not None:
         race = driven_again(driver, result.canonical)
         show_sections(driver.parts.track, race, author, arguments.sections)
     if arguments.video:
         print(film_driver(driver, result.canonical, arguments.video))
+
+
+def shown_races(driver: Driver, races: InlineRaces) -> Result:
+    """Drive them and print the tables."""
+    print(f"{driver.name}, on {driver.parts.track_name}", flush=True)
+    try:
+        with telling(races.env.num_envs) as tell:
+            result = races.drive(driver.policy, driver.parts.clock.frames, tell)
+        evaluator = driver.parts.evaluator(races, races.env.decision_ms)
+        show(result, evaluator.summarise(result))
+    finally:
+        races.close()
+    return result
+
+
+def at_two_speeds(arguments: argparse.Namespace) -> None:
+    """The same race at the usual speed of the game and at the one that is asked for, and both times."""
+    from btr_tm.cli.assembly.driver import load_driver
+    from btr_tm.cli.commands.film import refuse_elsewhere
+
+    times: dict[float, str] = {}
+    usual = [override for override in arguments.overrides if not override.startswith(SPEEDS)]
+    for overrides in (usual, arguments.overrides):
+        place = (arguments.device, arguments.track, arguments.plugin, overrides)
+        driver = load_driver(arguments.driver, *place)
+        if arguments.video or arguments.sections is not None:
+            refuse_elsewhere(driver)
+        speed = driver.parts.values["env"]["running_speed"]
+        if speed not in times:
+            print(f"at {speed:g} times real time: ", end="")
+            times[speed] = _time_of(shown_races(driver, driver.parts.races(arguments.races - 1)))
+    print("the canonical race: " + ", ".join(f"{time} at {speed:g}x" for speed, time in times.items()))
+
+
+def _time_of(result: Result) -> str:
+    """Of the canonical race, to the millisecond."""
+    if not result.finished[0]:
+        return f"no finish ({float(result.progress_m[0]):,.1f} m)"
+    return f"{float(result.time_s[0]):.3f} s"
 
 
 def compare_inputs(arguments: argparse.Namespace) -> None:
