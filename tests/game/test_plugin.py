@@ -122,7 +122,7 @@ def test_a_frame_is_sent_for_the_size_that_was_asked_and_only_once() -> None:
 def test_a_stop_rewinds_to_the_present_and_presses_the_keys_again() -> None:
     assert "RewindToPresent(sim)" in FUNCTIONS["SetSpeed"].split("sim.SetSpeed")[0]
     body = FUNCTIONS["RewindToPresent"]
-    assert body.index("RewindToState(present, true)") < body.index("PressKeys(sim)")
+    assert body.index("RewindToState(sim.SaveState(), true)") < body.index("PressKeys(sim)")
 
 
 def test_nobody_is_left_with_a_frozen_game() -> None:

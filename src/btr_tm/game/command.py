@@ -35,8 +35,8 @@ class Loader:
         """The command for a game that listens on `port`; UserError if something is missing."""
         if not self.path:
             raise UserError(
-                "where is TMLoader.exe, which starts the game? Set the environment variable BTR_TM_LOADER to its "
-                "path, or env.program.loader.path"
+                "where is TMLoader.exe, which starts the game? Set the environment variable BTR_TM_LOADER to "
+                "its path, or env.program.loader.path"
             )
         if not Path(self.path).expanduser().is_file():
             raise UserError(

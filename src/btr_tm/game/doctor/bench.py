@@ -45,9 +45,11 @@ class Bench:
     start: GameState | None = None
 
     def connect(self) -> None:
-        """Only a line to whoever listens on the port; nothing is said yet."""
+        """Only a line to whoever listens on the port, after a game was started if that is ours to do."""
         self.leave()
-        self.connection = Connection(Machine(self.settings), self.port, self.patience.connect_s)
+        started = self.program.ensure(self.port)
+        limit_s = self.patience.start_s if started else self.patience.connect_s
+        self.connection = Connection(Machine(self.settings), self.port, limit_s)
 
     def greet(self) -> None:
         """Tell the game what we want."""

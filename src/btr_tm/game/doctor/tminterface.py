@@ -80,7 +80,6 @@ def check_map_file(bench: Bench) -> str:
 
 def check_port(bench: Bench) -> str:
     """Somebody listens, after the game was started if that is ours to do."""
-    bench.program.ensure(bench.port)
     try:
         bench.connect()
     except ProtocolError as error:

@@ -98,9 +98,10 @@ uint16 PortOfCommandLine()
     for (uint i = 0; i < given.Length; i++) {
         const int at = given[i].FindFirst(PORT_KEY);
         if (at < 0) continue;
-        const string rest = given[i].Substr(uint(at) + PORT_KEY.Length);
-        const int end = rest.FindFirstOf(" \t\"");
-        return uint16(Text::ParseUInt(end < 0 ? rest : rest.Substr(0, end)));
+        string number = given[i].Substr(uint(at) + PORT_KEY.Length);
+        const int end = number.FindFirstOf(" \t\"");
+        if (end >= 0) number = number.Substr(0, end);
+        return uint16(Text::ParseUInt(number));
     }
     return DEFAULT_PORT;
 }
@@ -280,8 +281,7 @@ void SetSpeed(SimulationManager@ sim, const float speed)
 void RewindToPresent(SimulationManager@ sim)
 {
     if (!sim.InRace) return;
-    SimulationState@ present = sim.SaveState();
-    sim.RewindToState(present, true);  // true: resets the camera, which the wall clock smooths
+    sim.RewindToState(sim.SaveState(), true);  // true: resets the camera, which the wall clock smooths
     g_rewound = true;
     PressKeys(sim);
 }
@@ -370,7 +370,8 @@ void SetPeriod(const int milliseconds)
 
 void SendInputs(SimulationManager@ sim)
 {
-    const string text = sim.InRace ? sim.InputEvents.ToCommandsText() : "";
+    string text = "";
+    if (sim.InRace) text = sim.InputEvents.ToCommandsText();
     WriteText(text);
 }
 
