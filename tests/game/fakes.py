@@ -13,12 +13,18 @@ from btr_tm.game.launch import Limits, TMLoader
 
 LOADER = """
 import subprocess, sys
-command = [sys.executable, "-I", "-S", {game!r}, " ".join(sys.argv[4:])]
+command = [sys.executable, *{options!r}, {game!r}, " ".join(sys.argv[4:])]
 subprocess.Popen(command, start_new_session=True)
 """
-GAME = """
+BARE = ["-I", "-S"]  # without packages Python starts fast
+SLEEPING = """
 import time
-time.sleep({seconds})
+time.sleep(120)
+"""
+STAND_IN = """
+import sys
+from btr_tm.game.standin import main
+main(["--track", "oval", "--port", sys.argv[1].split("/btr_tm_port=")[1].split()[0]])
 """
 
 
@@ -33,7 +39,7 @@ class Clock:
 
 
 class Fakes(NamedTuple):
-    """A loader that starts a game that ends by itself after a while."""
+    """A loader that starts a script as the game."""
 
     folder: Path
 
@@ -41,10 +47,11 @@ class Fakes(NamedTuple):
     def loader(self) -> Path:
         return self.folder / "TMLoader.exe"
 
-    def write(self, seconds: float = 120.0) -> Fakes:
-        game = self.folder / "TmForever.exe"
-        game.write_text(GAME.format(seconds=seconds))
-        self.loader.write_text(LOADER.format(game=str(game)))
+    def write(self, game: str = SLEEPING) -> Fakes:
+        path = self.folder / "TmForever.exe"
+        path.write_text(game)
+        options = BARE if game == SLEEPING else []
+        self.loader.write_text(LOADER.format(game=str(path), options=options))
         return self
 
     def program(
@@ -55,7 +62,7 @@ class Fakes(NamedTuple):
         **given: float,
     ) -> TMLoader:
         limits = {"start_s": 300.0, "longest_s": 43_200.0, "failures": 3, "failures_s": 120.0} | given
-        wine = [sys.executable, "-I", "-S"]
+        wine = [sys.executable, *BARE]
         return TMLoader(
             Loader(str(self.loader), "default", wine, prefix="", console=["set autologin me"]),
             Limits(**limits),
