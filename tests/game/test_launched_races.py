@@ -23,7 +23,7 @@ SETTINGS = Settings(
     width=0,
     height=0,
     camera=2,
-    idle_ms=60_000,
+    idle_s=60.0,
 )
 PATIENCE = Patience(connect_s=200.0, start_s=200.0, answer_s=200.0, tries=3, pause_s=0.01)
 GAS = (1, 0, 0, 0)

@@ -35,7 +35,7 @@ def test_a_game_that_was_started_anew_is_connected_anew() -> None:
         width=0,
         height=0,
         camera=2,
-        idle_ms=60_000,
+        idle_s=60.0,
     )
     program = Looked()
     with standin() as game:

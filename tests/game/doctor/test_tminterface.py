@@ -27,7 +27,7 @@ SETTINGS = Settings(
     width=32,
     height=24,
     camera=2,
-    idle_ms=60_000,
+    idle_s=60.0,
 )
 PATIENCE = Patience(connect_s=20.0, start_s=20.0, answer_s=20.0, tries=1, pause_s=0.01)
 FROM_GAME = [link.name for link in LINKS[5:]]

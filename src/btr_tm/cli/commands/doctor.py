@@ -83,7 +83,7 @@ def _tminterface(env: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
         width=width,
         height=height,
         camera=env["camera"],
-        idle_ms=round(1000 * env["idle_s"]),
+        idle_s=env["idle_s"],
         commands=tuple(env["commands"]),
     )
     bench = Bench(
