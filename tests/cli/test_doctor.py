@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.cli.commands.doctor import main
+from btr_tm.cli.commands.doctor import _drive, main
 from btr_tm.game.doctor.tminterface import LINKS
 from btr_tm.game.folders import named_folders
 from btr_tm.game.install import install
@@ -51,3 +51,12 @@ def test_a_broken_link_shows_its_fix_and_is_an_exit_code(folder, capsys) -> None
 def test_only_games_have_a_doctor() -> None:
     with pytest.raises(SystemExit, match="looks at real games, got btr_tm.envs.sim.SimVectorEnv"):
         main(["env=sim"])
+
+
+def test_speeds_are_compared_with_the_keys_of_a_file_tick_by_tick(tmp_path: Path) -> None:
+    path = tmp_path / "race.inputs"
+    path.write_text("0-0.03 press up\n0.01-0.03 press left\n")
+    keys, ticks = _drive(str(path), decision_ms=50)
+    assert (keys[:3], ticks) == ([[1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]], 1)
+    keys, ticks = _drive(None, decision_ms=50)
+    assert (len(keys), ticks) == (100, 5) and {tuple(each) for each in keys} > {(1, 0, 1, 0), (1, 0, 0, 1)}

@@ -211,7 +211,7 @@ def check_speeds(bench: Bench) -> str:
             f"the same keys end {apart:.4f} m apart, at {times[0]:,} and {times[1]:,} ms, at 1 and {fast:g}x",
             "set a lower env.running_speed, and look again until they agree",
         )
-    what = "finish" if isinstance(slow_end, Finish) else "are at the same place"
+    what = "finish" if isinstance(slow_end, Finish) else "lead to the same place"
     return f"the same keys {what} at {times[0]:,} ms at 1x and at {fast:g}x"
 
 
