@@ -57,10 +57,13 @@ def step_of(net: torch.nn.Module, optimizer: Any, **options: Any) -> GuardedStep
 
 
 def learner(net: IQN, seed: int = 0, clock: Clock | None = None, **options: Any) -> IqnLearner:
+    drawing = torch.Generator().manual_seed(seed + 1)
+    policy = IqnPolicy(net, NoisyGreedy(), clock or Clock(), drawing, 4, False, Eager())
+    return learner_of(policy, seed, **options)
+
+
+def learner_of(policy: IqnPolicy, seed: int = 0, **options: Any) -> IqnLearner:
     """`options` are arguments of BatchLoss, GuardedStep, LearnerBuilder or its build."""
-    policy = IqnPolicy(
-        net, NoisyGreedy(), clock or Clock(), torch.Generator().manual_seed(seed + 1), 4, False
-    )
     chosen: dict[str, Any] = {
         "learning_rate": Constant(1e-3),
         "self_loss": NoSelfLoss,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from btr_tm.agent.execution import Eager, Replayed
 from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.recording import Recording
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Constant
@@ -14,10 +16,16 @@ from btr_tm.losses.quantile import draw_taus
 
 from ..exploration.helpers import exploring, noise_and
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations
+from .helpers import learner_of
 
 
 def policy(exploration, seed: int = 0, **parts) -> IqnPolicy:
-    return IqnPolicy(network(**parts), exploration, Clock(), torch.Generator().manual_seed(seed), 4, False)
+    return of_net(network(**parts), exploration, seed, Eager())
+
+
+def of_net(net, exploration, seed: int, execution) -> IqnPolicy:
+    drawing = torch.Generator().manual_seed(seed)
+    return IqnPolicy(net, exploration, Clock(), drawing, 4, False, execution)
 
 
 def test_driving_without_exploration_is_deterministic_and_silent() -> None:
@@ -90,7 +98,8 @@ def test_a_policy_of_blocks_decides_for_every_slot() -> None:
 
 def test_mirrored_fractions_reach_the_acting_draw() -> None:
     driver, obs = policy(NoisyGreedy(), **ALL_ON), observations(3)
-    mirrored = IqnPolicy(network(**ALL_ON), NoisyGreedy(), Clock(), torch.Generator().manual_seed(0), 4, True)
+    drawing = torch.Generator().manual_seed(0)
+    mirrored = IqnPolicy(network(**ALL_ON), NoisyGreedy(), Clock(), drawing, 4, True, Eager())
     for each, symmetric in ((driver, False), (mirrored, True)):
         q = each.act(obs, explore=True).q
         expected = torch.Generator().manual_seed(0)
@@ -101,7 +110,7 @@ def test_mirrored_fractions_reach_the_acting_draw() -> None:
 
 def test_an_odd_number_of_mirrored_acting_fractions_is_refused_in_one_sentence() -> None:
     with pytest.raises(UserError, match="^taus_act must be even, .* got 5$"):
-        IqnPolicy(network(), NoisyGreedy(), Clock(), torch.Generator(), 5, True)
+        IqnPolicy(network(), NoisyGreedy(), Clock(), torch.Generator(), 5, True, Eager())
 
 
 def test_with_noise_per_sample_each_car_acts_with_noise_of_its_own() -> None:
@@ -113,3 +122,66 @@ def test_with_noise_per_sample_each_car_acts_with_noise_of_its_own() -> None:
     assert noise.shape[0] == 5 and not torch.equal(noise[0], noise[1])
     silent = driver.act(obs, explore=False).q
     assert torch.equal(silent[0], silent[4])
+
+
+class Recorded(Replayed):
+    """Records whatever Python this is."""
+
+    def part(self, function):
+        self._recordings.append(Recording(function))
+        return self._recordings[-1]
+
+
+CASES = {
+    "all on": ALL_ON,
+    "all off": ALL_OFF,
+    "noise per sample": PER_SAMPLE,
+    "bf16": ALL_ON | {"precision": "bf16"},
+}
+
+
+def driven(driver: IqnPolicy) -> list[torch.Tensor]:
+    """Decisions while weights and noise change, of two numbers of cars, in evaluations and beside them."""
+    decisions = []
+    for turn in range(3):
+        with torch.no_grad():
+            for weight in driver.net.parameters():
+                weight.mul_(0.9)
+        driver.net.power_iteration()
+        for number in range(4):
+            decisions += driver.act(observations(6, seed=number + 10 * turn), explore=True)
+        with torch.inference_mode(), driver.unchanged():
+            for number in range(5):
+                decisions += driver.act(observations(5 - number % 2, seed=number + 10 * turn), explore=False)
+        decisions += driver.act(observations(6, seed=turn), explore=False)
+    return decisions
+
+
+@pytest.mark.parametrize("parts", CASES.values(), ids=CASES)
+def test_recorded_decisions_are_those_of_every_other_way(parts) -> None:
+    plain, recorded = (
+        of_net(network(**parts), noise_and(Constant(0.2)), 3, way) for way in (Eager(), Recorded())
+    )
+    forward, calls = recorded.net.forward, []
+    recorded.net.forward = lambda *given: calls.append(0) or forward(*given)
+    found = driven(plain), driven(recorded)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    assert len(calls) == 4 + 2 * 4 + 3  # exploring, two sizes of evaluations, beside them
+
+
+def test_a_learner_of_a_driver_that_has_acted_moves_its_weights() -> None:
+    """It lays the parameters out anew."""
+    driver, obs = of_net(network(), exploring(Constant(0.0)), 0, Recorded()), observations(4)
+    for _ in range(6):
+        driver.act(obs, explore=False)
+    learner_of(driver)
+    with torch.no_grad():
+        for weight in driver.net.parameters():
+            weight.zero_()
+    assert (driver.act(obs, explore=False).q == 0).all()
+
+
+def test_a_grid_for_all_cars_is_the_grid_of_each() -> None:
+    driver, obs = policy(NoisyGreedy(), **ALL_ON, precision="bf16"), observations(33)
+    expected = driver.net(obs, driver._grid.expand(33, -1)).mean(1)
+    assert torch.equal(driver.act(obs, explore=False).q, expected)

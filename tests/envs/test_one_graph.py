@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from btr_tm.agent.execution import Eager
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant
@@ -35,7 +36,7 @@ def simulator(compile: Compile = "eager", device: str = "cpu") -> SimVectorEnv:
 
 def greedy(env: SimVectorEnv) -> IqnPolicy:
     net = network((1, *SIZE), env.layout, env.actions).to(env.device)
-    return IqnPolicy(net, exploring(Constant(0.0)), Clock(), torch.Generator(env.device), 8, False)
+    return IqnPolicy(net, exploring(Constant(0.0)), Clock(), torch.Generator(env.device), 8, False, Eager())
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ class LearnerBuilder:
         """
         target_net = target_copy(policy.net)
         step = self.step(policy.net, optimizer)
+        policy.forget()
         loss = self.loss(
             online=policy.net,
             target_net=target_net,

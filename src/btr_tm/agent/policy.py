@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from btr_tm.agent.execution import Execution
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Obs, StateDict
@@ -34,6 +36,9 @@ class IqnPolicy:
     Exploring: fresh parameter noise (if the exploration wants it), random fractions (mirrored with
     `symmetric_taus`, see draw_taus), then the exploration's choice. Not exploring: noise off, a fixed grid of
     fractions, the best action: deterministic. Raises UserError for an odd number of mirrored fractions.
+
+    `execution` runs the forward passes. What it may record reads the tensors of `net` where they are:
+    `forget` where they have been replaced.
     """
 
     def __init__(
@@ -44,11 +49,23 @@ class IqnPolicy:
         generator: torch.Generator,
         act_taus: int,
         symmetric_taus: bool,
+        execution: Execution,
     ) -> None:
         self.net, self.exploration, self.clock, self.generator = net, exploration, clock, generator
         self.act_taus, self.symmetric_taus = act_taus, symmetric_taus
         refuse_odd("taus_act", act_taus, symmetric_taus)
-        self._grid = fixed_taus(act_taus, generator.device)
+        self._grid = fixed_taus(act_taus, generator.device)[None]
+        self.execution, self._unchanged = execution, False
+        # Noise on or off, and what was computed once, are no operations: each case is recorded by itself.
+        ways = [(noise, unchanged) for noise in (False, True) for unchanged in (False, True)]
+        self._values = {way: execution.part(self._mean_quantiles) for way in ways}
+
+    def forget(self) -> None:
+        """Some tensors of the network have been replaced."""
+        self.execution.forget()
+
+    def _mean_quantiles(self, obs: Obs, taus: Tensor) -> Tensor:
+        return self.net(obs, taus).mean(1)
 
     @torch.no_grad()
     def act(self, obs: Obs, explore: bool) -> Decision:
@@ -56,14 +73,15 @@ class IqnPolicy:
         cars = obs.floats.shape[0]
         if not explore:
             self.net.disable_noise()
-            q = self.net(obs, self._grid.expand(cars, -1)).mean(1)
+            q = self._values[False, self._unchanged](obs, self._grid)
             return Decision(q.argmax(-1), torch.ones(cars, dtype=torch.bool, device=q.device), q)
-        if self.exploration.noise:
+        noise = self.exploration.noise
+        if noise:
             self.net.reset_noise(self.generator, cars)
         else:
             self.net.disable_noise()
         taus = draw_taus(cars, self.act_taus, self.generator, self.symmetric_taus)
-        q = self.net(obs, taus).mean(1)
+        q = self._values[noise, self._unchanged](obs, taus)
         action, greedy = self.exploration(q, self.generator, self.clock.frames)
         return Decision(action, greedy, q)
 
@@ -72,11 +90,17 @@ class IqnPolicy:
         if net is self.net:
             return self
         rest = (self.exploration, self.clock, self.generator, self.act_taus, self.symmetric_taus)
-        return IqnPolicy(net, *rest)
+        return IqnPolicy(net, *rest, self.execution)
 
-    def unchanged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
         """While this lasts, nobody changes the weights of the network."""
-        return self.net.unchanged()
+        with self.net.unchanged():
+            self._unchanged = True
+            try:
+                yield
+            finally:
+                self._unchanged = False
 
     def state_dict(self) -> StateDict:
         return {"generator": self.generator.get_state()}

@@ -21,8 +21,8 @@ def cosine_features(taus: Tensor, count: int, first: int) -> Tensor:
 class CosineFusion(nn.Module):
     """Features times an embedding of the fraction (Dabney et al. 2018, arXiv:1806.06923, equation 4).
 
-    (B, D) and (B, N) -> (B, N, D). `first_cosine` is 1 in Dopamine and the TrackMania agents, 0 in BTR's
-    code, where the first feature is the constant 1.
+    (B, D) and (B, N), or (1, N) for all, -> (B, N, D). `first_cosine` is 1 in Dopamine and the TrackMania
+    agents, 0 in BTR's code, where the first feature is the constant 1.
     """
 
     def __init__(self, features: int, cosines: int, first_cosine: int, activation: BuildActivation) -> None:

@@ -92,10 +92,10 @@ class IQN(nn.Module):
         """As `forward`, from what `features` returned."""
         with self._autocast(features, "bf16"):
             fused = self.fusion(features, taus)  # (B, N, D)
-            return self.head(fused.flatten(0, 1)).unflatten(0, taus.shape)
+            return self.head(fused.flatten(0, 1)).unflatten(0, fused.shape[:2])
 
     def forward(self, obs: Obs, taus: Tensor) -> Tensor:
-        """Quantiles (B, N, A), or (B, N, K, A), of the return at the fractions `taus` (B, N)."""
+        """Quantiles (B, N, A), or (B, N, K, A), of the return at fractions `taus` (B, N) or (1, N)."""
         return self.quantiles(self.features(obs), taus)
 
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:

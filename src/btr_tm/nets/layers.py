@@ -6,10 +6,11 @@ Linear layers themselves are in linear.py, norms of convolution kernels in encod
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from btr_tm.nets.builders import DrawWeights
 
@@ -72,6 +73,22 @@ class TorchDefault:
         layer.weight.uniform_(-bound, bound, generator=generator)
         if layer.bias is not None:
             layer.bias.uniform_(-bound, bound, generator=generator)
+
+
+class Kept:
+    """Tensors that are computed now and then and read often, always from the same memory."""
+
+    def __init__(self) -> None:
+        self._memory: list[Tensor] = []
+
+    @torch.no_grad()
+    def store(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """A copy of `tensors`, over the last one; their shapes and formats never change."""
+        if not self._memory:
+            with torch.inference_mode(False):  # memory made in that mode could not be written outside of it
+                self._memory = [torch.empty_like(tensor) for tensor in tensors]
+        torch._foreach_copy_(self._memory, list(tensors))
+        return self._memory
 
 
 def initialise(network: nn.Module, generator: torch.Generator, weights: DrawWeights) -> None:

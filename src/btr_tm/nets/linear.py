@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from btr_tm.nets.builders import DrawWeights, Role
-from btr_tm.nets.layers import GAIN
+from btr_tm.nets.layers import GAIN, Kept
 
 BiasSigma = Literal["inputs", "outputs"]
 
@@ -50,7 +50,7 @@ class NoisyLinear(nn.Module):
         self.bias_sigma = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("noise_in", torch.zeros(inputs))
         self.register_buffer("noise_out", torch.zeros(outputs))
-        self._kept: tuple[Tensor, Tensor] | None = None
+        self._memory_kept, self._kept = Kept(), cast(list[Tensor], [])
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator, weights: DrawWeights) -> None:
@@ -63,7 +63,7 @@ class NoisyLinear(nn.Module):
     @torch.no_grad()
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
         """Draw new noise; `generator` lives on the device of the layer. All `samples` share it."""
-        self._kept = None
+        self._kept = []
         for noise in (self.noise_in, self.noise_out):
             noise.copy_(signed_root(noise.shape, generator))
 
@@ -83,11 +83,11 @@ class NoisyLinear(nn.Module):
         """While this lasts, nobody changes the weights; what they are without noise is computed once."""
         self.disable_noise()
         with torch.no_grad():
-            self._kept = self._noisy()
+            self._kept = self._memory_kept.store(self._noisy())
         try:
             yield
         finally:
-            self._kept = None
+            self._kept = []
 
     def _noisy(self) -> tuple[Tensor, Tensor]:
         """Weight and bias with the present noise."""

@@ -180,7 +180,8 @@ class Parts:
         exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
         mirrored = self.values["convention"]["symmetric_taus"]
         taus = self.profile["taus_act"]
-        return IqnPolicy(net, exploration, self.clock, self.stream("acting"), taus, mirrored)
+        drawing = self.stream("acting")
+        return IqnPolicy(net, exploration, self.clock, drawing, taus, mirrored, self._replayed())
 
     def learner(
         self,
@@ -219,10 +220,14 @@ class Parts:
         """Of updates that draw from `drawing`, in one process."""
         if compiled:
             return CudaGraph(drawing)
-        wanted = self.device.type == "cpu" and self.profile["compile"] != "eager"
         # While a batch in many parts is traced, what they gave back lies in pieces too small for the next.
         whole = self.profile["batch_size"] <= self.profile["micro_batch"]
-        return Replayed() if wanted and whole else Eager()
+        return self._replayed() if whole else Eager()
+
+    def _replayed(self) -> Execution:
+        """Recorded and replayed where that is known to be quicker and nobody asks for the contrary."""
+        wanted = self.device.type == "cpu" and self.profile["compile"] != "eager"
+        return Replayed() if wanted else Eager()
 
     def probe(self, replay: ReplayBuffer) -> Probe:
         """Measures the learner now and then on states of `replay`."""

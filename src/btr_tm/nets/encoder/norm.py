@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch.func import functional_call
 
 from btr_tm.nets.builders import DrawWeights
 from btr_tm.nets.encoder.conv import Conv, Residual
+from btr_tm.nets.layers import Kept
 
 _EPSILON = 1e-12  # zero kernels stay zero instead of NaN
 _FIRST_ITERATIONS = 15  # as torch does at construction
@@ -68,7 +69,7 @@ class SpectrallyNormalised(nn.Module):
         self._groups = list(shapes.values())
         others = {name: each for name, each in kernels.items() if name not in names}
         self._others = list(_by_shape(others).values())
-        self._kept: dict[str, Tensor] | None = None
+        self._memory, self._kept = Kept(), cast(dict[str, Tensor], {})
         for index, (shape, members) in enumerate(shapes.items()):
             self.register_buffer(f"left_{index}", torch.ones(len(members), shape[0]))
             self.register_buffer(f"right_{index}", torch.ones(len(members), shape[1:].numel()))
@@ -132,11 +133,12 @@ class SpectrallyNormalised(nn.Module):
         To be entered under the autocast that holds for the forward passes.
         """
         with torch.no_grad():
-            self._kept = self._prepared(next(self.parameters()).device)
+            prepared = self._prepared(next(self.parameters()).device)
+            self._kept = dict(zip(prepared, self._memory.store([*prepared.values()]), strict=True))
         try:
             yield
         finally:
-            self._kept = None
+            self._kept = {}
 
     def forward(self, x: Tensor) -> Tensor:
         return functional_call(self.body, self._kept or self._prepared(x.device), (x,))
