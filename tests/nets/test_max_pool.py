@@ -26,7 +26,9 @@ def pixels(shape, dtype, layout) -> torch.Tensor:
 )
 def test_it_is_torchs_pool(shape, dtype, layout) -> None:
     x = pixels(shape, dtype, layout)
-    assert torch.equal(MaxPool()(x), TORCHS(x))
+    with torch.no_grad():
+        assert torch.equal(MaxPool()(x), TORCHS(x))
+    assert torch.equal(MaxPool()(x.requires_grad_()), TORCHS(x))
 
 
 def test_one_place_by_hand() -> None:
@@ -38,7 +40,9 @@ def test_one_place_by_hand() -> None:
 def test_what_is_not_a_number_is_not_lost() -> None:
     x = torch.zeros(1, 8, 4, 4)
     x[0, 3, 1, 1] = torch.nan
-    assert MaxPool()(x)[0, 3].isnan().all() and int(MaxPool()(x).isnan().sum()) == 4
+    for learns in (False, True):
+        with torch.set_grad_enabled(learns):
+            assert MaxPool()(x)[0, 3].isnan().all() and int(MaxPool()(x).isnan().sum()) == 4
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=["channels last", "channels first"])

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from btr_tm.core.half_floats import FORMATS, Numbers, as_array
 from btr_tm.core.operations import operation
 from btr_tm.nets.encoder import pool_kernel, rectifier_kernel
+
+_WORD = np.dtype(np.uint64)
 
 
 def _operation(schema: str) -> Callable[[Callable], Callable]:
@@ -32,6 +35,17 @@ def max_pool(x: Tensor) -> tuple[Tensor, Tensor]:
     pooled, place = x.new_empty(shape), torch.empty(shape, dtype=torch.uint8)
     pool_kernel.max_pool(_rows(x), as_array(pooled), place.numpy())
     return pooled.permute(0, 3, 1, 2), place
+
+
+@_operation("max_pool_values(Tensor x) -> Tensor")
+def max_pool_values(x: Tensor) -> Tensor:
+    """The maxima alone."""
+    pooled = x.new_empty(len(x), x.shape[2] // 2, x.shape[3] // 2, x.shape[1])
+    out = as_array(pooled)
+    strip = np.empty((x.shape[3], x.shape[1]), out.dtype)
+    word = out.dtype if strip[0].nbytes % _WORD.itemsize else _WORD
+    pool_kernel.max_pool_values(_flat_rows(x), strip.reshape(-1), strip.view(word), out.view(word))
+    return pooled.permute(0, 3, 1, 2)
 
 
 @_operation("max_pool_gradient(Tensor gradient, Tensor place) -> Tensor")

@@ -24,7 +24,9 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H / 2, W / 2), rounded up."""
-        return cast(Tensor, _Pool.apply(x)) if _halves(x, x.dtype) else super().forward(x)
+        if not _halves(x, x.dtype):
+            return super().forward(x)
+        return cast(Tensor, _Pool.apply(x)) if torch.is_grad_enabled() else loops.max_pool_values(x)
 
     def of(self, convolution: Conv, x: Tensor) -> Tensor:
         """The pool of `convolution(x)`, three by three with padding."""

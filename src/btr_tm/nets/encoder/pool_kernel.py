@@ -3,7 +3,8 @@
 Images are channels last in memory. A row of pixels is taken apart into its even and its odd columns; then
 all nine pixels of a window lie at the same place of nine rows, and every inner loop goes over a whole row of
 results: OW * C numbers, one beside the other, whatever the number of channels. `place` says which of the nine
-pixels was the largest, 3 * row + column; of equal ones the first, as in torch.
+pixels was the largest, 3 * row + column; of equal ones the first, as in torch. Where nobody needs places, the
+maximum of three rows is followed by that of three columns, at every column, and the even ones are copied.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from btr_tm.core.half_floats import Numbers, narrowed, widened
 from btr_tm.core.kernels import Floats, Number, allocating_kernel, part, reordered_part
 
 Places = NDArray[np.uint8]
+Words = NDArray[np.unsignedinteger] | Numbers
 
 _LEAST = np.float32(-np.inf)
 
@@ -34,6 +36,26 @@ def max_pool(x: Numbers, out: Numbers, place: Places) -> None:
                 _take_apart(x[image, 2 * y + below], even[1 + below], odd[1 + below, channels:])
             _largest(even, odd, channels, best, at)
             _store(best, at, out[image, y].reshape(-1), place[image, y].reshape(-1))
+
+
+@allocating_kernel
+def max_pool_values(x: Numbers, strip: Numbers, strip_words: Words, out: Words) -> None:
+    """(B, H, W * C) -> the maxima (B, H / 2, W / 2, words of a pixel); H and W are even.
+
+    `strip` (W * C,) is memory for those at all columns of a row, and `strip_words` (W, words of a pixel) the
+    same memory: to copy word by word takes fewer steps than number by number.
+    """
+    channels = x.shape[2] // len(strip_words)
+    tall = np.full(x.shape[2] + channels, _LEAST)  # begins with a column left of the image
+    border = np.empty(x.shape[2], x.dtype)
+    for i in range(len(border)):
+        border[i] = narrowed(_LEAST, border[i])
+    for image in range(len(x)):
+        for y in range(out.shape[1]):
+            above = border if y == 0 else x[image, 2 * y - 1]
+            _largest_of_rows(above, x[image, 2 * y], x[image, 2 * y + 1], tall[channels:])
+            _largest_of_columns(tall, channels, strip)
+            _copy_even_columns(strip_words, out[image, y])
 
 
 @allocating_kernel
@@ -139,6 +161,34 @@ def _larger(value: Number, place: Number, most: Number, where: Number) -> tuple[
     """`value` if it is larger or no number, with its place; else what was the largest before."""
     replaces = (value > most) | (value != value)  # noqa: PLR0124 # NaN, as in torch
     return (value if replaces else most), (place if replaces else where)
+
+
+@part
+def _largest_of_rows(a: Numbers, b: Numbers, c: Numbers, out: Floats) -> None:
+    for i in range(len(out)):
+        out[i] = _larger_value(widened(c[i]), _larger_value(widened(b[i]), widened(a[i])))
+
+
+@part
+def _largest_of_columns(row: Floats, channels: int, out: Numbers) -> None:
+    """Of every column of `row` but the first and the last, and its two neighbours."""
+    count = len(row) - 2 * channels
+    left, middle, right = row[:count], row[channels : channels + count], row[2 * channels :]
+    for i in range(count):
+        out[i] = narrowed(_larger_value(right[i], _larger_value(middle[i], left[i])), out[i])
+
+
+@part
+def _copy_even_columns(row: Words, out: Words) -> None:
+    for x in range(out.shape[0]):
+        for word in range(out.shape[1]):
+            out[x, word] = row[2 * x, word]
+
+
+@part
+def _larger_value(value: Number, most: Number) -> Number:
+    """As `_larger`, without its place."""
+    return value if (value > most) | (value != value) else most  # noqa: PLR0124
 
 
 @part
