@@ -175,7 +175,7 @@ class Parts:
         )
 
     def policy(self, env: EnvironmentSpec) -> IqnPolicy:
-        """A driver with a fresh network."""
+        """A driver with a fresh network; on a CPU its decisions are recorded and replayed as updates are."""
         net = self.net(env)
         exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
         mirrored = self.values["convention"]["symmetric_taus"]
