@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,34 +103,35 @@ def imported(tree: ast.AST) -> list[str]:
     return found
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_point_down(path: Path) -> None:
-    own = package_of(path)
-    if not own:
-        return
-    rank = {package: i for i, layer in enumerate(LAYERS) for package in layer}
-    assert own in rank, f"{own} has no place in LAYERS"
-    for name in imported(parsed(path)):
-        if not name.startswith("btr_tm."):
+def test_imports_point_down() -> None:
+    for path in FILES:
+        own = package_of(path)
+        if not own:
             continue
-        other = name.split(".")[1]
-        if other not in rank or other == own:
-            continue
-        allowed = rank[other] < rank[own] or (own, other) in BESIDE
-        if rank[other] == rank[own] == 1:  # learning targets use losses and so on, but no cycles: see NEVER
-            allowed = True
-        assert allowed and (own, other) not in NEVER, f"{name_of(path)} imports {name}"
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_the_real_game_is_known_in_few_places(path: Path) -> None:
-    if package_of(path) and not name_of(path).startswith(KNOW_TMINTERFACE):
+        rank = {package: i for i, layer in enumerate(LAYERS) for package in layer}
+        assert own in rank, f"{own} has no place in LAYERS"
         for name in imported(parsed(path)):
-            assert not name.startswith(("btr_tm.game.", "btr_tm.envs.tminterface.")), name_of(path)
+            if not name.startswith("btr_tm."):
+                continue
+            other = name.split(".")[1]
+            if other not in rank or other == own:
+                continue
+            allowed = rank[other] < rank[own] or (own, other) in BESIDE
+            if rank[other] == rank[own] == 1:  # targets use losses and so on, but no cycles: see NEVER
+                allowed = True
+            assert allowed and (own, other) not in NEVER, f"{name_of(path)} imports {name}"
+
+
+def test_the_real_game_is_known_in_few_places() -> None:
+    for path in FILES:
+        if package_of(path) and not name_of(path).startswith(KNOW_TMINTERFACE):
+            for name in imported(parsed(path)):
+                assert not name.startswith(("btr_tm.game.", "btr_tm.envs.tminterface.")), name_of(path)
 
 
 def test_packages_of_one_layer_do_not_import_each_other_in_a_circle() -> None:
@@ -144,33 +146,33 @@ def test_packages_of_one_layer_do_not_import_each_other_in_a_circle() -> None:
             assert not circle, f"{first} and {second} import each other"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_hydra_stays_in_cli_and_wandb_in_sinks(path: Path) -> None:
-    for name in imported(parsed(path)):
-        top = name.split(".")[0]
-        if top in ("hydra", "omegaconf"):
-            assert package_of(path) == "cli", f"{name_of(path)} imports {name}"
-        if top == "wandb":
-            assert name_of(path).startswith("metrics/sinks/"), f"{name_of(path)} imports {name}"
+def test_hydra_stays_in_cli_and_wandb_in_sinks() -> None:
+    for path in FILES:
+        for name in imported(parsed(path)):
+            top = name.split(".")[0]
+            if top in ("hydra", "omegaconf"):
+                assert package_of(path) == "cli", f"{name_of(path)} imports {name}"
+            if top == "wandb":
+                assert name_of(path).startswith("metrics/sinks/"), f"{name_of(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.name == "__init__.py"], ids=name_of)
-def test_packages_import_nothing_heavy(path: Path) -> None:
-    names = {name.split(".")[0] for name in imported(parsed(path))}
-    assert names <= {"__future__", "gymnasium"}, f"{name_of(path)} imports {names}"
+def test_packages_import_nothing_heavy() -> None:
+    for path in [p for p in FILES if p.name == "__init__.py"]:
+        names = {name.split(".")[0] for name in imported(parsed(path))}
+        assert names <= {"__future__", "gymnasium"}, f"{name_of(path)} imports {names}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_every_module_says_what_it_is_and_stays_short(path: Path) -> None:
-    tree = parsed(path)
-    assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 400 or name_of(path) in LONG_FILES, f"{name_of(path)} has {lines} lines"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = node.end_lineno - node.lineno + 1
-            known = f"{name_of(path)}:{node.name}" in LONG_FUNCTIONS
-            assert length <= 60 or known, f"{name_of(path)}: {node.name} has {length} lines"
+def test_every_module_says_what_it_is_and_stays_short() -> None:
+    for path in FILES:
+        tree = parsed(path)
+        assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= 400 or name_of(path) in LONG_FILES, f"{name_of(path)} has {lines} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                known = f"{name_of(path)}:{node.name}" in LONG_FUNCTIONS
+                assert length <= 60 or known, f"{name_of(path)}: {node.name} has {length} lines"
 
 
 def test_any_stands_only_where_a_library_gives_no_type() -> None:
@@ -178,18 +180,18 @@ def test_any_stands_only_where_a_library_gives_no_type() -> None:
     assert {name_of(path) for path, found in names.items() if "Any" in found} == set(UNTYPED)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_broad_except_swallows(path: Path) -> None:
-    broad = {"Exception", "BaseException"}
-    for node in ast.walk(parsed(path)):
-        if not isinstance(node, ast.ExceptHandler):
-            continue
-        kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
-        named = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
-        if node.type is None or named & broad:
-            raises = any(isinstance(child, ast.Raise) for child in ast.walk(node))
-            known = name_of(path) in SWALLOWS
-            assert raises or known, f"{name_of(path)}:{node.lineno} catches everything and goes on"
+def test_no_broad_except_swallows() -> None:
+    for path in FILES:
+        broad = {"Exception", "BaseException"}
+        for node in ast.walk(parsed(path)):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            named = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+            if node.type is None or named & broad:
+                raises = any(isinstance(child, ast.Raise) for child in ast.walk(node))
+                known = name_of(path) in SWALLOWS
+                assert raises or known, f"{name_of(path)}:{node.lineno} catches everything and goes on"
 
 
 def targets(node: object) -> list[str]:
@@ -201,16 +203,16 @@ def targets(node: object) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.relative_to(CONF).as_posix())
-def test_conf_mirrors_src(path: Path) -> None:
-    group = path.relative_to(CONF).parts[0]
-    for target in targets(yaml.safe_load(path.read_text(encoding="utf-8"))):
-        assert target.startswith(GROUPS.get(group) or ("nothing",)), f"{path.name}: {target}"
-        module, _, name = target.removeprefix("btr_tm.").rpartition(".")
-        if target.startswith("btr_tm."):
-            file = SOURCE / (module.replace(".", "/") + ".py")
-            defined = {node.name for node in parsed(file).body if hasattr(node, "name")}
-            assert name in defined, f"{path.name}: no {name} in {module}"
+def test_conf_mirrors_src() -> None:
+    for path in YAMLS:
+        group = path.relative_to(CONF).parts[0]
+        for target in targets(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            assert target.startswith(GROUPS.get(group) or ("nothing",)), f"{path.name}: {target}"
+            module, _, name = target.removeprefix("btr_tm.").rpartition(".")
+            if target.startswith("btr_tm."):
+                file = SOURCE / (module.replace(".", "/") + ".py")
+                defined = {node.name for node in parsed(file).body if hasattr(node, "name")}
+                assert name in defined, f"{path.name}: no {name} in {module}"
 
 
 def test_every_group_folder_is_known() -> None:
