@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from numba import config
 from numba.core import caching
 
@@ -43,6 +45,30 @@ def test_the_cache_notices_a_change_in_any_file_that_a_kernel_may_hold(
         compiled(np.ones(1, np.float32))
         again.append(sum(compiled.stats.cache_misses.values()))
     assert again == [1, 0, 1]
+
+
+def test_one_process_compiles_at_a_time_but_none_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    held = []
+    for patience_s in (60, 0):
+        monkeypatch.setattr(kernels, "PATIENCE_S", patience_s)
+        compiled, values = kernel(halves), np.ones(1, np.float32)
+        lock = FileLock(Path(compiled._cache._cache_file._index_path).with_suffix(".lock"))
+        compiled._cache.load_overload = lambda *_, lock=lock: held.append(is_held(lock))
+        with nullcontext() if patience_s else lock:
+            compiled(values)
+        assert values[0] == 0.5 and not is_held(lock)
+    assert held == [True, True]
+
+
+def is_held(lock: FileLock) -> bool:
+    try:
+        with FileLock(lock.lock_file, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def test_the_sources_are_those_of_three_layers(monkeypatch: pytest.MonkeyPatch) -> None:

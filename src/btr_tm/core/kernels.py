@@ -7,15 +7,17 @@ is a fused multiply-add. Tests compare with torch to the bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
+from filelock import FileLock
 from llvmlite import ir
 from numba import njit, typeof, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -25,6 +27,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 Function = TypeVar("Function", bound=Callable)
+PATIENCE_S = 120  # several times what the longest kernel takes to compile on a slow machine
 # As in torch, a division by zero is not an exception. Arrays belong to the caller: counting the users of each
 # one took as long as the arithmetic, and a fifth of the compilation. So they cannot make arrays.
 BORROWED = {"error_model": "numpy", "_nrt": False}
@@ -78,7 +81,24 @@ def _cached(compiled: Function) -> Function:
         # Numba looks at the file of the function only, but a kernel holds parts and constants of others too.
         index = compiled._cache._cache_file  # type: ignore[attr-defined] # not a part of its interface
         index._source_stamp = (index._source_stamp, _sources())
+        _compile_once(compiled, Path(index._index_path).with_suffix(".lock"))
     return compiled
+
+
+def _compile_once(compiled: Function, lock: Path) -> None:
+    """Of processes that start together one compiles; the others wait, and read what it has stored.
+
+    Numba's own lock first, which also a thread that compiles what holds this kernel has.
+    """
+    compile_here = compiled.compile  # type: ignore[attr-defined] # Numba's
+
+    def compile_or_read(signature: object) -> object:
+        with global_compiler_lock, ExitStack() as held:
+            with suppress(OSError):  # no lock there, or the other process stands still
+                held.enter_context(FileLock(lock, timeout=PATIENCE_S))
+            return compile_here(signature)
+
+    compiled.compile = compile_or_read  # type: ignore[attr-defined] # as above
 
 
 @cache
