@@ -38,18 +38,16 @@ ALL_OPTIONS = (
 )  # fmt: skip
 CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS}
 CHOICES["all options"] = ("+experiment=quickstart", *ALL_OPTIONS)
-SOON = ("quickstart", "all options")  # the others take a while
 
 
-def each_choice(others: pytest.MarkDecorator) -> pytest.MarkDecorator:
-    """Parametrize `choices`; those that are not in SOON get the mark of `others`."""
+def each_choice(others: pytest.MarkDecorator, *soon: str) -> pytest.MarkDecorator:
+    """Parametrize `choices`; those that are not named get the mark of `others`."""
     marked = [
-        pytest.param(words, id=name, marks=[] if name in SOON else others) for name, words in CHOICES.items()
+        pytest.param(words, id=name, marks=[] if name in soon else others) for name, words in CHOICES.items()
     ]
     return pytest.mark.parametrize("choices", marked)
 
 
-EACH, COMPILED = each_choice(pytest.mark.slow), each_choice(pytest.mark.long)
 SIZES = ("profile=smoke", "profile.threads=1", "profile.precision=bf16")
 ROWS, CARS = 16, 3
 
@@ -127,7 +125,7 @@ def updates(learner: IqnLearner, shapes: dict[str, Any], count: int) -> Iterator
         yield learner.update(random_batch(ROWS, seed=number, **shapes))
 
 
-@EACH
+@each_choice(pytest.mark.slow, "quickstart", "all options")
 def test_an_update_reads_nothing_and_finds_everything_where_it_was(choices, monkeypatch) -> None:
     radam_on_a_device(monkeypatch)
     learner, shapes = built(*choices)
@@ -139,7 +137,7 @@ def test_an_update_reads_nothing_and_finds_everything_where_it_was(choices, monk
     assert len(third) > 100 and all(other == third for other in others)
 
 
-@EACH
+@each_choice(pytest.mark.slow, "quickstart", "all options")
 @pytest.mark.parametrize("explore", [True, False])
 def test_a_decision_reads_nothing(choices, explore: bool) -> None:
     learner, shapes = built(*choices)
@@ -148,7 +146,7 @@ def test_a_decision_reads_nothing(choices, explore: bool) -> None:
 
 
 @pytest.mark.slow
-@COMPILED
+@each_choice(pytest.mark.long, "quickstart")
 def test_the_networks_are_one_graph_each_and_compiled_before_the_update_is_captured(choices) -> None:
     learner, shapes = built(*choices)
     torch._dynamo.reset()
@@ -162,7 +160,7 @@ def test_the_networks_are_one_graph_each_and_compiled_before_the_update_is_captu
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(torch._dynamo.config, "trace_autograd_ops"), reason="torch is too old")
-@COMPILED
+@each_choice(pytest.mark.long, "all options")
 def test_loss_and_gradient_are_one_graph(choices, monkeypatch) -> None:
     """All of an update but the optimizer, and random draws, which torch.compile takes from no generator."""
     learner, shapes = built(*choices)

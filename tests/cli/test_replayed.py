@@ -17,7 +17,7 @@ from .test_captured import CPU, SIZES, built, each_choice, updates
 KERNEL = "profile.compile=kernel"
 
 
-@each_choice(pytest.mark.long)
+@each_choice(pytest.mark.long, "quickstart", "all options")
 def test_replayed_updates_are_equal_to_the_bit(choices) -> None:
     found = []
     for compile, execution in (("eager", Eager), ("auto", Replayed)):
