@@ -87,7 +87,7 @@ def figures() -> None:
     """Draw every figure; the commands write their tables again beside them."""
     for command in commands():
         (compare if command.program == "compare" else ablate).main(command.words)
-    for script in ("lunar_lander/plot.py", "atari/plot.py"):
+    for script in ("lunar_lander/plot.py", "atari/plot.py", "kernel/plot.py"):
         runpy.run_path(str(HERE / script), run_name="__main__")
     memory = read_json(HERE / "memory" / "memory.json")
     process_memory.plot(memory["frames"], memory["resident_mib"], HERE / "memory" / "memory.png")
