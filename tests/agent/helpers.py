@@ -27,19 +27,26 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.schedule import Constant
 from btr_tm.exploration.noise import NoisyGreedy
 from btr_tm.losses.self_loss import NormalisedSelfLoss, NoSelfLoss
+from btr_tm.losses.value_loss import QuantileHuber
 from btr_tm.nets.iqn import IQN
 
 from ..targets.helpers import munchausen
 
 ADAM = partial(torch.optim.Adam, eps=1e-5)
-LINESIGHT_SELF_LOSS = partial(NormalisedSelfLoss, clamp_ratio=4.0, decay=0.99, initial=0.01)
+LINESIGHT_SELF_LOSS = partial(NormalisedSelfLoss, clamp_ratio=4.0, decay=0.99, initial=0.01, kappa=0.005)
 
 
 def unscaled(device: torch.device) -> NoScaling:
     return NoScaling()
 
 
-LOSS = {"taus": 4, "symmetric_taus": False, "kappa": 1.0, "reduction": "mean", "micro_batch": 4096}
+LOSS = {
+    "taus": 4,
+    "symmetric_taus": False,
+    "value_loss": QuantileHuber(1.0),
+    "reduction": "mean",
+    "micro_batch": 4096,
+}
 STEP = {"scaling": unscaled, "clip_norm": 10.0, "clip_value": math.inf, "weight_decay_ratio": 0.0}
 
 

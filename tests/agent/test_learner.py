@@ -20,6 +20,7 @@ from btr_tm.core.protocols import NetPair
 from btr_tm.core.schedule import Constant
 from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber
 from btr_tm.losses.self_loss import NoSelfLoss
+from btr_tm.losses.value_loss import QuantileHuber
 from btr_tm.metrics.catalog import CATALOG
 from btr_tm.nets.iqn import IQN
 from btr_tm.targets.greedy import DoubleDqn, Max
@@ -244,7 +245,9 @@ def test_micro_batches_share_self_loss_and_keep_their_samples_noise(parts, self_
     """The running means see the whole batch at once, the noise of a sample is the same in any part."""
     results = []
     for micro_batch in (10, 3):
-        one = learner(network(**parts), self_loss=self_loss, micro_batch=micro_batch, kappa=0.005)
+        one = learner(
+            network(**parts), self_loss=self_loss, micro_batch=micro_batch, value_loss=QuantileHuber(0.005)
+        )
         updates = [one.update(random_batch(10, seed)).metrics["loss"] for seed in range(3)]
         means = [value.clone() for value in one.loss.self_loss.state_dict().values()]
         results.append([*updates, one.step.gradient.clone(), *means])
@@ -286,7 +289,7 @@ def test_the_noise_of_all_samples_is_back_after_the_micro_batches() -> None:
 
 def test_self_loss_normalisation_divides_by_the_width_of_each_target() -> None:
     """Over several updates: the logged sum is that of a slow loop over the samples."""
-    options = {"self_loss": LINESIGHT_SELF_LOSS, "reduction": "sum", "kappa": 0.005}
+    options = {"self_loss": LINESIGHT_SELF_LOSS, "reduction": "sum", "value_loss": QuantileHuber(0.005)}
     one = learner(network(**ALL_OFF), target=DoubleDqn(), **options)
     width_mean = clamped_mean = 0.01
     for seed in range(4):

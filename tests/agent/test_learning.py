@@ -7,11 +7,14 @@ import math
 import pytest
 import torch
 
+from btr_tm.core.bins import Bins
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Constant, Exponential
 from btr_tm.core.types import Batch, Obs
 from btr_tm.losses.quantile import fixed_taus
+from btr_tm.losses.value_loss import HlGauss, QuantileHuber
 from btr_tm.nets.layers import LayerNorm
+from btr_tm.nets.values import BinMeans
 from btr_tm.targets.greedy import DoubleDqn, Max
 
 from ..nets.helpers import network, noisy
@@ -94,6 +97,21 @@ def test_a_corridor_is_solved_to_the_values_of_tabular_iteration(target, exact) 
     torch.testing.assert_close(q, torch.tensor(exact), atol=0.05, rtol=0.0)
 
 
+def test_a_corridor_is_solved_with_bins_to_the_values_of_tabular_iteration() -> None:
+    bins = Bins(-1.0, 2.0, 31)
+    one = learner(
+        corridor_net(values=BinMeans(bins)), target=DoubleDqn(), target_sync=hard(20),
+        learning_rate=Exponential([[0, 5e-3], [1200, 2e-4]]), value_loss=HlGauss(bins, 0.75),
+    )  # fmt: skip
+    batch = chain()
+    for update in range(1200):
+        one.clock.frames = update
+        metrics = one.update(batch).metrics
+    decision = one.policy.act(seen(torch.arange(STATES)), explore=False)
+    assert (decision.action == RIGHT).all() and metrics["td_abs"] < 0.02
+    torch.testing.assert_close(decision.q, torch.tensor(exact_values(0.0, 0.0, 0.0)), atol=0.05, rtol=0.0)
+
+
 def test_a_corridor_is_solved_with_noise_and_layer_norm() -> None:
     one = learner(
         corridor_net(linear=noisy(), layer=LayerNorm()), target_sync=hard(20), taus=8,
@@ -109,7 +127,7 @@ def test_a_corridor_is_solved_with_noise_and_layer_norm() -> None:
 def test_implicit_quantiles_recover_the_distribution_of_a_noisy_reward() -> None:
     """Action 0 pays uniformly in (-1, 1), action 1 pays 1 half of the time: quantile functions known."""
     one = learner(
-        corridor_net(), target=Max("mean"), kappa=0.05, taus=8,
+        corridor_net(), target=Max("mean"), value_loss=QuantileHuber(0.05), taus=8,
         learning_rate=Exponential([[0, 5e-3], [800, 2e-4]]),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(5)

@@ -17,11 +17,14 @@ from btr_tm.agent.diagnostics import (
 )
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.probe import FRACTIONS, Probe
+from btr_tm.core.bins import Bins
 from btr_tm.core.clock import Clock
 from btr_tm.core.types import Obs
+from btr_tm.losses.value_loss import HlGauss
 from btr_tm.metrics import catalog
 from btr_tm.nets.encoder.conv import Residual
 from btr_tm.nets.encoder.norm import SpectralNorm
+from btr_tm.nets.values import BinMeans
 from btr_tm.targets.greedy import DoubleDqn
 
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
@@ -222,7 +225,7 @@ def test_measured_every_so_many_frames_and_never_with_zero() -> None:
 @torch.no_grad()
 def test_activity_is_that_of_a_slow_pass_layer_by_layer() -> None:
     net = noiseless_copy(network(**ALL_ON))
-    activity, obs = Activity(net, fractions=3), observations(5)
+    activity, obs = Activity(net, rows_per_state=3), observations(5)
     taus = torch.tensor([[0.2, 0.5, 0.8]])
     with activity.watching():
         StateValues(net, obs, rows_at_once=2).at(taus)
@@ -244,11 +247,11 @@ def test_activity_is_that_of_a_slow_pass_layer_by_layer() -> None:
 
 
 def test_units_are_channels_of_feature_maps_and_the_last_axis_otherwise() -> None:
-    activity, values = Activity(torch.nn.ReLU(), fractions=1), torch.rand(2, 3, 4, 5)
+    activity, values = Activity(torch.nn.ReLU(), rows_per_state=1), torch.rand(2, 3, 4, 5)
     with activity.watching():
         activity.net(values)
     torch.testing.assert_close(activity.mean()[""], values.mean((0, 2, 3)))
-    activity = Activity(activity.net, fractions=1)
+    activity = Activity(activity.net, rows_per_state=1)
     with activity.watching():
         activity.net(values[0])
     torch.testing.assert_close(activity.mean()[""], values[0].mean((0, 1)))
@@ -322,3 +325,15 @@ def test_noise_and_weight_norms_of_a_fresh_network() -> None:
     )
     called = [norm for name, norm in norms.items() if "weight" in name]
     assert float(found["weights/l2_mean"]) == pytest.approx(sum(called) / len(called), rel=1e-5)
+
+
+def test_a_network_with_bins_is_measured_too() -> None:
+    bins = Bins(-5.0, 5.0, 11)
+    agent = probed({"values": BinMeans(bins)}, value_loss=HlGauss(bins, 0.75))
+    agent.clock.frames = 10
+    agent.update(random_batch(5))
+    found = agent.observer.take()
+    q = agent.online.values(agent.observer.obs, torch.empty(6, 1)).detach()[:, 0]
+    assert float(found["policy/q_max"]) == pytest.approx(float(q.amax(1).mean()), rel=1e-4)
+    assert "plasticity/srank" in found
+    assert not any(name.startswith("policy/quantile_std") for name in found)

@@ -17,7 +17,10 @@ from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import ShareWithActing
 from btr_tm.agent.recording import Recording
 from btr_tm.agent.reset import PartialReset
+from btr_tm.core.bins import Bins
 from btr_tm.core.clock import Clock
+from btr_tm.losses.value_loss import HlGauss
+from btr_tm.nets.values import BinMeans
 from btr_tm.targets.greedy import DoubleDqn
 
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
@@ -191,10 +194,12 @@ def test_a_tensor_that_has_been_replaced_is_forgotten() -> None:
     assert [recording(torch.ones(1))[0].item() for _ in range(CALLS)] == [3.0] * CALLS
 
 
+BINS = Bins(-5.0, 5.0, 21)
 VARIANTS = {
     "all off": (ALL_OFF, {"target": DoubleDqn(), "target_sync": soft(), "self_loss": LINESIGHT_SELF_LOSS}),
     "all on": (ALL_ON, {"target": munchausen(), "symmetric_taus": True, "micro_batch": 5}),
     "noise per sample": (PER_SAMPLE, {"target": munchausen(log_pi_from="target"), "clip_norm": 0.1}),
+    "bins": (ALL_ON | {"values": BinMeans(BINS)}, {"value_loss": HlGauss(BINS, 0.75)}),
     "bf16": (ALL_ON | {"precision": "bf16"}, {"target": munchausen()}),
 }
 

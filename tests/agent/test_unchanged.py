@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
+from btr_tm.losses.value_loss import QuantileHuber
 from btr_tm.targets.greedy import DoubleDqn
 
 from ..nets.helpers import ALL_OFF, ALL_ON, network, random_batch
@@ -19,8 +20,8 @@ RECORDED = {
         ALL_OFF,
         {
             "target": DoubleDqn(), "target_sync": soft(), "symmetric_taus": True, "reduction": "sum",
-            "kappa": 0.005, "optimizer": partial(torch.optim.RAdam, eps=1e-4), "weight_decay_ratio": 0.1,
-            "clip_norm": 30.0,
+            "value_loss": QuantileHuber(0.005), "optimizer": partial(torch.optim.RAdam, eps=1e-4),
+            "weight_decay_ratio": 0.1, "clip_norm": 30.0,
         },
         [14.421823501586914, 12.505712509155273, 19.345726013183594, 14.663488388061523, 14.825610160827637,
          14.548039436340332],

@@ -124,7 +124,8 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
     ):
         checked(job(imported, "+experiment=older", *change).values)
     small = job(imported, "+experiment=later", "profile=smoke").values
-    assert small["net"]["cosines"] == compose_job(["profile=smoke"]).values["net"]["cosines"]
+    smoke = compose_job(["profile=smoke"]).values
+    assert small["net"]["values"]["cosines"] == smoke["net"]["values"]["cosines"]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ def test_v4_2_differs_from_v4_1_in_what_is_published() -> None:
     assert {key: two for key, (_, two) in differ.items()} == {
         "convention.clip_norm": 10.0, "learner.step.clip_norm": 10.0,
         "convention.weight_decay_ratio": 0.0, "learner.step.weight_decay_ratio": 0.0,
-        "profile.head_hidden": 256, "head.hidden": 256, "profile.cosines": 64, "net.cosines": 64,
+        "profile.head_hidden": 256, "head.hidden": 256, "profile.cosines": 64,
+        "net.values.cosines": 64, "value.net.cosines": 64,
         "profile.replay_steps": memory, "replay.capacity.points": memory,
         "profile.replay_capacity": 1048576, "profile.warmup_frames": 32768,
         "schedule.learning_rate.points": [[0, 1.0e-4]], "learner.learning_rate.points": [[0, 1.0e-4]],

@@ -13,7 +13,7 @@ CPU, KAPPA = torch.device("cpu"), 0.005
 
 
 def linesight() -> NormalisedSelfLoss:
-    return NormalisedSelfLoss(CPU, clamp_ratio=4.0, decay=0.99, initial=0.01)
+    return NormalisedSelfLoss(CPU, clamp_ratio=4.0, decay=0.99, initial=0.01, kappa=KAPPA)
 
 
 def slow_width(quantiles: list[float], taus: list[float], kappa: float) -> float:
@@ -55,9 +55,9 @@ def test_factors_over_many_updates_equal_the_slow_loop() -> None:
     law, slow = linesight(), SlowLoop()
     law.mean_width, law.mean_clamped = law.mean_width.double(), law.mean_clamped.double()
     for target, taus in batches(40):
-        law.observe(target, taus, KAPPA)
+        law.observe(target, taus)
         expected = torch.tensor(slow.factors(target, taus), dtype=torch.float64)
-        torch.testing.assert_close(law.factor(target, taus, KAPPA), expected, rtol=1e-6, atol=0.0)
+        torch.testing.assert_close(law.factor(target, taus), expected, rtol=1e-6, atol=0.0)
     assert law.mean_width.item() == pytest.approx(slow.width)
     assert law.mean_clamped.item() == pytest.approx(slow.clamped)
 
@@ -65,10 +65,10 @@ def test_factors_over_many_updates_equal_the_slow_loop() -> None:
 def test_a_certain_target_counts_at_most_by_the_clamp() -> None:
     law = linesight()
     certain, taus = torch.full((3, 4), 2.0), torch.rand(3, 4)
-    law.observe(certain, taus, KAPPA)
+    law.observe(certain, taus)
     width, clamped = 0.99 * 0.01, 0.99 * 0.01 + 0.01 * (0.99 * 0.01 / 4)
     expected = torch.full((3,), clamped / (width / 4))
-    torch.testing.assert_close(law.factor(certain, taus, KAPPA), expected)
+    torch.testing.assert_close(law.factor(certain, taus), expected)
 
 
 def test_factors_carry_no_gradient_and_asking_changes_nothing() -> None:
@@ -76,7 +76,7 @@ def test_factors_carry_no_gradient_and_asking_changes_nothing() -> None:
     target, taus = next(batches(1, torch.float32))
     target.requires_grad_(True)
     before = {name: value.clone() for name, value in law.state_dict().items()}
-    assert not law.factor(target, taus, KAPPA).requires_grad
+    assert not law.factor(target, taus).requires_grad
     assert all(torch.equal(before[name], value) for name, value in law.state_dict().items())
 
 
@@ -84,25 +84,25 @@ def test_factors_carry_no_gradient_and_asking_changes_nothing() -> None:
 def test_a_batch_that_is_not_finite_leaves_the_means_as_they_are(poison: float) -> None:
     law = linesight()
     target, taus = next(batches(1, torch.float32))
-    law.observe(target, taus, KAPPA)
+    law.observe(target, taus)
     before = {name: value.clone() for name, value in law.state_dict().items()}
     target[2, 3] = poison
-    law.observe(target, taus, KAPPA)
+    law.observe(target, taus)
     assert all(torch.equal(before[name], value) for name, value in law.state_dict().items())
 
 
 def test_saved_and_loaded_means_go_on_the_same() -> None:
     law, other = linesight(), linesight()
     first, second = batches(2, torch.float32)
-    law.observe(*first, KAPPA)
+    law.observe(*first)
     other.load_state_dict(law.state_dict())
     for each in (law, other):
-        each.observe(*second, KAPPA)
-    assert torch.equal(law.factor(*second, KAPPA), other.factor(*second, KAPPA))
+        each.observe(*second)
+    assert torch.equal(law.factor(*second), other.factor(*second))
 
 
 def test_without_self_loss_every_sample_counts_once() -> None:
     target, taus = next(batches(1, torch.float32))
     law = NoSelfLoss(CPU)
-    law.observe(target, taus, KAPPA)
-    assert law.factor(target, taus, KAPPA).item() == 1.0 and law.state_dict() == {}
+    law.observe(target, taus)
+    assert law.factor(target, taus).item() == 1.0 and law.state_dict() == {}

@@ -21,11 +21,12 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LayerNorm, LeakyRelu, NoNorm, Orthogonal, initialise
 from btr_tm.nets.linear import Noisy, NoisyLinear, Plain
 from btr_tm.nets.pixels import Centred
+from btr_tm.nets.values import Quantiles
 
 CPU = torch.device("cpu")
 CNN = CnnBody(LeakyRelu())
 ORTHOGONAL = Orthogonal()
-HEAD = {"linear": Plain(), "norm": NoNorm(), "activation": LeakyRelu(), "block": ()}
+HEAD = {"linear": Plain(), "norm": NoNorm(), "activation": LeakyRelu(), "block": (), "atoms": ()}
 
 
 def noisy(**options: Any) -> Noisy:
@@ -75,7 +76,8 @@ def network(
     parts = ALL_OFF | {key: options.pop(key) for key in list(options) if key in ALL_OFF}
     encoder = partial(encoder_of, body=parts["body"], norm=parts["norm"], pool=parts["pool"])
     head = partial(dueling, hidden=hidden, linear=parts["linear"], norm=parts["layer"])
-    known = {"cosines": 8, "first_cosine": 1, "float_hidden": 8, "float_norm": parts["layer"]}
+    quantiles = {key: options.pop(key, default) for key, default in {"cosines": 8, "first_cosine": 1}.items()}
+    known = {"values": Quantiles(**quantiles), "float_hidden": 8, "float_norm": parts["layer"]}
     known |= {
         "activation": LeakyRelu(),
         "weights": ORTHOGONAL,

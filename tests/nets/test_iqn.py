@@ -17,6 +17,7 @@ from btr_tm.nets.encoder.pool import AdaptiveMaxPool
 from btr_tm.nets.fusion import cosine_features
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LayerNorm
+from btr_tm.nets.values import Quantiles
 
 from .helpers import ALL_OFF, ALL_ON, dueling, network, noisy, observations
 
@@ -77,7 +78,7 @@ def test_parameter_counts_with_25_previous_actions_are_the_published_ones(monkey
 def test_parameter_counts_of_the_btr_paper(image, actions, without_sigma, trainable, monkeypatch) -> None:
     monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
     net = network(
-        image, FloatLayout.generic(0), actions, hidden=512, cosines=64, first_cosine=0,
+        image, FloatLayout.generic(0), actions, hidden=512, values=Quantiles(64, 0),
         body=ImpalaBody(2.0), norm=SpectralNorm("residual"), pool=AdaptiveMaxPool(6), linear=noisy(),
     )  # fmt: skip
     sigma = sum(p.numel() for name, p in net.named_parameters() if name.endswith("sigma"))

@@ -17,6 +17,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LeakyRelu, NoNorm, Orthogonal, Relu, TorchDefault
 from btr_tm.nets.linear import Linear
 from btr_tm.nets.pixels import Centred, Unit
+from btr_tm.nets.values import Quantiles
 
 from .helpers import CNN, ORTHOGONAL, dueling, encoder_of, initialised, noisy, noisy_layer
 
@@ -53,7 +54,7 @@ def small(activation, weights=ORTHOGONAL) -> IQN:
     head = partial(dueling, hidden=8, activation=activation)
     generator, layout = torch.Generator().manual_seed(0), FloatLayout.generic(3)
     return IQN(
-        (1, 36, 36), layout, 4, encoder, head, generator, cosines=4, first_cosine=1, float_hidden=8,
+        (1, 36, 36), layout, 4, encoder, head, generator, values=Quantiles(4, 1), float_hidden=8,
         float_norm=NoNorm(), activation=activation, weights=weights, precision="fp32", block=(),
         device=torch.device("cpu"),
     )  # fmt: skip

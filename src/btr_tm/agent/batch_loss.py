@@ -1,4 +1,4 @@
-"""The quantile Huber loss of a batch and its gradient, in micro-batches; shapes as in core.types."""
+"""The loss of a batch and its gradient, in micro-batches; shapes as in core.types."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from btr_tm.core.block import of_action
 from btr_tm.core.protocols import NetPair, TargetFn
 from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch, Obs, StateDict
-from btr_tm.losses.quantile import draw_taus, pairwise_td, quantile_huber, refuse_odd
+from btr_tm.losses.quantile import draw_taus, refuse_odd
 from btr_tm.losses.self_loss import SelfLoss
+from btr_tm.losses.value_loss import ValueLoss
 from btr_tm.nets.iqn import IQN
 
 
@@ -23,9 +24,9 @@ class Errors(NamedTuple):
     """Per sample, without gradient."""
 
     loss: Tensor  # (B,) before importance weights
-    td_abs: Tensor  # (B,) sum over predicted, mean over target quantiles of |td|
-    target: Tensor  # (B,) mean target quantile
-    q: Tensor  # (B, A) or (B, K, A), mean over quantiles
+    td_abs: Tensor  # (B,) sum over predicted, mean over target values of |td|
+    target: Tensor  # (B,) mean of the target
+    q: Tensor  # (B, A) or (B, K, A)
 
 
 class _MicroBatch(NamedTuple):
@@ -52,7 +53,7 @@ class BatchLoss:
     group: ProcessGroup
     taus: int
     symmetric_taus: bool
-    kappa: float
+    value_loss: ValueLoss
     reduction: Literal["mean", "sum"]
     micro_batch: int
 
@@ -71,13 +72,13 @@ class BatchLoss:
         for index, micro in enumerate(micro_batches):
             # The backward pass stays inside: in the last one the processes exchange what has added up.
             with self.group.micro_batch(last=index == len(micro_batches) - 1):
-                quantiles = self._predict(micro, self.group.forward)
+                outputs = self._predict(micro, self.group.forward)
                 if targets:
                     target = targets[index]
                 else:
-                    target = self._target(micro, quantiles)
-                    self.self_loss.observe(target, micro.target_taus, self.kappa)
-                loss, found = self._errors(micro, quantiles, target)
+                    target = self._target(micro, outputs)
+                    self.self_loss.observe(target, micro.target_taus)
+                loss, found = self._errors(micro, outputs, target)
                 scaled((micro.batch.weight * loss).sum() * factor).backward()
             errors.append(found)
         return Errors(*(self.group.gather(leaf, size) for leaf in self._joined(errors)))
@@ -92,8 +93,8 @@ class BatchLoss:
             net.fit_noise(self.generator, len(batch.weight))
         errors = []
         for micro in self._split(batch, slice(0, len(batch.weight))):
-            quantiles = self._predict(micro, self.online)
-            errors.append(self._errors(micro, quantiles, self._target(micro, quantiles))[1])
+            outputs = self._predict(micro, self.online)
+            errors.append(self._errors(micro, outputs, self._target(micro, outputs))[1])
         return self._joined(errors)
 
     def reduce(self, batch: Batch, errors: Errors) -> Tensor:
@@ -122,26 +123,26 @@ class BatchLoss:
         targets = [self._target(micro, self._predict(micro, self.online)) for micro in micro_batches]
         taus = [micro.target_taus for micro in micro_batches]
         whole, at = (self.group.gather(torch.cat(parts), size) for parts in (targets, taus))
-        self.self_loss.observe(whole, at, self.kappa)
+        self.self_loss.observe(whole, at)
         return targets
 
     def _predict(self, micro: _MicroBatch, forward: Callable[[Obs, Tensor], Tensor]) -> Tensor:
-        """Quantiles (B, N, [K,] A) of the online network."""
+        """Outputs (B, n, [K,] A) of the online network."""
         for net in (self.online, self.target_net):
             net.select_noise(micro.rows)  # of layers with noise per sample; the target is asked next
         return forward(micro.batch.obs, micro.taus)
 
-    def _target(self, micro: _MicroBatch, quantiles: Tensor) -> Tensor:
-        """(B, N), for the micro-batch that was predicted last."""
-        nets = NetPair(self.online, self.target_net)
-        return self.target(nets, micro.batch, quantiles.detach(), micro.target_taus)
+    def _target(self, micro: _MicroBatch, outputs: Tensor) -> Tensor:
+        """(B, N'), for the micro-batch that was predicted last."""
+        nets = NetPair(self.online.values, self.target_net.values)
+        q_online = self.online.reading.read(outputs.detach())
+        return self.target(nets, micro.batch, q_online, micro.target_taus)
 
-    def _errors(self, micro: _MicroBatch, quantiles: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
-        td = pairwise_td(of_action(quantiles, micro.batch.action), target)
-        factor = self.self_loss.factor(target, micro.target_taus, self.kappa)
-        loss = quantile_huber(td, micro.taus, self.kappa) * factor
-        td_abs = td.detach().abs().sum(1).mean(1)
-        return loss, Errors(loss.detach(), td_abs, target.mean(1), quantiles.detach().mean(1))
+    def _errors(self, micro: _MicroBatch, outputs: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
+        action, values = micro.batch.action, self.online.reading.read(outputs.detach())
+        scores = self.value_loss(of_action(outputs, action), target, micro.taus)
+        loss = scores.loss * self.self_loss.factor(target, micro.target_taus)
+        return loss, Errors(loss.detach(), scores.td_abs, target.mean(1), values.mean(1))
 
     def _joined(self, errors: list[Errors]) -> Errors:
         """Of all micro-batches; the networks are back to the noise of all samples."""

@@ -34,11 +34,11 @@ class Activity:
     """Mean absolute activation of every unit, and the last hidden activations, over all states so far.
 
     Measured are the outputs of all activation modules and, in residual blocks, the inputs of their
-    convolutions. In feature maps a unit is a channel. The head reads `fractions` rows for each state.
+    convolutions. In feature maps a unit is a channel. The head reads `rows_per_state` rows for each state.
     """
 
-    def __init__(self, net: IQN, fractions: int) -> None:
-        self.net, self.fractions = net, fractions
+    def __init__(self, net: IQN, rows_per_state: int) -> None:
+        self.net, self.rows_per_state = net, rows_per_state
         self.sums: dict[str, Tensor] = {}  # by layer: (U,) sum of absolute values
         self.rows: dict[str, int] = {}  # by layer: how many were added up
         self.hidden: dict[str, list[Tensor]] = {}  # by layer of the head: (B, U) per pass, mean of fractions
@@ -68,7 +68,7 @@ class Activity:
         """Add the `values` of one layer, units in axis 1 of feature maps and in the last axis otherwise."""
         values = values.detach().float()
         if name.startswith("head"):
-            mean = values.unflatten(0, (-1, self.fractions)).mean(1)
+            mean = values.unflatten(0, (-1, self.rows_per_state)).mean(1)
             self.hidden.setdefault(name, []).append(mean)
         units = values.transpose(1, -1) if values.ndim == 4 else values
         flat = units.abs().flatten(0, -2)
@@ -144,7 +144,7 @@ def _spectra(net: IQN) -> dict[str, Tensor]:
 
 
 class StateValues:
-    """Quantiles of the states `obs` under one network, `rows_at_once` at a time; images are encoded once."""
+    """Values of the states `obs` under one network, `rows_at_once` at a time; images are encoded once."""
 
     def __init__(self, net: IQN, obs: Obs, rows_at_once: int) -> None:
         self.net, self.rows_at_once = net, rows_at_once
@@ -156,5 +156,5 @@ class StateValues:
         """(B, N) or (1, N) -> (B, N, [K,] A)."""
         rows = sum(len(part) for part in self.features)
         pieces = taus.expand(rows, -1).split(self.rows_at_once)
-        read = self.net.quantiles
-        return torch.cat([read(part, some) for part, some in zip(self.features, pieces, strict=True)])
+        found = [self.net.outputs(part, some) for part, some in zip(self.features, pieces, strict=True)]
+        return self.net.reading.read(torch.cat(found))

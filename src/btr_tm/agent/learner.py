@@ -109,7 +109,7 @@ class IqnLearner:
             "q_max": best_two[..., 0].sum(1).mean(),
             "action_gap": (best_two[..., 0] - best_two[..., 1]).mean(),
             "target_mean": errors.target.mean(),
-            "td_abs": errors.td_abs.mean() / self.loss.taus,
+            "td_abs": errors.td_abs.mean() / self.online.reading.rows(self.loss.taus),
             **self.loss.target.measure(errors.q, batch.action),
         }
 

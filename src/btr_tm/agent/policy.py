@@ -58,14 +58,14 @@ class IqnPolicy:
         self.execution, self._unchanged = execution, False
         # Noise on or off, and what was computed once, are no operations: each case is recorded by itself.
         ways = [(noise, unchanged) for noise in (False, True) for unchanged in (False, True)]
-        self._values = {way: execution.part(self._mean_quantiles) for way in ways}
+        self._values = {way: execution.part(self._mean_values) for way in ways}
 
     def forget(self) -> None:
         """Some tensors of the network have been replaced."""
         self.execution.forget()
 
-    def _mean_quantiles(self, obs: Obs, taus: Tensor) -> Tensor:
-        return self.net(obs, taus).mean(1)
+    def _mean_values(self, obs: Obs, taus: Tensor) -> Tensor:
+        return self.net.values(obs, taus).mean(1)
 
     @torch.no_grad()
     def act(self, obs: Obs, explore: bool) -> Decision:

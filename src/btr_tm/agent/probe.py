@@ -110,7 +110,7 @@ class Probe:
     def _policy(self, online: IQN, before: _Before) -> Readings:
         """Values and choices in the states, and what the layers and weights of the network are like."""
         net = noiseless_copy(online)
-        activity = Activity(net, FRACTIONS)
+        activity = Activity(net, net.reading.rows(FRACTIONS))
         with activity.watching():
             values = self._values(net)
             q = values.at(self._grid()).mean(1)
@@ -130,7 +130,10 @@ class Probe:
 
     def _spread(self, values: StateValues) -> Readings:
         taus = torch.linspace(*SPREAD, FRACTIONS, device=self.generator.device)[None]
-        spread = values.at(taus).std(1).mean(0).flatten()  # (A,), or (K A,) slot by slot
+        found = values.at(taus)
+        if found.shape[1] == 1:
+            return {}  # bins, whose values do not depend on fractions
+        spread = found.std(1).mean(0).flatten()  # (A,), or (K A,) slot by slot
         return {f"policy/quantile_std.{i}": value for i, value in enumerate(spread.unbind())}
 
     def _update(self, online: IQN, step: GuardedStep, before: _Before) -> Readings:

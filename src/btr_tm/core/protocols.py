@@ -27,7 +27,9 @@ class QNet(Protocol):
     """A quantile network; deterministic apart from its own noise buffers."""
 
     def __call__(self, obs: Obs, taus: Tensor) -> Tensor:
-        """Quantiles (B, N, A), or (B, N, K, A), of the return at the fractions `taus` (B, N)."""
+        """Values (B, N', A), or (B, N', K, A), of the return: quantiles at the fractions `taus` (B, N), or
+        with N' = 1 its mean.
+        """
         ...
 
 
@@ -39,7 +41,7 @@ class NetPair(NamedTuple):
 
 
 class TargetFn(Protocol):
-    """Builds the regression target of the quantile loss."""
+    """Builds what the values of a batch are drawn to."""
 
     @property
     def states(self) -> States:

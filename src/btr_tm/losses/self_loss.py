@@ -18,11 +18,11 @@ class SelfLoss(Protocol):
         """Whether `observe` must see the targets of all samples before the first factor is asked for."""
         ...
 
-    def observe(self, target: Tensor, taus: Tensor, kappa: float) -> None:
+    def observe(self, target: Tensor, taus: Tensor) -> None:
         """Move running means by a training batch: target quantiles (B, M) at the fractions `taus` (B, M)."""
         ...
 
-    def factor(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
+    def factor(self, target: Tensor, taus: Tensor) -> Tensor:
         """(B,) or a scalar, without gradient; changes nothing."""
         ...
 
@@ -38,10 +38,10 @@ class NoSelfLoss:
     def __init__(self, device: torch.device) -> None:
         self._one = torch.ones((), device=device)
 
-    def observe(self, target: Tensor, taus: Tensor, kappa: float) -> None:
+    def observe(self, target: Tensor, taus: Tensor) -> None:
         pass
 
-    def factor(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
+    def factor(self, target: Tensor, taus: Tensor) -> Tensor:
         return self._one
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -63,29 +63,31 @@ class NormalisedSelfLoss:
 
     needs_batch = True
 
-    def __init__(self, device: torch.device, clamp_ratio: float, decay: float, initial: float) -> None:
-        self.clamp_ratio, self.decay = clamp_ratio, decay
+    def __init__(
+        self, device: torch.device, clamp_ratio: float, decay: float, initial: float, kappa: float
+    ) -> None:
+        self.clamp_ratio, self.decay, self.kappa = clamp_ratio, decay, kappa
         self.mean_width = torch.full((), initial, device=device)  # S
         self.mean_clamped = torch.full((), initial, device=device)  # T
 
     @torch.no_grad()
-    def observe(self, target: Tensor, taus: Tensor, kappa: float) -> None:
-        self._move(self.mean_width, self._width(target, taus, kappa))
-        self._move(self.mean_clamped, self._clamped(target, taus, kappa))
+    def observe(self, target: Tensor, taus: Tensor) -> None:
+        self._move(self.mean_width, self._width(target, taus))
+        self._move(self.mean_clamped, self._clamped(target, taus))
 
     @torch.no_grad()
-    def factor(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
-        return self.mean_clamped / self._clamped(target, taus, kappa)
+    def factor(self, target: Tensor, taus: Tensor) -> Tensor:
+        return self.mean_clamped / self._clamped(target, taus)
 
     def _move(self, mean: Tensor, values: Tensor) -> None:
         moved = self.decay * mean + (1.0 - self.decay) * values.mean()
         mean.copy_(torch.where(torch.isfinite(moved), moved, mean))
 
-    def _width(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
-        return quantile_huber(pairwise_td(target, target), taus, kappa).sqrt()
+    def _width(self, target: Tensor, taus: Tensor) -> Tensor:
+        return quantile_huber(pairwise_td(target, target), taus, self.kappa).sqrt()
 
-    def _clamped(self, target: Tensor, taus: Tensor, kappa: float) -> Tensor:
-        return torch.maximum(self._width(target, taus, kappa), self.mean_width / self.clamp_ratio)
+    def _clamped(self, target: Tensor, taus: Tensor) -> Tensor:
+        return torch.maximum(self._width(target, taus), self.mean_width / self.clamp_ratio)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"mean_width": self.mean_width, "mean_clamped": self.mean_clamped}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Role = Literal["hidden", "advantage", "value"]  # of a linear layer within a head
+Atoms = tuple[int, ...]  # how many numbers make one value: () for one, (n,) for n bins
 
 
 class BuildBody(Protocol):

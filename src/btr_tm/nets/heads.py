@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
-from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
+from btr_tm.nets.builders import Atoms, BuildActivation, BuildLinear, BuildNorm
 
 
 class Head(nn.Module):
@@ -28,8 +28,9 @@ class DuelingHead(Head):
     """Q = V + A - mean_a A from two streams of one hidden layer each (Wang et al. 2016, arXiv:1511.06581).
 
     `linear`, `norm` and `activation` are builders: `linear(inputs, outputs, role)`, `norm(features)`,
-    `activation()`. Input (R, features), output (R, *block, actions): with `block` (K,) a decision is a block
-    of K actions, which have advantages of their own and share V (Linesight's multi-action mode).
+    `activation()`. Input (R, features), output (R, *atoms, *block, actions): with `block` (K,) a decision is
+    a block of K actions, which have advantages of their own and share V (Linesight's multi-action mode). With
+    `atoms` (n,) each value is made of n numbers, which have a V each.
     """
 
     def __init__(
@@ -41,17 +42,18 @@ class DuelingHead(Head):
         norm: BuildNorm,
         activation: BuildActivation,
         block: Block,
+        atoms: Atoms,
     ) -> None:
         super().__init__()
-        self.shape = (*block, actions)
+        self.shape, self.value_shape = (*atoms, *block, actions), (*atoms, *(1,) * (len(block) + 1))
         self.advantage = hidden_layer(features, hidden, linear, norm, activation)
         self.advantage_out = linear(hidden, math.prod(self.shape), "advantage")
         self.value = hidden_layer(features, hidden, linear, norm, activation)
-        self.value_out = linear(hidden, 1, "value")
+        self.value_out = linear(hidden, math.prod(atoms), "value")
 
     def forward(self, x: Tensor) -> Tensor:
         advantage = self.values(self.advantage_out, self.advantage(x)).unflatten(-1, self.shape)
-        value = self.values(self.value_out, self.value(x)).unflatten(-1, (1,) * len(self.shape))
+        value = self.values(self.value_out, self.value(x)).unflatten(-1, self.value_shape)
         return value + advantage - advantage.mean(-1, keepdim=True)
 
     def last_layers(self) -> list[nn.Module]:

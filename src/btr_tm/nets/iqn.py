@@ -1,4 +1,4 @@
-"""The whole network: image encoder, float head, fusion with the quantile fractions, head."""
+"""The whole network: image encoder, float head, fusion with the fractions, head, reading of values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from btr_tm.nets.builders import BuildActivation, BuildNorm, DrawWeights
 from btr_tm.nets.encoder.encoder import ImageEncoder
 from btr_tm.nets.encoder.norm import SpectrallyNormalised
 from btr_tm.nets.floats import float_head
-from btr_tm.nets.fusion import CosineFusion
 from btr_tm.nets.heads import Head
 from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import NoisyLinear
 from btr_tm.nets.precision import Format, Precision, resolved
+from btr_tm.nets.values import Values
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -28,7 +28,8 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class IQN(nn.Module):
     """Implicit quantile network (Dabney et al. 2018, arXiv:1806.06923) over an image and a float vector.
 
-    `encoder(image_shape)`, `head(features, actions, block=)` and `float_norm(features)` are builders. All
+    `encoder(image_shape)`, `head(features, actions, block=, atoms=)` and `float_norm(features)` are builders.
+    `values` says how features and fractions meet and what the head's outputs are: quantiles, or bins. All
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head have their own. `precision` "bf16"
     runs convolutions and the large matrix products in that format: image encoder, embedding and the hidden
@@ -46,8 +47,7 @@ class IQN(nn.Module):
         encoder: Callable[[tuple[int, int, int]], ImageEncoder],
         head: Callable[..., Head],
         generator: torch.Generator,
-        cosines: int,
-        first_cosine: int,
+        values: Values,
         float_hidden: int,
         float_norm: BuildNorm,
         activation: BuildActivation,
@@ -65,8 +65,9 @@ class IQN(nn.Module):
             raise UserError(
                 "the network needs an image encoder or floats in the observation, got neither; choose one"
             )
-        self.fusion = CosineFusion(features, cosines, first_cosine, activation)
-        self.head = head(features, actions, block=block)
+        self.reading = values
+        self.fusion = values.fusion(features, activation)
+        self.head = head(features, actions, block=block, atoms=values.atoms)
         self._weights = weights
         initialise(self, generator, weights)
         self._noisy = [module for module in self.modules() if isinstance(module, NoisyLinear)]
@@ -88,15 +89,23 @@ class IQN(nn.Module):
         half = _HALF.get(self.precision)
         return torch.autocast(like.device.type, half, enabled=self.precision in formats)
 
-    def quantiles(self, features: Tensor, taus: Tensor) -> Tensor:
+    def outputs(self, features: Tensor, taus: Tensor) -> Tensor:
         """As `forward`, from what `features` returned."""
         with self._autocast(features, "bf16"):
-            fused = self.fusion(features, taus)  # (B, N, D)
-            return self.head(fused.flatten(0, 1)).unflatten(0, fused.shape[:2])
+            fused = self.fusion(features, taus)  # (B, N', D)
+            return self.reading.arranged(self.head(fused.flatten(0, 1)), len(features))
 
     def forward(self, obs: Obs, taus: Tensor) -> Tensor:
-        """Quantiles (B, N, A), or (B, N, K, A), of the return at fractions `taus` (B, N) or (1, N)."""
-        return self.quantiles(self.features(obs), taus)
+        """What the loss scores, at fractions `taus` (B, N) or (1, N): quantiles of the return (B, N, A) or
+        (B, N, K, A), or the logits of bins (B, bins, A).
+        """
+        return self.outputs(self.features(obs), taus)
+
+    def values(self, obs: Obs, taus: Tensor) -> Tensor:
+        """Values of the return (B, N, [K,] A) at fractions `taus` (B, N) or (1, N), with N = 1 where it has bins;
+        their mean over N is Q.
+        """
+        return self.reading.read(self(obs, taus))
 
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
         """Draw new parameter noise: for all rows, or for each of `samples`, as the layers are built."""

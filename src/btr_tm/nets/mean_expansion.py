@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
-from btr_tm.nets.builders import BuildActivation, BuildLinear, BuildNorm
+from btr_tm.nets.builders import Atoms, BuildActivation, BuildLinear, BuildNorm
 from btr_tm.nets.heads import Head, hidden_layer
 
 
@@ -30,9 +30,10 @@ class MeanExpansionHead(Head):
         activation: BuildActivation,
         k: float,
         block: Block,
+        atoms: Atoms,
     ) -> None:
         super().__init__()
-        self.shape, self.k = (*block, actions), k
+        self.shape, self.k = (*atoms, *block, actions), k
         self.hidden = hidden_layer(features, hidden, linear, norm, activation)
         self.values_out = linear(hidden, math.prod(self.shape), "advantage")
 

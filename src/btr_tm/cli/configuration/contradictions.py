@@ -22,7 +22,7 @@ from btr_tm.race import actions
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (out_of_range, _noise, _moments, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
+    checks = (out_of_range, _noise, _moments, _bins, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
 
@@ -96,6 +96,21 @@ def _moments(values: Node) -> Iterator[str]:
         yield (
             "learner/moments=reset needs a target that is copied now and then, while a soft one moves at "
             "every update; choose learner/target_sync=hard, or learner/moments=kept"
+        )
+
+
+def _bins(values: Node) -> Iterator[str]:
+    if "bins" not in values["value"]:
+        return
+    if _says(values["learner"]["self_loss"], "needs_batch"):
+        yield (
+            "learner/self_loss=normalised measures the width of target quantiles, which value=hl_gauss does "
+            "not have; choose learner/self_loss=none, or value=quantiles"
+        )
+    if len(values["env"].get("action_offsets_ms", [0])) > 1:
+        yield (
+            "value=hl_gauss gives each action bins of its own, which do not add up for decisions of several "
+            "actions; choose value=quantiles, or env.action_offsets_ms=[0]"
         )
 
 

@@ -20,6 +20,7 @@ DECIDES = {
     "gates": "what a car must pass for its progress to count",
     "float_lookup": "where the reward reads floats",
     "net": "how picture, floats and fractions meet",
+    "value": "what the head gives for an action, and the loss of that",
     "encoder": "the image branch: a preset over body, norm and pool",
     "encoder/body": "the convolutions",
     "encoder/norm": "the norm of their kernels",

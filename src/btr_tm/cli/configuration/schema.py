@@ -114,6 +114,7 @@ class Settings:
     encoder: Node
     head: Node
     net: Node
+    value: Node
     target: Node
     exploration: Node
     horizon: Node
