@@ -102,8 +102,8 @@ class IQN(nn.Module):
         return self.outputs(self.features(obs), taus)
 
     def values(self, obs: Obs, taus: Tensor) -> Tensor:
-        """Values of the return (B, N, [K,] A) at fractions `taus` (B, N) or (1, N); their mean over N is Q, and
-        with bins N is 1.
+        """Values of the return (B, N, [K,] A) at fractions `taus` (B, N) or (1, N); their mean over N is
+        Q, and with bins N is 1.
         """
         return self.reading.read(self(obs, taus))
 
