@@ -17,6 +17,7 @@ from btr_tm.benchmarks.full_step import Aims, FullStep
 from btr_tm.benchmarks.learning import update_rows
 from btr_tm.benchmarks.loop import Loop, loop_rows
 from btr_tm.benchmarks.rates import rate_rows
+from btr_tm.benchmarks.real_game import real_game_rows
 from btr_tm.benchmarks.replay import replay_rows
 from btr_tm.benchmarks.row import Row, Target
 from btr_tm.benchmarks.sections import Section
@@ -85,6 +86,7 @@ def cpu_sections(effort: Effort) -> list[Section]:
         Section("atari", 5 * minutes, atari, (effort,)),
         Section("replay", 5 * minutes, replay, (effort, CPU)),
         Section("loop", 10 * minutes, quickstart_loop, (effort,)),
+        Section("real_game", 5 * minutes, real_game_rows, (effort,)),
         Section("collectors", 10 * minutes, collectors, (effort,)),
     ]
 
