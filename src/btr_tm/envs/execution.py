@@ -17,9 +17,12 @@ from btr_tm.envs.drive import (
     Advance,
     CarsAndViews,
     Drive,
+    Judge,
+    Observe,
     Outcome,
     Race,
     Renders,
+    Rules,
     Seen,
     StagedRace,
     restart,
@@ -151,13 +154,20 @@ def _some(done: Tensor) -> bool:
 
 def _staged(race: Race) -> StagedRace:
     """For parts that no kernel knows: those are recorded."""
-    advance: Advance = KernelAdvance(race.line) if can_advance(race.line) else traced(race.advance)
-    known = can_observe(race.features)
-    observe = KernelObserve(race.features, race.line) if known else traced(race.observe)
     # A recording of the whole would hold what a kernel computed once as a constant.
     world = race.world
     instruments = world.instruments if isinstance(world, KernelWorld) else world.car
-    return StagedRace(race, instruments, advance, observe, traced(race.judge))
+    return StagedRace(race, instruments, *stages(race, world.device))
+
+
+def stages(rules: Rules, device: torch.device) -> tuple[Advance, Observe, Judge]:
+    """The three parts of a decision after the car has moved: on a CPU kernels, or recorded."""
+    if device.type != "cpu":
+        return rules.advance, rules.observe, rules.judge
+    advance: Advance = KernelAdvance(rules.line) if can_advance(rules.line) else traced(rules.advance)
+    known = can_observe(rules.features)
+    observe: Observe = KernelObserve(rules.features, rules.line) if known else traced(rules.observe)
+    return advance, observe, traced(rules.judge)
 
 
 def within_reach(wanted: Compile, device: torch.device) -> Compile:

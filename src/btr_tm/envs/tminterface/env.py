@@ -19,6 +19,7 @@ from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, early_step, start_of
 from btr_tm.envs.drive import Coefficients, Drive, Here, Outcome, Rules, Seen
+from btr_tm.envs.execution import stages
 from btr_tm.envs.tminterface.frames import grey_of
 from btr_tm.envs.tminterface.games import Patience, Program, Racing
 from btr_tm.envs.tminterface.machine import Finish, Keys, Moment, Settings
@@ -107,6 +108,7 @@ class TMInterfaceVectorEnv(TensorVectorEnv):
         self.racing = Racing(settings, port + instance, patience, program, say or _say)
         line = ReferenceLine.from_points(track.line()).gated(gates, track.gate_centres())
         self.rules = Rules(line.to(self.device), features, reward, cut_offs, float_lookup)
+        self._advance, self._observe, self._judge = stages(self.rules, self.device)
         self.coefficients = Coefficients(reward, clock, self.device)
         self.layout, self.actions = features.layout, actions.COUNT
         self.image_shape = (1, height, width)
@@ -216,10 +218,10 @@ class TMInterfaceVectorEnv(TensorVectorEnv):
         car, before = self._car(game), self._drive
         time = torch.tensor([time_ms], device=self.device)
         finished = torch.tensor([isinstance(answer, Finish)], device=self.device)
-        progress = self.rules.advance(before.moment.progress, car.position, time, finished)
-        history, floats = self.rules.observe(before.history, action, car, progress)
+        progress = self._advance(before.moment.progress, car.position, time, finished)
+        history, floats = self._observe(before.history, action, car, progress)
         here = Here(before.sim, car, time, finished, progress, history, floats)
-        after, potential, outcome = self.rules.judge(before, here, action, self.coefficients())
+        after, potential, outcome = self._judge(before, here, action, self.coefficients())
         return Driven(after, self._look(floats, potential, answer), outcome)
 
     def _look(self, floats: Tensor, potential: Tensor, answer: Moment | Finish) -> Seen:
