@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from btr_tm.cli.assembly.assemble import NOT_RECORDED, is_finished
 from btr_tm.cli.assembly.parts import checked
 from btr_tm.cli.configuration.composition import Composition, compose_job
+from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.files import write_json
 from btr_tm.run import status
 from btr_tm.run.manifest import claim
@@ -20,11 +22,18 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["profile=smoke", f"runs_dir={tmp_path_factory.mktemp('runs').as_posix()}"]
 
 
-@pytest.fixture
-def job(words: list[str]) -> Composition:
-    """One whose folder says that it is done."""
+@pytest.fixture(scope="module")
+def composed(words: list[str]) -> tuple[Composition, Node]:
+    """A job, and its values when they are checked; nothing changes them."""
     job = compose_job(words)
-    values = checked(job.values)
+    return job, checked(job.values)
+
+
+@pytest.fixture
+def job(composed: tuple[Composition, Node]) -> Composition:
+    """One whose folder says that it is done."""
+    job, values = composed
+    shutil.rmtree(job.folder, ignore_errors=True)  # what another test has put there
     recorded = {key: value for key, value in values.items() if key not in NOT_RECORDED}
     claim(job.folder, recorded, job.overrides, 0, "overwrite")
     write_json(job.folder / "summary.json", {"frames": values["profile"]["total_frames"]})
