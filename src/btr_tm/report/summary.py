@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.metrics.summary_text import race_time_text
-from btr_tm.run.race import Race
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.run.race import NO_RACE, Race
 from btr_tm.sim.track.ribbon import Track
 
 if TYPE_CHECKING:
     from btr_tm.report.redrive import Redriven
 
 
+OF_THE_GAME = 0  # version of physics that an .inputs file names for races of the game itself
 # Pictures a second and size of the film: half as many as `watch` makes, so that a run is soon over. Races
 # that did not finish are long, and few watch them.
 FINISHED, UNFINISHED = (25, (720, 1280)), (10, (360, 640))
@@ -34,6 +36,36 @@ class CurveReport:
         rows = read_record(folder / "record.jsonl")
         learning_curve(rows, folder / "curve.png", self.title)
         return {"curve": "curve.png"}
+
+
+@dataclass(frozen=True)
+class InputsReport:
+    """Learning curve, and the best race from the start line as `.inputs` for the game it was driven in.
+
+    Our simulator is another game: there it is not driven again. A decision lasts `decision_ticks` ticks.
+    """
+
+    title: str
+    track: Track
+    decision_ticks: int
+
+    def make(self, best: Sequence[Race], folder: Path, say: Callable[[str], None]) -> JsonObject:
+        """Write the files; their paths within `folder`, and the time of the race."""
+        from btr_tm.report import plots
+        from btr_tm.report.redrive import per_tick
+
+        medals_s = {name: time_ms / 1000 for name, time_ms in self.track.medals_ms.items()}
+        plots.learning_curve(read_record(folder / "record.jsonl"), folder / "curve.png", self.title, medals_s)
+        race = max(best, key=Race.rank, default=NO_RACE)
+        if not len(race.actions):
+            return {"curve": "curve.png"}
+        path = folder / "best" / "race.inputs"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        actions = per_tick(race.actions, self.decision_ticks)
+        InputsFile(self.track.name, OF_THE_GAME, race.time_ms if race.finished else 0, actions).write(path)
+        time_s = race.time_ms / 1000 if race.finished else None
+        figures: JsonObject = {"best_race_s": time_s, "best_race_from": race.origin}
+        return figures | {"curve": "curve.png", "inputs": path.relative_to(folder).as_posix()}
 
 
 @dataclass(frozen=True)

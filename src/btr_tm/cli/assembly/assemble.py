@@ -25,7 +25,8 @@ from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, Re
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
 from btr_tm.nets.iqn import IQN
-from btr_tm.report.summary import CurveReport, RaceReport
+from btr_tm.race.actions import TICK_MS
+from btr_tm.report.summary import CurveReport, InputsReport, RaceReport
 from btr_tm.run import status as status_of
 from btr_tm.run.evaluate import EvaluationRaces
 from btr_tm.run.manifest import Manifest, claim, differences, read
@@ -176,14 +177,16 @@ def facts(parts: Parts, net: IQN, replay: ReplayBuffer) -> dict[str, str]:
 
 
 def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:
-    if not parts.env_class.can_redrive:
+    if not parts.env_class.with_track:
         return CurveReport(title)
+    if not parts.env_class.can_redrive:
+        return InputsReport(title, parts.track, env.decision_ms // TICK_MS)
     race = cast(RedrivableEnv, env)
     return RaceReport(title, parts.track, race.decision_ticks, race.action_delay_ticks)
 
 
 def _training_races(parts: Parts, env: DrivingEnv) -> TrainingRaces:
-    if not parts.env_class.can_redrive:
+    if not parts.env_class.with_track:
         return NoTrainingRaces()
     return FastestTrainingRace(env.decision_ms, parts.profile["race_ms"])
 
