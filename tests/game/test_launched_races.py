@@ -9,22 +9,13 @@ from pathlib import Path
 import pytest
 
 from btr_tm.envs.tminterface.games import Patience, Racing
-from btr_tm.envs.tminterface.machine import Settings
 from btr_tm.envs.tminterface.messages import ProtocolError
 from btr_tm.game.processes import end, is_alive
 from btr_tm.game.record import Records
+from tests.envs.tminterface.streams import settings
 from tests.game.fakes import STAND_IN, Fakes
 
-SETTINGS = Settings(
-    map="A",
-    running_speed=32.0,
-    decision_ticks=5,
-    period_ms=50,
-    width=0,
-    height=0,
-    camera=2,
-    idle_s=60.0,
-)
+SETTINGS = settings(map="A")
 PATIENCE = Patience(connect_s=200.0, start_s=200.0, answer_s=200.0, tries=3, pause_s=0.01)
 GAS = (1, 0, 0, 0)
 

@@ -45,7 +45,8 @@ class InlineCollector:
                 losses += 1
                 self._begin_after(error, losses)
                 del driven[_ended(driven) :]
-                lost = lost or [slice(None)] * (not driven)
+                if not driven:  # the race began in an earlier chunk
+                    lost = [slice(None)]
         metrics = {"lost_races": float(self.lost_races)} if self.lost_races else {}
         transitions, races = [step for step, _ in driven], [race for _, race in driven]
         return Chunk(transitions, races, self.decisions * self.env.num_envs, lost=lost, metrics=metrics)

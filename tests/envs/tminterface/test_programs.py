@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from btr_tm.envs.tminterface.games import Racing
-from btr_tm.envs.tminterface.machine import Settings
 from tests.envs.tminterface.standins import QUICK, standin
+from tests.envs.tminterface.streams import settings
 
 
 @dataclass
@@ -27,19 +27,9 @@ class Looked:
 
 
 def test_a_game_that_was_started_anew_is_connected_anew() -> None:
-    settings = Settings(
-        map="A",
-        running_speed=32.0,
-        decision_ticks=5,
-        period_ms=50,
-        width=0,
-        height=0,
-        camera=2,
-        idle_s=60.0,
-    )
     program = Looked()
     with standin() as game:
-        racing = Racing(settings, game.port, QUICK, program, print)
+        racing = Racing(settings(map="A"), game.port, QUICK, program, print)
         moments = [racing.begin()[0].time_ms for _ in range(3)]
         racing.close()
     assert moments == [0, 0, 0] and racing.failures == 0

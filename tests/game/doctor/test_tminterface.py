@@ -10,25 +10,16 @@ from typing import Any
 import pytest
 
 from btr_tm.envs.tminterface.games import Patience, StartedByHand
-from btr_tm.envs.tminterface.machine import Settings
 from btr_tm.game.doctor.bench import Bench, Drive
 from btr_tm.game.doctor.diagnosis import Answer, Verdict, diagnose
 from btr_tm.game.doctor.tminterface import GAS, LEFT, LINKS
 from btr_tm.game.folders import Machine, named_folders
 from btr_tm.game.install import install
 from tests.envs.tminterface.standins import standin
+from tests.envs.tminterface.streams import settings
 
 MAP = "A01-Race.Challenge.Gbx"
-SETTINGS = Settings(
-    map=MAP,
-    running_speed=32.0,
-    decision_ticks=5,
-    period_ms=50,
-    width=32,
-    height=24,
-    camera=2,
-    idle_s=60.0,
-)
+SETTINGS = settings(32, 24, map=MAP)
 PATIENCE = Patience(connect_s=20.0, start_s=20.0, answer_s=20.0, tries=1, pause_s=0.01)
 FROM_GAME = [link.name for link in LINKS[5:]]
 
