@@ -54,6 +54,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     for command in commands():
         yield from (compared if command.program == "compare" else ablated)(command.words)
     yield HERE / "kernel" / "kernel.md", tables.kernel(HERE / "kernel" / "kernel.json")
+    yield HERE / "kernel" / "cores.md", tables.cores(HERE / "kernel" / "cores.json")
     yield HERE / "learner_steps" / "steps.md", tables.steps(HERE / "learner_steps" / "steps.json")
     yield HERE / "learner_update" / "update.md", tables.updates(HERE / "learner_update" / "update.json")
     yield HERE / "traced" / "traced.md", tables.traced(HERE / "traced" / "traced.json")

@@ -47,6 +47,22 @@ def kernel(path: Path) -> str:
     )
 
 
+def cores(path: Path) -> str:
+    """Decisions per second of wall time with one thread and with two, which took turns."""
+    times: dict[tuple[str, int, int], dict[int, list[float]]] = {}
+    for each in content(path)["results"]:
+        times.setdefault((each["track"], each["cars"], each["image"][0]), {})[each["threads"]] = each["ms"]
+    rows = []
+    for (track, cars, pixels), ways in times.items():
+        one, two = (1000 * cars / statistics.median(ways[threads]) for threads in (1, 2))
+        shown = f"{pixels} x {pixels}" if pixels else "none"
+        rows.append(
+            f"| {track} | {shown} | {cars:,} | {one:,.0f} | {two:,.0f} | {ratio(ways[1], ways[2]):.2f} |"
+        )
+    heading = "| track | image | cars | decisions per second, one thread | two | ratio |"
+    return table(heading, "|---|---|---:|---:|---:|---:|", *rows)
+
+
 def steps(path: Path) -> str:
     """CPU time of an update without one change, for each size of the network."""
     lines = []
