@@ -57,7 +57,7 @@ _ALL = (
         "alltime_min_ms_{track}",
         1000.0,
     ),
-    # evaluation races: no exploration
+    # evaluation races: no exploration; in a game without seeded starts the canonical race stands for them
     Metric(
         "eval/canonical_time_s",
         "s",

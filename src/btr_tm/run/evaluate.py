@@ -102,17 +102,19 @@ class Evaluator:
         return {f"canonical/{name}": value for name, value in taken.items()}
 
     def summarise(self, result: Result) -> dict[str, float]:
+        """The first race is the canonical one. A game that has no seeded starts is judged by it alone."""
+        rows = slice(min(1, len(result.finished) - 1), None)  # of the seeded starts
         nan_times = torch.where(result.finished, result.time_s, math.nan)
-        seeded = nan_times[1:][result.finished[1:]]
+        seeded = nan_times[rows][result.finished[rows]]
         canonical_s = float(nan_times[0])
         share = torch.where(result.finished, 1.0, (result.progress_m / self.track_m).clamp(0.0, 1.0))
         return {
             "canonical_time_s": canonical_s,
             "best_time_s": float(nan_times.nan_to_num(math.inf).min()),
-            "finish_rate": float(result.finished[1:].double().mean()),
+            "finish_rate": float(result.finished[rows].double().mean()),
             "mean_time_s": float(seeded.mean()),
             "std_time_s": float((seeded - seeded.mean()).square().mean().sqrt()),
-            "progress_mean": float(share[1:].mean()),
+            "progress_mean": float(share[rows].mean()),
             "author_ratio": canonical_s / self.author_time_s,
             "return_mean": float(result.reward.mean()),
             "q_mean": float(by_slot(result.canonical.q).sum(1).mean()),

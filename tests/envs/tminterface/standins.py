@@ -18,11 +18,13 @@ QUICK = Patience(connect_s=20.0, start_s=20.0, answer_s=20.0, tries=4, pause_s=0
 
 
 @contextmanager
-def standin(track: str = "oval", kind: str = "", back: bool = True, **options: Any) -> Iterator[StandIn]:
+def standin(
+    track: str = "oval", kind: str = "", back: bool = True, port: int = 0, **options: Any
+) -> Iterator[StandIn]:
     """A stand-in that listens while the block lasts; after a crash another one comes `back` on its port."""
     trouble = Trouble(kind, **{k: options.pop(k) for k in ("at_ms", "times", "slow_s") if k in options})
     world = StandInWorld(load_track(track))
-    game = StandIn(world, 0, trouble, **options)
+    game = StandIn(world, port, trouble, **options)
     stop, stopper = socket.socketpair()
 
     def serve() -> None:
