@@ -78,6 +78,8 @@ UNTYPED = {  # files that may say Any, and the library that gives no type there
     "cli/importing/draft.py": "PyYAML: the values of a file",
     "core/types.py": "json, and torch's state dicts",
     "envs/arrays.py": "the options of gymnasium.make",
+    "envs/desktop/win32.py": "ctypes: the functions of a DLL",
+    "envs/desktop/x11.py": "python-xlib: everything",
     "envs/many.py": "the options of gymnasium.make_vec",
     "envs/single.py": "the options of gymnasium.make",
     "envs/stable_baselines.py": "Stable-Baselines3: attributes and infos",

@@ -82,10 +82,15 @@ class Frame(NamedTuple):
 
     grey: np.ndarray  # (H, W) uint8, of the size of the observation
     at_s: float  # just before it was taken
+    unchanged_s: float  # for how long the window has shown the same
 
 
 class Capture(Protocol):
     """Pictures of one window."""
+
+    def begin(self) -> None:
+        """Before a race: from here on the window must stay where it is; GameLost if it cannot be seen."""
+        ...
 
     def frame(self) -> Frame:
         """What the window shows now; GameLost if it is not there as it was."""

@@ -1,0 +1,172 @@
+"""Pictures of a window, of a screen that is made up."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from btr_tm.core.errors import UserError
+from btr_tm.envs.desktop.pictures import Crop, Pixels, grey_of
+from btr_tm.envs.desktop.protocols import GameLost
+from btr_tm.envs.desktop.screen import BLACK_S, WindowCapture
+from btr_tm.envs.desktop.win32 import find_with
+from btr_tm.envs.desktop.window import Rect
+
+
+class FakeWindow:
+    title = "Game"
+
+    def rect(self) -> Rect | None:
+        return Rect(10, 20, 64, 48)
+
+    def screen(self) -> Rect:
+        return Rect(0, 0, 640, 480)
+
+    def covered_by(self) -> str:
+        return ""
+
+    def focused(self) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+class FakeScreen:
+    """Shows one grey; remembers which part it was asked for."""
+
+    def __init__(self) -> None:
+        self.grey, self.asked = 100, Rect(0, 0, 0, 0)
+
+    def grab(self, rect: Rect) -> Pixels:
+        self.asked = rect
+        return Pixels(bytes([self.grey] * (4 * rect.width * rect.height)), rect.width, rect.height)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def screen() -> FakeScreen:
+    return FakeScreen()
+
+
+@pytest.fixture
+def now() -> SimpleNamespace:
+    return SimpleNamespace(s=5.0)
+
+
+@pytest.fixture
+def capture(screen: FakeScreen, now: SimpleNamespace) -> WindowCapture:
+    capture = WindowCapture(FakeWindow(), screen, (6, 8), Crop(0.25, 0, 1, 0.5), lambda: now.s)
+    capture.begin()
+    return capture
+
+
+def test_luma_and_means_of_areas_equal_the_slow_way() -> None:
+    bgra = np.random.default_rng(0).integers(0, 256, (48, 64, 4), dtype=np.uint8)
+    slow = bgra[..., :3].astype(float) @ [0.114, 0.587, 0.299]
+    slow = slow.reshape(6, 8, 8, 8).mean((1, 3))
+    grey = grey_of(Pixels(bgra.tobytes(), 64, 48), 6, 8)
+    assert grey.dtype == np.uint8 and np.abs(grey - slow).max() <= 1
+
+
+def test_a_picture_of_640_x_480_takes_less_than_2_ms() -> None:
+    pixels = Pixels(bytearray(640 * 480 * 4), 640, 480)
+    took = []
+    for _ in range(20):
+        began = time.thread_time()
+        grey_of(pixels, 120, 160)
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.002
+
+
+def test_the_part_of_the_window_that_was_asked_for_is_seen(
+    capture: WindowCapture, screen: FakeScreen
+) -> None:
+    assert (capture.frame().grey == 100).all()
+    assert screen.asked == Rect(26, 20, 48, 24)
+    with pytest.raises(UserError, match="env.crop"):
+        Crop(0.5, 0, 0.5, 1)
+
+
+def test_it_is_known_since_when_the_picture_is_the_same(
+    capture: WindowCapture, screen: FakeScreen, now: SimpleNamespace
+) -> None:
+    assert capture.frame().unchanged_s == 0
+    now.s += 0.3
+    assert capture.frame().unchanged_s == pytest.approx(0.3)
+    screen.grey = 50
+    assert capture.frame().unchanged_s == 0
+
+
+def test_a_window_that_stays_black_ends_the_race(
+    capture: WindowCapture, screen: FakeScreen, now: SimpleNamespace
+) -> None:
+    screen.grey = 0
+    now.s += BLACK_S / 2
+    capture.frame()  # a game may fade
+    now.s += BLACK_S
+    with pytest.raises(GameLost, match="black for 0.8 s"):
+        capture.frame()
+
+
+class FakeUser32:
+    """Two windows of Windows; the second is called Trackmania, the first may cover it."""
+
+    def __init__(self) -> None:
+        self.titles = {1: "Other", 2: "Trackmania"}
+        self.minimised = self.covered = False
+        self.open = True
+
+    def SetProcessDpiAwarenessContext(self, context) -> None: ...
+
+    def EnumWindows(self, each, argument) -> int:
+        return all(each(handle, argument) for handle in self.titles)
+
+    def IsWindowVisible(self, handle: int) -> bool:
+        return True
+
+    def IsIconic(self, handle: int) -> bool:
+        return self.minimised
+
+    def GetWindowTextW(self, handle: int, text, longest: int) -> None:
+        text.value = self.titles[handle]
+
+    def GetClientRect(self, handle: int, rect) -> bool:
+        rect._obj.right, rect._obj.bottom = 640, 480
+        return self.open
+
+    def ClientToScreen(self, handle: int, corner) -> bool:
+        corner._obj.x, corner._obj.y = 108, 131
+        return self.open
+
+    def GetSystemMetrics(self, which: int) -> int:
+        return {76: -1920, 77: 0, 78: 3840, 79: 1080}[which]
+
+    def WindowFromPoint(self, point: ctypes.Structure) -> int:
+        return 1 if self.covered and point.x > 700 else 2
+
+    def GetAncestor(self, handle: int, which: int) -> int:
+        return handle
+
+    def GetForegroundWindow(self) -> int:
+        return 2
+
+
+def test_a_window_of_windows_is_watched_too() -> None:
+    user32 = FakeUser32()
+    window = find_with(user32, "Trackmania")
+    assert window.rect() == Rect(108, 131, 640, 480) and window.screen() == Rect(-1920, 0, 3840, 1080)
+    assert window.focused() and not window.covered_by()
+    user32.covered = True
+    assert window.covered_by() == "another window (Other)"
+    user32.minimised = True
+    assert window.rect() is None
+    user32.minimised = user32.open = False
+    with pytest.raises(GameLost, match="closed"):
+        window.rect()
+    with pytest.raises(UserError, match="windows: 'Other', 'Trackmania'"):
+        find_with(user32, "Forza")
