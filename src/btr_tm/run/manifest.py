@@ -46,8 +46,11 @@ def claim(
     overrides: Iterable[str],
     seed: int,
     on_existing: Literal["resume", "overwrite"],
+    origin: JsonObject | None = None,
 ) -> Manifest:
     """Make `folder` that of a run with `config`, or go on with the run that is already there.
+
+    `origin` says where the weights came from that this session begins with, if it loaded any.
 
     Raises UserError naming every key that differs from the run in the folder, and where it cannot write.
     """
@@ -56,12 +59,14 @@ def claim(
         if on_existing == "overwrite":
             clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        return _claim(folder, config, overrides, seed)
+        return _claim(folder, config, overrides, seed, origin)
     except OSError as error:
         raise UserError(f"cannot use the run folder {folder} ({error})") from error
 
 
-def _claim(folder: Path, config: JsonObject, overrides: Iterable[str], seed: int) -> Manifest:
+def _claim(
+    folder: Path, config: JsonObject, overrides: Iterable[str], seed: int, origin: JsonObject | None
+) -> Manifest:
     path = folder / "manifest.json"
     if not path.exists():
         if any((folder / "checkpoints").glob("frames_*.pt")):
@@ -78,7 +83,7 @@ def _claim(folder: Path, config: JsonObject, overrides: Iterable[str], seed: int
     started = time.strftime("%Y-%m-%dT%H:%M:%S")
     now = commit()
     session = {"started": started, "overrides": list(overrides), "commit": now}
-    held["sessions"].append(session)
+    held["sessions"].append(session | ({"weights": origin} if origin else {}))
     write_json(path, held)
     return Manifest(folder, held["run_id"], held["config"], seed, resumed, now)
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
+from btr_tm.core import tensor_file
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import PARSE_ERRORS, parse_json, short, write_atomic
+from btr_tm.core.files import parse_json, write_atomic
+from btr_tm.core.tensor_file import checksum
 from btr_tm.core.types import JsonObject
 
 FORMAT = "btr_tm policy 2"
-SUFFIX = ".safetensors"
 
 
 class PolicyFile(NamedTuple):
@@ -45,12 +43,7 @@ def load(path: str | Path) -> PolicyFile:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist; name a policy file, a run folder or a checkpoint")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, *PARSE_ERRORS) as error:
-        raise UserError(f"{path} is no policy file ({short(error)}); name one that was exported") from error
+    weights, header = tensor_file.read(path, "policy file", "name one that was exported")
     if header.get("format") != FORMAT:
         raise UserError(f"{path} was not exported by this version, whose policy files say '{FORMAT}'")
     config, frames, track = (header.get(name, "") for name in ("config", "frames", "track"))
@@ -58,12 +51,3 @@ def load(path: str | Path) -> PolicyFile:
         raise UserError(f"{path} is damaged (its checksum differs); export it again")
     kept = parse_json(track, path) if track else None
     return PolicyFile(weights, parse_json(config, path), int(frames), kept)
-
-
-def checksum(weights: dict[str, Tensor], text: str) -> int:
-    """The CRC-32 of what a policy file holds."""
-    found = zlib.crc32(text.encode())
-    for name, tensor in sorted(weights.items()):
-        found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
-        found = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes(), found)
-    return found

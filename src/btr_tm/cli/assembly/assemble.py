@@ -12,6 +12,7 @@ import torch
 from btr_tm.cli.assembly.build import make_with_known
 from btr_tm.cli.assembly.driver import write_policy
 from btr_tm.cli.assembly.gauges import gauges, pace
+from btr_tm.cli.assembly.initial_weights import initial_weights
 from btr_tm.cli.assembly.memory import refuse_large_learner
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildEvaluation, BuildLearner, BuildWorker
@@ -53,6 +54,7 @@ def build(job: Composition) -> Run:
     env = parts.env(parts.cars)
     refuse_large_learner(parts, env)
     policy, replay = parts.policy(env), parts.replay(env)
+    origin = initial_weights(parts, policy.net, job.folder)
     evaluator, plan = parts.evaluator(evaluation_of(parts), env.decision_ms), parts.plan()
     with ExitStack() as undo:  # whatever is refused from here on, no process stays behind
         undo.callback(evaluator.close)
@@ -65,7 +67,8 @@ def build(job: Composition) -> Run:
         track, kept = parts.own_track, job.folder / KEPT_TRACK
         if values["on_existing"] == "resume":
             refuse_other_track(track, kept)
-        manifest = claim(job.folder, _recorded(values), job.overrides, parts.seed, values["on_existing"])
+        claimed = (_recorded(values), job.overrides, parts.seed, values["on_existing"], origin)
+        manifest = claim(job.folder, *claimed)
         keep_track(track, kept)
         look = "watch" if parts.env_class.can_redrive else "evaluate"
         title = f"{values['name']} / {typed.arm(job.overrides)} / seed {parts.seed}"

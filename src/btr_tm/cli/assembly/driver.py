@@ -17,11 +17,12 @@ from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import PARSE_ERRORS, short
+from btr_tm.core.tensor_file import SUFFIX
 from btr_tm.run import manifest as manifest_of_run
 from btr_tm.run import policy_file
 from btr_tm.run.checkpoint import load_part
 from btr_tm.run.checkpoint_file import read
-from btr_tm.run.policy_file import SUFFIX, PolicyFile
+from btr_tm.run.policy_file import PolicyFile
 from btr_tm.sim.track.source import from_json, source_in
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
@@ -29,6 +30,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "data"
 MISFITS = (RuntimeError, OmegaConfBaseException, HydraException, *PARSE_ERRORS)
 # Parts of a configuration that a driver does not depend on: its file, or a manifest, may leave them out.
 LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
+LABELS |= {"init_from": "", "init_part": "whole"}
 LABELS |= {
     "eval": {"_target_": "btr_tm.run.evaluation_races.InlineRaces", "_partial_": True},
     "policy": {"_target_": "btr_tm.agent.driver_weights.OnlineWeights", "_partial_": True},

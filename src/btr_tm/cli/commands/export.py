@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def write(arguments: argparse.Namespace) -> None:
     """Load on the CPU, write, say how large it became."""
     from btr_tm.cli.assembly.driver import export, load_driver
-    from btr_tm.run.policy_file import SUFFIX
+    from btr_tm.core.tensor_file import SUFFIX
 
     commands.refuse_unwritable_file(arguments.file, SUFFIX)
     driver = load_driver(arguments.driver, "cpu", plugins=arguments.plugin)

@@ -22,7 +22,19 @@ from btr_tm.race import actions
 
 def refuse(values: Node) -> None:
     """Raise UserError for the first contradiction in a resolved configuration."""
-    checks = (out_of_range, _noise, _moments, _bins, _horizon, _sight, _sizes, _schedules, _blocks, _loggers)
+    checks = (
+        out_of_range,
+        _beginning,
+        _noise,
+        _moments,
+        _bins,
+        _horizon,
+        _sight,
+        _sizes,
+        _schedules,
+        _blocks,
+        _loggers,
+    )
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
 
@@ -64,6 +76,12 @@ def _loggers(values: Node) -> Iterator[str]:
                 check_project(node["project"])
         except UserError as error:
             yield str(error)
+
+
+def _beginning(values: Node) -> Iterator[str]:
+    if values["init_part"] != "whole" and not values["init_from"]:
+        part = values["init_part"]
+        yield f"init_part={part} says what to take from init_from, which is empty; name a run there"
 
 
 def _noise(values: Node) -> Iterator[str]:

@@ -103,6 +103,8 @@ class Settings:
     device: str
     runs_dir: str
     on_existing: Literal["resume", "overwrite"]
+    init_from: str
+    init_part: Literal["whole", "encoder"]
     plugins: list[str]
     profile: Profile
     convention: Convention
