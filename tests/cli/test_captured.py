@@ -145,8 +145,7 @@ def test_a_decision_reads_nothing(choices, explore: bool) -> None:
         learner.policy.act(observations(CARS, **shapes), explore)
 
 
-@pytest.mark.slow
-@each_choice(pytest.mark.long, "quickstart")
+@each_choice(pytest.mark.long)
 def test_the_networks_are_one_graph_each_and_compiled_before_the_update_is_captured(choices) -> None:
     learner, shapes = built(*choices)
     torch._dynamo.reset()

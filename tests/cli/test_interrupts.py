@@ -118,7 +118,10 @@ def test_sigterm_while_the_parts_are_built_ends_the_command(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [TWO_COLLECTORS, ["parallel=ddp", "parallel.processes=2"]])
+@pytest.mark.parametrize(
+    "words",
+    [TWO_COLLECTORS, pytest.param(["parallel=ddp", "parallel.processes=2"], marks=pytest.mark.long)],
+)
 def test_ctrl_c_while_other_processes_start_is_not_theirs_to_answer(tmp_path: Path, words: list[str]) -> None:
     code, output = run_and_send(tmp_path, command(*words), signal.SIGINT, "torch", "child")
     assert code == 130 and "the same command continues" in output, output
@@ -147,7 +150,7 @@ def test_one_ctrl_c_saves_and_ends_a_whole_sweep_which_the_same_command_continue
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", ["torch", "btr_tm.report.video"])
+@pytest.mark.parametrize("at", ["torch", pytest.param("btr_tm.report.video", marks=pytest.mark.long)])
 def test_ctrl_c_ends_the_jobs_that_a_launcher_runs_in_other_processes(tmp_path: Path, at: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1,2"]

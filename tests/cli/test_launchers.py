@@ -140,7 +140,7 @@ def test_who_counts_shared_memory_is_no_job_to_wait_for() -> None:
     assert job.pid in found and _resource_tracker._pid in others - found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @posix
 def test_a_job_that_submitit_stops_for_its_time_goes_on_where_it_was(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
