@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from btr_tm.envs.desktop.pace import RacePace, WallPace
-from btr_tm.envs.desktop.protocols import GameLost, Reading
+from btr_tm.envs.desktop.protocols import REAL_TIME, GameLost, Reading, Timer
 
 
 def reading(number: int = 1, race_ms: int | None = 0, finished: bool = False) -> Reading:
@@ -54,7 +54,7 @@ class AtFinish(Records):
 
 def test_a_plan_by_the_wall_clock_does_not_drift() -> None:
     clock, telemetry = Time(), Records()
-    pace = WallPace(50, clock.now, clock.sleep)
+    pace = WallPace(50, Timer(clock.now, clock.sleep))
     pace.begin(telemetry.latest())
     for number in range(1, 101):
         due = pace.wait(telemetry)
@@ -65,7 +65,7 @@ def test_a_plan_by_the_wall_clock_does_not_drift() -> None:
 
 def test_who_is_late_catches_up_unless_a_whole_decision_was_missed() -> None:
     clock, telemetry = Time(), Records()
-    pace = WallPace(50, clock.now, clock.sleep)
+    pace = WallPace(50, Timer(clock.now, clock.sleep))
     pace.begin(telemetry.latest())
     clock.s += 0.08
     late = pace.wait(telemetry)
@@ -82,7 +82,7 @@ def test_who_is_late_catches_up_unless_a_whole_decision_was_missed() -> None:
 
 def test_a_finish_ends_a_decision_early() -> None:
     clock = Time()
-    for pace in (WallPace(50, clock.now, clock.sleep), RacePace(50, 1.0)):
+    for pace in (WallPace(50, Timer(clock.now, clock.sleep)), RacePace(50, REAL_TIME, 1.0)):
         pace.begin(reading())
         assert pace.wait(AtFinish(finish_ms=21)).reading.race_ms in (21, 28)
     assert clock.s < 100.05
@@ -90,7 +90,7 @@ def test_a_finish_ends_a_decision_early() -> None:
 
 def test_decisions_by_the_clock_of_the_race_lie_on_its_grid() -> None:
     telemetry = Records(step_ms=7)
-    pace = RacePace(50, 1.0)
+    pace = RacePace(50, REAL_TIME, 1.0)
     pace.begin(telemetry.latest())
     ends = [pace.wait(telemetry) for _ in range(50)]
     for number, due in enumerate(ends, start=1):
@@ -106,7 +106,7 @@ def test_decisions_by_the_clock_of_the_race_lie_on_its_grid() -> None:
 
 def test_real_decisions_are_as_long_as_they_should_be() -> None:
     telemetry = Records()
-    pace, ends = WallPace(20), []
+    pace, ends = WallPace(20, REAL_TIME), []
     pace.begin(telemetry.latest())
     for _ in range(25):
         pace.wait(telemetry)

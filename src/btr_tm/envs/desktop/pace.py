@@ -5,11 +5,9 @@ A plan is kept, so that lateness does not add up: who is late by less than a dec
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from btr_tm.envs.desktop.protocols import GameLost, Reading, Telemetry
+from btr_tm.envs.desktop.protocols import GameLost, Reading, Telemetry, Timer
 
 LOOK_S = 0.01  # between two looks for a finish, which ends a decision early
 
@@ -37,13 +35,8 @@ class Pace(Protocol):
 class WallPace:
     """`Pace` by the wall clock, for every telemetry."""
 
-    def __init__(
-        self,
-        decision_ms: int,
-        now: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._decision_s, self._now, self._sleep = decision_ms / 1000, now, sleep
+    def __init__(self, decision_ms: int, timer: Timer) -> None:
+        self._decision_s, (self._now, self._sleep) = decision_ms / 1000, timer
         self._due_s = 0.0
 
     def begin(self, reading: Reading) -> None:
@@ -63,8 +56,8 @@ class WallPace:
 class RacePace:
     """`Pace` by the clock of the race, for telemetry that has one: the first record at or after each end."""
 
-    def __init__(self, decision_ms: int, patience_s: float) -> None:
-        self._decision_ms, self._patience_s = decision_ms, patience_s
+    def __init__(self, decision_ms: int, timer: Timer, patience_s: float) -> None:
+        self._decision_ms, self._now, self._patience_s = decision_ms, timer.now, patience_s
         self._due_ms = 0
 
     def begin(self, reading: Reading) -> None:
@@ -72,11 +65,11 @@ class RacePace:
         self._due_ms = _race_ms(reading) + self._decision_ms
 
     def wait(self, telemetry: Telemetry) -> Due:
-        """As `Pace.wait`; GameLost if no record comes in `patience_s`, or one from before the decision."""
-        reading = telemetry.latest()
+        """As `Pace.wait`; GameLost if the end does not come in `patience_s`, or time goes back."""
+        reading, until_s = telemetry.latest(), self._now() + self._patience_s
         began_ms = self._due_ms - self._decision_ms
         while not reading.finished and began_ms <= _race_ms(reading) < self._due_ms:
-            reading = telemetry.after(reading.number, self._patience_s)
+            reading = telemetry.after(reading.number, max(0.0, until_s - self._now()))
         if _race_ms(reading) < began_ms:
             raise GameLost(
                 f"the clock of the race went back from {began_ms:,} to {_race_ms(reading):,} ms; leave the "

@@ -5,9 +5,13 @@ Times named `at_s` are those of `time.perf_counter`, the only clock that is fine
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+
+from btr_tm.core.errors import UserError
 
 Three = tuple[float, float, float]
 Keys = tuple[int, int, int, int]  # accelerate, brake, left, right: 0 or 1, as race.actions.KEYS
@@ -15,7 +19,17 @@ NO_KEYS: Keys = (0, 0, 0, 0)
 Button = Literal["restart", "confirm"]
 
 
-class GameLost(Exception):
+class Timer(NamedTuple):
+    """Time as it passes."""
+
+    now: Callable[[], float]  # s
+    sleep: Callable[[float], None]  # s
+
+
+REAL_TIME = Timer(time.perf_counter, time.sleep)
+
+
+class GameLost(UserError):
     """The game, its window or its telemetry is not what it should be, in one sentence; the race is void."""
 
 

@@ -1,0 +1,224 @@
+"""Races in a game that goes on whatever we do: begun and seen to have begun, driven, lost, begun again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from btr_tm.core.errors import UserError
+from btr_tm.envs.desktop.echo import Echo
+from btr_tm.envs.desktop.pace import Pace
+from btr_tm.envs.desktop.protocols import (
+    Capture,
+    Controls,
+    Frame,
+    GameLost,
+    Keys,
+    Reading,
+    Telemetry,
+    Three,
+    Timer,
+)
+from btr_tm.envs.desktop.timing import Timing
+
+GAS: Keys = (1, 0, 0, 0)
+AT_REST = 0.5  # m/s
+SAME_PLACE_M = 2.0
+NEAR_START_M = 20.0  # from the first point of the line, until the place of the start is known
+RECORDS_AT_REST = 3
+LONGEST_PAUSE_S = 10.0
+TURNS = 5.0  # m/s: the picture of a car that goes faster changes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long the game may take, in seconds, and how often it may fail in a row."""
+
+    connect_s: float  # until the first record of telemetry
+    restart_s: float  # from the key that restarts a race until it is seen to have been
+    countdown_s: float  # from there to the green light
+    stall_s: float  # without a record while racing
+    late_s: float  # after the plan: by then the car has driven by itself for too long
+    frozen_s: float  # without another picture while the car drives
+    tries: int
+    pause_s: float  # after the first failure; twice as long after each that follows
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise UserError(f"env.limits.{name} must be more than 0, got {value}")
+
+
+class Devices(NamedTuple):
+    """All that goes to a game, and comes from it."""
+
+    telemetry: Telemetry
+    controls: Controls
+    capture: Capture
+
+    def close(self) -> None:
+        """The controls first: nothing must stay pressed."""
+        self.controls.close()
+        self.capture.close()
+        self.telemetry.close()
+
+
+class Game(Protocol):
+    """Whoever knows how to reach a game."""
+
+    def open(self, size: tuple[int, int]) -> Devices:
+        """Pictures of `size` (height, width), none for (0, 0); UserError, or GameLost if it may come back."""
+        ...
+
+
+class Moment(NamedTuple):
+    """What is seen at the start of a race, and at the end of each decision."""
+
+    reading: Reading
+    time_ms: int  # of the race
+    frame: Frame | None  # none at the finish: nothing is decided there
+
+
+class Racing:
+    """Races one after the other, from `start`, where the line begins."""
+
+    def __init__(
+        self,
+        game: Game,
+        size: tuple[int, int],
+        pace: Pace,
+        limits: Limits,
+        start: Three,
+        say: Callable[[str], None],
+        timer: Timer,
+    ) -> None:
+        self._now, self._sleep = timer
+        self._game, self._size, self._pace, self.limits = game, size, pace, limits
+        self._start, self._start_known, self._say = start, False, say
+        self._devices: Devices | None = None
+        self._echo, self._began_s = Echo(), 0.0
+        self.timing = Timing()
+
+    def begin(self) -> Moment:
+        """A new race, until the green light; UserError after `tries` failures in a row."""
+        for trial in range(self.limits.tries):
+            if trial:
+                self._sleep(min(self.limits.pause_s * 2 ** (trial - 1), LONGEST_PAUSE_S))
+            try:
+                return self.begin_once()
+            except GameLost as error:
+                reason = error
+                self.fail(error)
+        raise UserError(f"no race could be begun {self.limits.tries} times in a row: {reason}") from reason
+
+    def decide(self, keys: Keys) -> Moment:
+        """Hold these keys until the decision ends; after a GameLost the caller calls `fail`."""
+        telemetry, controls, capture = self.open()
+        controls.hold(keys)
+        self._echo.hold(keys, self._now())
+        reading, late_ms, missed = self._pace.wait(telemetry)
+        age_s = self._refuse_stalled(reading)
+        if late_ms > 1000 * self.limits.late_s:
+            raise GameLost(
+                f"a decision came {late_ms:,.0f} ms late: the computer, or the policy, is too slow"
+            )
+        time_ms = self._time_ms(reading)
+        if reading.finished:
+            return Moment(reading, time_ms, None)
+        self._echo.check(reading)
+        began_s = self._now()
+        frame = capture.frame()
+        self.timing.add(late_ms, 1000 * (self._now() - began_s), 1000 * age_s, missed)
+        if frame.unchanged_s > self.limits.frozen_s and reading.speed > TURNS:
+            raise GameLost(
+                f"the picture has been the same for {frame.unchanged_s:.1f} s while the car drives"
+            )
+        return Moment(reading, time_ms, frame)
+
+    def rest(self) -> None:
+        """Let go of all keys: nothing is decided for now."""
+        if self._devices is not None:
+            self._devices.controls.release()
+
+    def fail(self, error: UserError) -> None:
+        """Let go of everything; what is wrong with it is found out when the next race begins."""
+        self._say(f"the race is void: {error}")
+        self.close()
+
+    def close(self) -> None:
+        """The game goes on by itself."""
+        if self._devices is not None:
+            self._devices.close()
+            self._devices = None
+
+    def open(self) -> Devices:
+        """What goes to the game and comes from it, opened if it is not."""
+        if self._devices is None:
+            self._devices = self._game.open(self._size)
+        return self._devices
+
+    def begin_once(self) -> Moment:
+        """The same in one try; GameLost if it fails."""
+        telemetry, controls, capture = self.open()
+        controls.release()
+        capture.begin()
+        before = telemetry.after(0, self.limits.connect_s)
+        if before.finished:
+            controls.tap("confirm")  # the menu that a finish leaves
+        controls.tap("restart")
+        self._await_restart(telemetry, before)
+        controls.hold(GAS)  # as the features of a new race say, and so that the first decision comes in time
+        self._echo.hold(GAS, self._now())
+        reading = self._await_green(telemetry)
+        frame = capture.frame()
+        self._began_s = reading.at_s
+        self._pace.begin(reading)
+        return Moment(reading, 0, frame)
+
+    def _await_restart(self, telemetry: Telemetry, before: Reading) -> None:
+        """Until the race is seen to have begun anew."""
+        reading, resting = before, 0
+        until_s = self._now() + self.limits.restart_s
+        while (left_s := until_s - self._now()) > 0:
+            reading = telemetry.after(reading.number, left_s)
+            if reading.race_ms is not None:
+                assert before.race_ms is not None
+                if not reading.finished and (reading.race_ms <= 0 or reading.race_ms < before.race_ms):
+                    return
+            else:
+                resting = resting + 1 if self._at_start(reading) else 0
+                if resting == RECORDS_AT_REST:
+                    self._start, self._start_known = reading.position, True
+                    return
+        raise GameLost(
+            "the race did not begin anew after the restart key; in the game it must be the key of 'give up', "
+            "not the one that goes back to a checkpoint"
+        )
+
+    def _at_start(self, reading: Reading) -> bool:
+        near_m = SAME_PLACE_M if self._start_known else NEAR_START_M
+        away_m = math.dist(reading.position, self._start)
+        return not reading.finished and reading.speed < AT_REST and away_m < near_m
+
+    def _await_green(self, telemetry: Telemetry) -> Reading:
+        """Until the clock runs or, where there is none, until the car moves, as the gas is held."""
+        reading = telemetry.latest()
+        until_s = self._now() + self.limits.countdown_s
+        while (left_s := until_s - self._now()) > 0:
+            if (reading.speed > AT_REST) if reading.race_ms is None else (reading.race_ms > 0):
+                return reading
+            reading = telemetry.after(reading.number, left_s)
+        raise GameLost(f"no race has begun {self.limits.countdown_s:.0f} s after the restart")
+
+    def _refuse_stalled(self, reading: Reading) -> float:
+        age_s = self._now() - reading.at_s
+        if age_s > self.limits.stall_s:
+            raise GameLost(f"the telemetry has said nothing for {1000 * age_s:,.0f} ms; is the game paused?")
+        return age_s
+
+    def _time_ms(self, reading: Reading) -> int:
+        if reading.race_ms is None:
+            return round(1000 * (reading.at_s - self._began_s))
+        return reading.race_ms

@@ -1,0 +1,144 @@
+"""Races in a game that never waits: begun, driven to the finish, lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from btr_tm.core.errors import RaceLost, UserError
+from btr_tm.envs.desktop.estimate import CarEstimate
+from btr_tm.race.progress import CutOffs
+from btr_tm.sim.scripted_driver import Driver
+from btr_tm.sim.track.load import load_track
+from btr_tm.sim.world import World
+
+from .standin import FakeGame, desktop
+
+GAS, NO_KEY = torch.tensor([0]), torch.tensor([3])
+
+
+@pytest.fixture(scope="module")
+def driver() -> Driver:
+    return Driver(World(load_track("oval"), ticks_per_action=5))
+
+
+def test_a_scripted_driver_drives_to_the_finish_and_on(driver: Driver) -> None:
+    game, said = FakeGame(), []
+    env = desktop(game, said=said)
+    obs, _ = env.reset()
+    assert obs.image.shape == (1, 1, 24, 32) and obs.image.float().std() > 1
+    rewards, decisions, terminated = torch.zeros(1), 0, False
+    while not terminated:
+        obs, reward, terminated, truncated, info = env.step(driver(game.world._sim))
+        rewards, decisions = rewards + reward, decisions + 1
+        assert not truncated
+    races = info["races"]
+    assert bool(races.finished) and bool(races.done) and torch.allclose(races.reward, rewards)
+    assert abs(int(races.time_ms) - 50 * decisions) <= 60
+    assert game.taps == ["restart", "confirm", "restart"]  # the next race has begun
+    assert not game.finished and game.world.time_ms < 100
+    env.step(GAS)
+    env.close()
+    assert not any(game.world.held) and f"{decisions:,} decisions, 0 missed: late" in said[-1]
+
+
+@pytest.mark.parametrize(("pace", "clock"), [("race", True), ("wall", False)])
+def test_decisions_last_50_ms_by_whatever_clock_there_is(pace: str, clock: bool, driver: Driver) -> None:
+    game = FakeGame(clock=clock)
+    env = desktop(game, pace)
+    env.reset()
+    began_ms = game.world.time_ms
+    assert 0 < began_ms < 100
+    for decisions in range(1, 41):
+        *_, info = env.step(driver(game.world._sim))
+        assert game.world.time_ms == began_ms + 50 * decisions
+        assert int(info["races"].time_ms) == 50 * decisions + (began_ms if clock else 0)
+    assert float(info["races"].progress_m) > 15
+    assert env.step(GAS)[0].floats[0, -2] > 15  # whatever the telemetry lacks, the line ahead is known
+
+
+def test_the_car_of_full_telemetry_is_that_of_the_simulator(driver: Driver) -> None:
+    game, estimate = FakeGame(), CarEstimate(torch.tensor([1.0, 0.0, 0.0]))
+    game.sleep(3)
+    for _ in range(60):
+        game.world.held = (True, False, False, True)
+        game.tick()
+        car, expected = estimate(game.latest()), game.world._world.instruments(game.world._sim)
+        for name in ("position", "rotation", "velocity", "gear", "rpm"):
+            assert torch.allclose(getattr(car, name), getattr(expected, name), atol=1e-4), name
+    assert torch.allclose(car.angular_velocity, expected.angular_velocity, atol=0.1)
+    assert car.angular_velocity.norm() > 0.2
+
+
+def test_a_car_without_a_direction_in_its_telemetry_looks_where_it_goes() -> None:
+    game, estimate = FakeGame(clock=False), CarEstimate(torch.tensor([1.0, 0.0, 0.0]))
+    assert torch.equal(estimate(game.latest()).rotation[0, :, 2], torch.tensor([1.0, 0.0, 0.0]))
+    game.world.held = (True, False, False, False)
+    game.sleep(5)
+    estimate(game.latest())
+    game.tick()
+    car, expected = estimate(game.latest()), game.world._world.instruments(game.world._sim)
+    assert torch.allclose(car.velocity, expected.velocity, atol=0.1) and expected.velocity.norm() > 10
+    assert torch.allclose(car.rotation, expected.rotation, atol=0.05)
+
+
+FAULTS: dict[str, tuple[Callable[[FakeGame], object], str]] = {
+    "silent": (lambda game: setattr(game, "silent", True), "the telemetry has said nothing for"),
+    "deaf": (lambda game: setattr(game, "deaf", True), "drives with accelerate though it is not held"),
+    "frozen": (lambda game: setattr(game, "frozen", True), "the picture has been the same for"),
+    "moved": (lambda game: setattr(game, "place", game.place._replace(left=0)), "was at 64 x 48"),
+    "slow": (lambda game: game.sleep(0.4), "a decision came 350 ms late"),
+    "other map": (lambda game: setattr(game, "finished", True), "shows a finish after"),
+    "restarted by hand": (lambda game: game.world.give_up(), "the race is at 0 ms, and was at 1,"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_goes_wrong_voids_the_race_and_the_next_one_begins(fault: str) -> None:
+    game, said = FakeGame(), []
+    env = desktop(game, said=said)
+    env.reset()
+    for _ in range(20):
+        env.step(GAS)
+    happens, words = FAULTS[fault]
+    happens(game)
+    with pytest.raises(RaceLost, match=words):
+        for _ in range(12):
+            env.step(NO_KEY)
+    assert env.lost_races == 1 and words in said[0] and game.closed
+    with pytest.raises(RaceLost, match="was lost"):
+        env.step(GAS)
+    game.silent = game.deaf = game.frozen = False
+    env.reset()
+    env.step(GAS)
+    assert game.opened == 2 and len(said) == 1
+
+
+def test_a_race_that_never_begins_is_an_error_that_says_why() -> None:
+    game = FakeGame()
+    game.world.give_up()
+    game.sleep(3)  # in a race
+    game.only_respawns = True
+    with pytest.raises(
+        UserError, match=r"2 times in a row: the race did not begin anew after the restart key"
+    ):
+        desktop(game).reset()
+    assert not any(game.world.held)
+
+
+def test_a_race_without_progress_is_cut_and_an_evaluation_then_rests() -> None:
+    game = FakeGame()
+    env = desktop(game, cut_offs=CutOffs(race_ms=300_000, no_progress_ms=500))
+    env.reset(options={"start": "evaluation"})
+    for _ in range(30):
+        *_, terminated, truncated, info = env.step(NO_KEY)
+        assert not terminated
+        if truncated:
+            break
+    assert bool(info["races"].done) and 500 < int(info["races"].time_ms) <= 1200
+    now_s, (*_, info) = game.now_s, env.step(GAS)
+    assert not bool(info["races"].done) and not any(game.world.held) and game.now_s == now_s
+    env.reset()
+    assert game.taps == ["restart", "restart"]
