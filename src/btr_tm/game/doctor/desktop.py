@@ -1,0 +1,151 @@
+"""The links between us and a game in a window: what it shows, what it says, and whether it hears us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from btr_tm.envs.desktop.echo import PROMPT_S, Echo
+from btr_tm.envs.desktop.protocols import NO_KEYS, GameLost, Keys, Timer
+from btr_tm.envs.desktop.racing import Devices, Moment, Racing
+from btr_tm.game.doctor.diagnosis import Link, broken
+
+PICTURES = 60
+BUDGET_MS = 10.0  # for a picture: a fifth of a decision
+RECORDS = 50
+SLOWEST_HZ = 20.0  # of telemetry: a record for each decision
+RESTARTS = 3
+A_WHILE = 100  # decisions
+GAS: Keys = (1, 0, 0, 0)
+TRIED: dict[str, Keys] = {
+    "accelerate": GAS,
+    "brake": (0, 1, 0, 0),
+    "left": (1, 0, 1, 0),
+    "right": (1, 0, 0, 1),
+}
+FOCUS = "click into the game's window, give its keys the usual bindings, and unplug other pads and wheels"
+
+
+@dataclass
+class Bench:
+    """Races as a run would drive them, and the devices that the first link opens."""
+
+    racing: Racing
+    timer: Timer
+
+    @property
+    def devices(self) -> Devices:
+        """Opened if they are not."""
+        return self.racing.open()
+
+
+def check_devices(bench: Bench) -> str:
+    """The window is found, the telemetry is connected, and the controls can be used."""
+    bench.devices.controls.release()
+    return "the window, its telemetry and the controls are there"
+
+
+def check_window(bench: Bench) -> str:
+    """It is visible as a whole."""
+    try:
+        bench.devices.capture.begin()
+    except GameLost as error:
+        broken(str(error), "restore the window, put it in front, and move it onto one screen")
+    return "visible as a whole"
+
+
+def check_picture(bench: Bench) -> str:
+    """Pictures are not black, and quick enough."""
+    took_ms = []
+    for _ in range(PICTURES):
+        began_s = bench.timer.now()
+        try:
+            grey = bench.devices.capture.frame().grey
+        except GameLost as error:
+            broken(str(error), "choose windowed mode in the game, not full screen")
+        took_ms.append(1000 * (bench.timer.now() - began_s))
+        bench.timer.sleep(0.01)
+    middle_ms = float(np.median(took_ms))
+    if middle_ms > BUDGET_MS:
+        broken(f"a picture takes {middle_ms:.1f} ms", "make the game's window smaller: 640 x 480 is enough")
+    height, width = grey.shape
+    return f"{width} x {height}, grey from {grey.min()} to {grey.max()}, in {middle_ms:.1f} ms"
+
+
+def check_telemetry(bench: Bench) -> str:
+    """Records come, often enough."""
+    telemetry, limit_s = bench.devices.telemetry, bench.racing.limits.connect_s
+    first = reading = telemetry.after(0, limit_s)
+    while reading.number < first.number + RECORDS:
+        reading = telemetry.after(reading.number, limit_s)
+    rate = (reading.number - first.number) / max(1e-9, reading.at_s - first.at_s)
+    if rate < SLOWEST_HZ:
+        broken(f"{rate:.0f} records a second", "let the game draw more pictures: a lower quality, no limit")
+    clock = "with" if reading.race_ms is not None else "without"
+    return f"{rate:.0f} records a second, {clock} the clock of the race"
+
+
+def check_restart(bench: Bench) -> str:
+    """Races begin anew, each of several times."""
+    for trial in range(RESTARTS):
+        with _undone(bench):
+            try:
+                moment = bench.racing.begin_once()
+            except GameLost as error:
+                broken(f"the restart {trial + 1} of {RESTARTS}: {error}", FOCUS)
+    return f"{RESTARTS} races began, the last at {_place(moment)}"
+
+
+def check_echo(bench: Bench) -> str:
+    """The game applies what is pressed, as its telemetry says: focus, bindings and device at once."""
+    with _undone(bench):
+        bench.racing.begin_once()
+        for name, keys in TRIED.items():
+            echo = Echo()
+            for held in (keys, NO_KEYS):
+                bench.devices.controls.hold(held)
+                echo.hold(held, bench.timer.now())
+                bench.timer.sleep(2 * PROMPT_S)
+                try:
+                    echo.check(bench.devices.telemetry.latest())
+                except GameLost as error:
+                    broken(f"{name}: {error}", FOCUS)
+    return f"{', '.join(TRIED)} are applied, and let go"
+
+
+def check_punctual(bench: Bench) -> str:
+    """Decisions end when they are due."""
+    with _undone(bench):
+        bench.racing.begin_once()
+        for _ in range(A_WHILE):
+            bench.racing.decide(GAS)
+    if bench.racing.timing.missed:
+        broken(str(bench.racing.timing), "end other programs, and lower the quality of the game")
+    return str(bench.racing.timing)
+
+
+LINKS: tuple[Link[Bench], ...] = (
+    Link("devices", (), check_devices),
+    Link("window", ("devices",), check_window),
+    Link("picture", ("window",), check_picture),
+    Link("telemetry", ("devices",), check_telemetry),
+    Link("restart", ("window", "telemetry"), check_restart),
+    Link("applied keys", ("restart",), check_echo),
+    Link("punctual", ("picture", "applied keys"), check_punctual),
+)
+
+
+@contextmanager
+def _undone(bench: Bench) -> Iterator[None]:
+    """Whatever happens in there, no key stays pressed."""
+    try:
+        yield
+    finally:
+        bench.racing.rest()
+
+
+def _place(moment: Moment) -> str:
+    return "(" + ", ".join(f"{metres:.1f}" for metres in moment.reading.position) + ") m"
