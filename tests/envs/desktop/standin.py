@@ -35,13 +35,14 @@ class FakeGame:
     def __init__(self, track: str = "oval", clock: bool = True) -> None:
         self.world = StandInWorld(load_track(track))
         self.clock = clock  # telemetry like connect33, or else like tmrl11
-        self.now_s, self.number, self.said_s = 10.0, 0, 10.0
+        self.ticks, self.between_s, self.number = 0, 0.0, 0
         self.place = Rect(10, 20, 64, 48)
         self.finished = False
         self.silent = self.deaf = self.frozen = self.only_respawns = False
         self.opened = self.closed = 0
         self.taps: list[str] = []
         self.picture = b""
+        self.record: Reading | None = None  # made when somebody asks
 
     def open(self, size: tuple[int, int]) -> Devices:
         self.opened += 1
@@ -49,23 +50,40 @@ class FakeGame:
         return Devices(self, self, WindowCapture(self, self, size, Crop(0, 0, 1, 1), now))
 
     @property
+    def now_s(self) -> float:
+        return 10 + self.ticks * TICK_S + self.between_s
+
+    @property
     def timer(self) -> Timer:
         return Timer(lambda: self.now_s, self.sleep)
 
     def sleep(self, s: float) -> None:
-        for _ in range(max(1, round(s / TICK_S))):
+        ticks = round(s / TICK_S)
+        self.between_s += 0 if ticks else s  # what rounding leaves must not last for a tick
+        for _ in range(ticks):
             self.tick()
 
     def tick(self) -> None:
-        self.now_s += TICK_S
+        self.ticks += 1
         if not self.finished:
             self.world.tick()
             self.finished = self.world.checkpoints == self.world.target
         if not self.silent:
-            self.number, self.said_s = self.number + 1, self.now_s
+            self.number += 1
+            self.record = None
+
+    def end(self) -> None:
+        """The game shows a finish, wherever the car is."""
+        self.finished = True
+        self.tick()
 
     # telemetry
     def latest(self) -> Reading:
+        if self.record is None:
+            self.record = self.said()
+        return self.record
+
+    def said(self) -> Reading:
         seen, applied = self.world._seen(), self.world.held
         accelerate, brake, left, right = map(float, applied)
         columns = list(zip(*(seen.rotation[row : row + 3] for row in (0, 3, 6)), strict=True))
@@ -76,7 +94,7 @@ class FakeGame:
         position = seen.position
         return Reading(
             self.number,
-            self.said_s,
+            self.now_s,
             position,
             speed,
             steer,
@@ -130,6 +148,7 @@ class FakeGame:
 
     def close(self) -> None:
         self.closed += 1
+        self.world.held = (False,) * 4
 
 
 def desktop(game: FakeGame, pace: str = "wall", said: list[str] | None = None, **options) -> DesktopVectorEnv:

@@ -55,7 +55,7 @@ def test_decisions_last_50_ms_by_whatever_clock_there_is(pace: str, clock: bool,
         *_, info = env.step(driver(game.world._sim))
         assert game.world.time_ms == began_ms + 50 * decisions
         assert int(info["races"].time_ms) == 50 * decisions + (began_ms if clock else 0)
-    assert float(info["races"].progress_m) > 15
+    assert float(info["races"].progress_m) > 3
     assert env.step(GAS)[0].floats[0, -2] > 15  # whatever the telemetry lacks, the line ahead is known
 
 
@@ -69,7 +69,7 @@ def test_the_car_of_full_telemetry_is_that_of_the_simulator(driver: Driver) -> N
         for name in ("position", "rotation", "velocity", "gear", "rpm"):
             assert torch.allclose(getattr(car, name), getattr(expected, name), atol=1e-4), name
     assert torch.allclose(car.angular_velocity, expected.angular_velocity, atol=0.1)
-    assert car.angular_velocity.norm() > 0.2
+    assert car.angular_velocity.norm() > 0.05
 
 
 def test_a_car_without_a_direction_in_its_telemetry_looks_where_it_goes() -> None:
@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[Callable[[FakeGame], object], str]] = {
     "frozen": (lambda game: setattr(game, "frozen", True), "the picture has been the same for"),
     "moved": (lambda game: setattr(game, "place", game.place._replace(left=0)), "was at 64 x 48"),
     "slow": (lambda game: game.sleep(0.4), "a decision came 350 ms late"),
-    "other map": (lambda game: setattr(game, "finished", True), "shows a finish after"),
+    "other map": (lambda game: game.end(), "shows a finish after"),
     "restarted by hand": (lambda game: game.world.give_up(), "the race is at 0 ms, and was at 1,"),
 }
 

@@ -27,15 +27,16 @@ class CarEstimate:
     def begin(self) -> None:
         """A new race: what came before is forgotten."""
         self._before: Reading | None = None
+        self._velocity = torch.zeros(3)
         self._rotation = _axes(self._ahead, torch.tensor(UPWARDS))
 
     def __call__(self, reading: Reading) -> CarState:
         """After `reading`."""
         elapsed_s = self._elapsed_s(reading)
-        velocity = self._velocity(reading, elapsed_s)
+        velocity = self._moved(reading, elapsed_s)
         rotation = self._turned(reading, velocity)
         spin = _spin(self._rotation, rotation) / elapsed_s if elapsed_s > 0 else torch.zeros(3)
-        self._before, self._rotation = reading, rotation
+        self._before, self._rotation, self._velocity = reading, rotation, velocity
         slip = torch.tensor(reading.slip or (0.0,) * 4)
         grounded = 0.0 if reading.flying_ms else 1.0
         parts = (
@@ -62,11 +63,11 @@ class CarEstimate:
             return (reading.race_ms - before.race_ms) / 1000
         return reading.at_s - before.at_s
 
-    def _velocity(self, reading: Reading, elapsed_s: float) -> Tensor:
+    def _moved(self, reading: Reading, elapsed_s: float) -> Tensor:
         if reading.velocity is not None:
             return torch.tensor(reading.velocity)
         if self._before is None or elapsed_s <= 0:
-            return torch.zeros(3)
+            return self._velocity  # the same record again says nothing new
         return (torch.tensor(reading.position) - torch.tensor(self._before.position)) / elapsed_s
 
     def _turned(self, reading: Reading, velocity: Tensor) -> Tensor:

@@ -69,8 +69,9 @@ class WindowCapture:
     ) -> None:
         self.window, self._grabber, self._size, self._crop, self._now = window, grabber, size, crop, now
         self._place = Rect(0, 0, 0, 0)
-        self._looked_s = self._changed_s = self._bright_s = now()
-        self._last = np.zeros(size, np.uint8)
+        self._looked_s = self._changed_s = now()
+        self._black_s: float | None = None  # since when
+        self._last = np.zeros((0, 0), np.uint8)
 
     def begin(self) -> None:
         """As `Capture.begin`."""
@@ -81,7 +82,7 @@ class WindowCapture:
             raise GameLost(f"the window {self.window.title!r}, {place}, sticks out of the screen, {screen}")
         self._place = place
         self._look_round()
-        self._changed_s = self._bright_s = self._now()
+        self._black_s, self._last = None, np.zeros((0, 0), np.uint8)  # nobody looked meanwhile
 
     def frame(self) -> Frame:
         """As `Capture.frame`."""
@@ -93,18 +94,23 @@ class WindowCapture:
         grey = grey_of(pixels, *self._size)
         if not np.array_equal(grey, self._last):
             self._last, self._changed_s = grey, at_s
-        if grey.max() > BLACK:
-            self._bright_s = at_s
-        elif at_s - self._bright_s >= BLACK_S:
-            raise GameLost(
-                f"the window {self.window.title!r} has been black for {at_s - self._bright_s:.1f} s"
-            )
+        self._refuse_black(grey, at_s)
         return Frame(grey, at_s, at_s - self._changed_s)
 
     def close(self) -> None:
         """As `Capture.close`."""
         self._grabber.close()
         self.window.close()
+
+    def _refuse_black(self, grey: np.ndarray, at_s: float) -> None:
+        if grey.max() > BLACK:
+            self._black_s = None
+        elif self._black_s is None:
+            self._black_s = at_s
+        elif at_s - self._black_s >= BLACK_S:
+            raise GameLost(
+                f"the window {self.window.title!r} has been black for {at_s - self._black_s:.1f} s"
+            )
 
     def _refuse_moved(self) -> None:
         place = self.window.rect()
