@@ -71,7 +71,7 @@ def test_shares_of_the_real_loop_add_up() -> None:
     assert rows[2].unit == "GFLOP/s" and rows[2].ours > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("tiny")
 def test_collectors_stand_beside_themselves_without_a_learner() -> None:
     rows = bench_sections.collectors(TINY)

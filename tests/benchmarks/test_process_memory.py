@@ -28,7 +28,7 @@ def grown(folder: Path) -> float:
     return growth(found["frames"][half:], found["resident_mib"][half:])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_drives_learns_tests_and_saves_keeps_its_size(tmp_path: Path) -> None:
     """In a process of its own: what other tests have freed would hide or feign growth.
 

@@ -50,11 +50,11 @@ def wait_for_rows(folder: Path, count: int) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_sigterm_saves_exits_with_75_and_the_run_goes_on(tmp_path: Path) -> None:
     endless = ["profile.total_frames=1000000", "profile.log_every=64", "profile.save_every=0"]
-    run = start(tmp_path, *endless)
+    run = start(tmp_path, *endless, workers=1)
     try:
         wait_for_rows(tmp_path, 2)
         run.send_signal(signal.SIGSTOP)  # it holds the folder all the same, and leaves the second the cores
-        second = start(tmp_path, *endless)
+        second = start(tmp_path, *endless, workers=1)
         assert "another process is training" in second.communicate(timeout=120)[0]
         assert second.returncode == 1
         run.send_signal(signal.SIGCONT)
@@ -66,7 +66,7 @@ def test_sigterm_saves_exits_with_75_and_the_run_goes_on(tmp_path: Path) -> None
     finally:
         run.kill()
     frames = int(next(tmp_path.glob("**/frames_*.pt")).stem.split("_")[1])
-    again = start(tmp_path, f"profile.total_frames={frames + 64}", *endless[1:])
+    again = start(tmp_path, f"profile.total_frames={frames + 64}", *endless[1:], workers=1)
     output = again.communicate(timeout=120)[0]
     assert again.returncode == 0, output
     assert f"continuing at {frames:,} frames" in output

@@ -84,7 +84,7 @@ def test_an_action_that_does_not_exist_is_refused(action) -> None:
     env.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stable_baselines_trains_on_it() -> None:
     """DQN on image and floats for 800 steps: finite losses, changed weights, a policy that answers."""
     with warnings.catch_warnings():
