@@ -24,7 +24,7 @@ LAYERS = (
     {"sim", "agent", "maps"},
     {"envs"},
     {"run", "report", "game"},
-    {"benchmarks"},
+    {"benchmarks", "play"},
     {"cli"},
 )
 BESIDE = {("run", "report"), ("report", "run")}
