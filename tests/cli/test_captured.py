@@ -37,6 +37,7 @@ ALL_OPTIONS = (
     "convention.noise_draw=sample", "convention.symmetric_taus=true", "profile.micro_batch=8",
 )  # fmt: skip
 CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS}
+CHOICES["bc"] += ("demos=unread",)
 CHOICES["all options"] = ("+experiment=quickstart", *ALL_OPTIONS)
 
 

@@ -56,7 +56,14 @@ def build_replay(
     """Three cars and returns of three steps, drawn uniformly, unless `options` say otherwise."""
     if isinstance(capacity, int):
         capacity = ReplaySizeSchedule([[0, capacity, 0]], speed=1.0)
-    known = {"cars": 3, "image_shape": IMAGE, "floats": FLOATS, "n_step": 3, "sampler": Uniform}
+    known = {
+        "demo_share": 0.0,
+        "cars": 3,
+        "image_shape": IMAGE,
+        "floats": FLOATS,
+        "n_step": 3,
+        "sampler": Uniform,
+    }
     known |= {"horizon": discounted(), "device": "cpu", "generator": torch.Generator().manual_seed(seed)}
     known |= {"cut_at_non_greedy": False, "block": (), "states": "ends", "clock": Clock(), "split": NoSplit}
     known |= {"finish": StoreFinish(), "gamma_at": GammaAtSampling(), "exponent": steps_summed}

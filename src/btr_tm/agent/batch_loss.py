@@ -29,7 +29,7 @@ class Errors(NamedTuple):
     q: Tensor  # (B, A) or (B, K, A)
 
 
-class _MicroBatch(NamedTuple):
+class MicroBatch(NamedTuple):
     rows: slice  # of the whole batch
     batch: Batch
     taus: Tensor  # (B, N) of the prediction
@@ -102,7 +102,11 @@ class BatchLoss:
         weighted = batch.weight * errors.loss
         return weighted.mean() if self.reduction == "mean" else weighted.sum()
 
-    def _split(self, batch: Batch, own: slice) -> list[_MicroBatch]:
+    def measure_actions(self, q: Tensor, action: Tensor) -> dict[str, Tensor]:
+        """Scalars by name that say how action values `q` (B, [K,] A) stand to the actions taken."""
+        return self.target.measure(q, action)
+
+    def _split(self, batch: Batch, own: slice) -> list[MicroBatch]:
         """The rows `own` in micro-batches."""
         size = len(batch.weight)
         # For the whole batch, whatever is split: every process has to draw the same.
@@ -112,11 +116,11 @@ class BatchLoss:
         for first in range(own.start, own.stop, self.micro_batch):
             rows = slice(first, min(first + self.micro_batch, own.stop))
             some = tree_map(lambda leaf, rows=rows: leaf[rows], batch)
-            micro_batches.append(_MicroBatch(rows, some, taus[rows], target_taus[rows]))
+            micro_batches.append(MicroBatch(rows, some, taus[rows], target_taus[rows]))
         return micro_batches
 
     @torch.no_grad()
-    def _targets_ahead(self, micro_batches: list[_MicroBatch], size: int) -> list[Tensor]:
+    def _targets_ahead(self, micro_batches: list[MicroBatch], size: int) -> list[Tensor]:
         """All targets, by one more forward pass, if a self-loss makes each loss depend on all; else none."""
         if len(micro_batches[0].taus) == size or not self.self_loss.needs_batch:
             return []
@@ -126,19 +130,19 @@ class BatchLoss:
         self.self_loss.observe(whole, at)
         return targets
 
-    def _predict(self, micro: _MicroBatch, forward: Callable[[Obs, Tensor], Tensor]) -> Tensor:
+    def _predict(self, micro: MicroBatch, forward: Callable[[Obs, Tensor], Tensor]) -> Tensor:
         """Outputs (B, n, [K,] A) of the online network."""
         for net in (self.online, self.target_net):
             net.select_noise(micro.rows)  # of layers with noise per sample; the target is asked next
         return forward(micro.batch.obs, micro.taus)
 
-    def _target(self, micro: _MicroBatch, outputs: Tensor) -> Tensor:
+    def _target(self, micro: MicroBatch, outputs: Tensor) -> Tensor:
         """(B, N'), for the micro-batch that was predicted last."""
         nets = NetPair(self.online.values, self.target_net.values)
         q_online = self.online.reading.read(outputs.detach())
         return self.target(nets, micro.batch, q_online, micro.target_taus)
 
-    def _errors(self, micro: _MicroBatch, outputs: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
+    def _errors(self, micro: MicroBatch, outputs: Tensor, target: Tensor) -> tuple[Tensor, Errors]:
         action, values = micro.batch.action, self.online.reading.read(outputs.detach())
         scores = self.value_loss(of_action(outputs, action), target, micro.taus)
         loss = scores.loss * self.self_loss.factor(target, micro.target_taus)

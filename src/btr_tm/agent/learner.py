@@ -110,7 +110,7 @@ class IqnLearner:
             "action_gap": (best_two[..., 0] - best_two[..., 1]).mean(),
             "target_mean": errors.target.mean(),
             "td_abs": errors.td_abs.mean() / self.online.reading.rows(self.loss.taus),
-            **self.loss.target.measure(errors.q, batch.action),
+            **self.loss.measure_actions(errors.q, batch.action),
         }
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:

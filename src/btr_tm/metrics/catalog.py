@@ -184,6 +184,12 @@ _ALL = (
     Metric("learner/q_max", "reward", "mean", "mean online Q of the best action"),
     Metric("learner/action_gap", "reward", "mean", "mean lead of the best action's Q over the second-best"),
     Metric("learner/bonus_clipped", "share", "mean", "share of Munchausen bonuses cut at their lower bound"),
+    Metric(
+        "learner/agreement",
+        "share",
+        "mean",
+        "share of decisions in the batch whose best action is the demonstrated one (learner=bc)",
+    ),
     Metric("learner/entropy", "nats", "mean", "mean entropy of the softmax policy, Munchausen"),
     Metric(
         "learner/learning_rate", "1", "last", "learning rate of the last update", "Training/learning_rate"

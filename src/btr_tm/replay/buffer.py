@@ -11,6 +11,7 @@ from torch import Tensor
 
 from btr_tm.core.block import Block
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.types import Batch, Obs, States, Step, Transition
 from btr_tm.replay.archive import Archive, Manifest, prune
@@ -30,7 +31,8 @@ class Replay:
     Every race that ends costs one slot for its final frame, so a full replay holds a little less than
     `capacity`: 2 % less where races last 50 decisions. A capacity that grows over the frames of `clock` needs
     the storage of its largest step from the start. `generator` must live on `device`. `block` is the shape of
-    a decision; with `states="all"` batches also hold the decisions between the ends of a return.
+    a decision; with `states="all"` batches also hold the decisions between the ends of a return. `demo_share`
+    is that of a batch which demonstrations are to take (`with_demonstrations`).
     """
 
     def __init__(
@@ -54,8 +56,12 @@ class Replay:
         gamma_at: GammaAt,
         exponent: BootstrapExponent,
         images: Images,
+        demo_share: float,
     ) -> None:
+        if not 0.0 <= demo_share <= 1.0:
+            raise UserError(f"replay.demo_share must be from 0 to 1, got {demo_share}")
         assert n_step >= 1, n_step
+        self.demo_share = demo_share
         device, generator = self._place(device, generator)
         self._sizes, self._clock = capacity, clock
         self.capacity = capacity.largest

@@ -93,6 +93,28 @@ class InlineCollector:
         self.env.close()
 
 
+class IdleCollector:
+    """Drives nothing: a decision of every car passes with each call, so that learning keeps its clock."""
+
+    acts_with_learner = True
+    drives_nothing = True
+
+    def __init__(self, env: DrivingEnv) -> None:
+        self.env, self.watch = env, Stopwatch()
+
+    def collect(self, policy: Actor) -> Chunk:
+        return Chunk([], [], self.env.num_envs)
+
+    def state_dict(self) -> StateDict:
+        return {}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """There is nothing to restore."""
+
+    def close(self) -> None:
+        self.env.close()
+
+
 def _ended(driven: list[tuple[Transition, Races]]) -> int:
     """How many decisions belong to races that have ended; a game that can lose a race has a single car."""
     ends = [number for number, (_, races) in enumerate(driven, start=1) if bool(races.done.all())]

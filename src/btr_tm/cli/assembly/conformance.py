@@ -16,8 +16,9 @@ from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.metrics.sinks.wandb import WandbSink
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
+from btr_tm.replay.with_demonstrations import WithDemonstrations
 from btr_tm.run.beside import RacesBeside
-from btr_tm.run.collector import InlineCollector
+from btr_tm.run.collector import IdleCollector, InlineCollector
 from btr_tm.run.evaluate import EvaluationRaces
 from btr_tm.run.evaluation_races import InlineRaces
 from btr_tm.run.parallel import Helpers, OneProcess, ParallelLearner
@@ -35,6 +36,12 @@ PROCESSES: tuple[type[LearningProcesses], ...] = (OneProcess, Helpers)
 LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
 REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
-COLLECTORS: tuple[type[Collector], ...] = (InlineCollector, ProcessCollector, RayCollector)
+BESIDE_REPLAYS: tuple[type[ReplayBuffer], ...] = (WithDemonstrations,)
+COLLECTORS: tuple[type[Collector], ...] = (
+    InlineCollector,
+    IdleCollector,
+    ProcessCollector,
+    RayCollector,
+)
 EVALUATIONS: tuple[type[EvaluationRaces], ...] = (InlineRaces, RacesBeside)
 LOGGERS: tuple[type[Logger], ...] = (TensorboardSink, WandbSink)

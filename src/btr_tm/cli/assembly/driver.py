@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "data"
 MISFITS = (RuntimeError, OmegaConfBaseException, HydraException, *PARSE_ERRORS)
 # Parts of a configuration that a driver does not depend on: its file, or a manifest, may leave them out.
 LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
-LABELS |= {"init_from": "", "init_part": "whole"}
+LABELS |= {"init_from": "", "init_part": "whole", "demos": ""}
 LABELS |= {
     "eval": {"_target_": "btr_tm.run.evaluation_races.InlineRaces", "_partial_": True},
     "policy": {"_target_": "btr_tm.agent.driver_weights.OnlineWeights", "_partial_": True},

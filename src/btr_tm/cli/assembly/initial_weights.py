@@ -7,20 +7,18 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from btr_tm.cli.assembly.differing import Differences, changed, in_words
 from btr_tm.cli.assembly.driver import read_driver
 from btr_tm.cli.assembly.parts import Parts
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import short
 from btr_tm.core.tensor_file import checksum
 from btr_tm.core.types import JsonObject
-from btr_tm.run.manifest import flat, plain
 
 # What a network is made of and what its inputs and outputs mean, by what is taken over.
 NODES = {"whole": ("obs", "encoder", "head", "net"), "encoder": ("encoder",)}
 # These change how weights are drawn or computed with, not what they mean.
 WITHOUT_MEANING = ("precision", "sigma0", "bias_sigma", "draw", "weights", "_partial_")
-MOST_NAMED = 4  # differences
 
 
 def initial_weights(parts: Parts, net: nn.Module, folder: Path) -> JsonObject | None:
@@ -37,9 +35,9 @@ def initial_weights(parts: Parts, net: nn.Module, folder: Path) -> JsonObject | 
     prefix = "" if part == "whole" else f"{part}."
     taken = {name: value for name, value in saved.weights.items() if name.startswith(prefix)}
     own = {name: value for name, value in net.state_dict().items() if name.startswith(prefix)}
-    misfits, changed = _misfits(own, taken), _changed(saved.config, parts.values, NODES[part])
-    if misfits or changed or not own:
-        raise UserError(_sentence(source, part, misfits, changed))
+    misfits, differences = _misfits(own, taken), _changed(saved.config, parts.values, NODES[part])
+    if misfits or differences or not own:
+        raise UserError(_sentence(source, part, misfits, differences))
     net.load_state_dict(net.state_dict() | taken)
     crc32 = checksum(taken, "")
     return {"source": str(source.resolve()), "part": part, "frames": saved.frames, "crc32": crc32}
@@ -57,32 +55,21 @@ def _misfits(own: Mapping[str, Tensor], taken: Mapping[str, Tensor]) -> list[str
     return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
-def _changed(old: Node, new: Node, nodes: tuple[str, ...]) -> dict[str, tuple[object, object]]:
-    """Settings of `nodes` that differ: what they were there, and what they are here."""
-    before, after = (flat(plain({key: each.get(key) for key in nodes})) for each in (old, new))
-    keys = [key for key in sorted(before | after) if before.get(key) != after.get(key)]
-    kept = [key for key in keys if not set(key.split(".")) & set(WITHOUT_MEANING)]
-    return {key: (before.get(key, "absent"), after.get(key, "absent")) for key in kept}
+def _changed(old: Node, new: Node, nodes: tuple[str, ...]) -> Differences:
+    """Settings of `nodes` that differ in a way that changes what weights mean."""
+    found = changed(*({key: each.get(key) for key in nodes} for each in (old, new)))
+    return {key: both for key, both in found.items() if not set(key.split(".")) & set(WITHOUT_MEANING)}
 
 
-def _sentence(source: Path, part: str, misfits: list[str], changed: dict[str, tuple[object, object]]) -> str:
+def _sentence(source: Path, part: str, misfits: list[str], differences: Differences) -> str:
     """What differs, and what to set."""
     said = f"the {'whole network' if part == 'whole' else part} of {source} does not fit this run"
     if misfits:
         said += f", for the weights of {', '.join(misfits)} differ"
-    lines = [
-        f"{key} is {_named(there)} there and {_named(here)} here" for key, (there, here) in changed.items()
-    ]
-    more = f", and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
-    if lines:
-        said += f" ({', '.join(lines[:MOST_NAMED])}{more})"
+    if differences:
+        said += f" ({in_words(differences)})"
     elif not misfits:
         said += ", which has none"
-    same_encoder = "encoder" not in misfits and not any(key.startswith("encoder.") for key in changed)
+    same_encoder = "encoder" not in misfits and not any(key.startswith("encoder.") for key in differences)
     other = ", or take the encoder alone with init_part=encoder" if part == "whole" and same_encoder else ""
     return f"{said}; choose the same as there{other}"
-
-
-def _named(value: object) -> str:
-    """A class by its name alone."""
-    return short(value).removeprefix("btr_tm.").rpartition(".")[2] if isinstance(value, str) else short(value)

@@ -19,18 +19,21 @@ from btr_tm.agent.parallel import ProcessGroup, SingleProcess
 from btr_tm.agent.policy import IqnPolicy
 from btr_tm.agent.probe import Probe
 from btr_tm.cli.assembly.build import make, make_with_known, partial
+from btr_tm.cli.assembly.demonstrations import demonstrations_for
 from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.gpu_kernels import choose_kernels
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, ReplayBuffer, StoredSpec, TargetFn
+from btr_tm.core.schedule import ReplaySizeSchedule
 from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.execution import allow_many_graphs, within_reach
 from btr_tm.nets.iqn import IQN
 from btr_tm.replay.horizon.segment import Horizon
 from btr_tm.replay.images import images_of
+from btr_tm.replay.with_demonstrations import Lanes, WithDemonstrations
 from btr_tm.run.canonical_metrics import CanonicalMetrics, RollingMean
 from btr_tm.run.evaluate import EvaluationRaces, Evaluator
 from btr_tm.run.evaluation_races import InlineRaces
@@ -247,9 +250,19 @@ class Parts:
         return make_with_known(self.values["horizon"], clock=self.clock, decision_ms=decision_ms)
 
     def replay(self, env: StoredSpec) -> ReplayBuffer:
+        """What the run drives, and the demonstrations beside it if batches are to hold some."""
+        own = self._replay(env, cars=env.num_envs, generator=self.stream("replay"))
+        share = self.values["replay"]["demo_share"]
+        if share == 0:
+            return own
+        lanes = Lanes(demonstrations_for(self.values))
+        known = {"cars": lanes.count, "generator": self.stream("demonstrations")}
+        known["capacity"] = ReplaySizeSchedule([[0, lanes.capacity, 0]], speed=1.0)
+        return WithDemonstrations(own, lanes.fill(self._replay(env, **known), self.device), share)
+
+    def _replay(self, env: StoredSpec, **own: Any) -> ReplayBuffer:
         return make(
             self.values["replay"],
-            cars=env.num_envs,
             image_shape=env.image_shape,
             floats=env.layout.size,
             block=env.block,
@@ -257,8 +270,8 @@ class Parts:
             clock=self.clock,
             horizon=self.horizon(env.decision_ms),
             device=self.device,
-            generator=self.stream("replay"),
             images=images_of(env.stacked_frames),
+            **own,
         )
 
     def races(self, starts: int) -> InlineRaces:

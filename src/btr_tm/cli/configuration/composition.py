@@ -64,6 +64,8 @@ def fingerprint(values: Node) -> str:
     kept = {key: value for key, value in values.items() if key not in typed.LABELS}
     if not kept.get("init_from"):  # the part of nothing
         kept = {key: value for key, value in kept.items() if not key.startswith("init_")}
+    if not kept.get("demos"):
+        kept.pop("demos", None)
     kept["profile"] = {key: v for key, v in kept.get("profile", {}).items() if key != "threads"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -25,6 +25,7 @@ def refuse(values: Node) -> None:
     checks = (
         out_of_range,
         _beginning,
+        _demonstrated,
         _noise,
         _moments,
         _bins,
@@ -82,6 +83,21 @@ def _beginning(values: Node) -> Iterator[str]:
     if values["init_part"] != "whole" and not values["init_from"]:
         part = values["init_part"]
         yield f"init_part={part} says what to take from init_from, which is empty; name a run there"
+
+
+def _demonstrated(values: Node) -> Iterator[str]:
+    share, file = values["replay"]["demo_share"], values["demos"]
+    if share > 0 and not file:
+        yield (
+            f"replay.demo_share={share:g} needs demonstrations; make them with python -m btr_tm.demos and "
+            "name the file with demos=..."
+        )
+    if file and share == 0:
+        yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"
+    if share < 1 and _says(values["collector"], "drives_nothing"):
+        yield "collector=idle drives nothing to learn from; choose replay=demonstrations, or collector=inline"
+    if share < 1 and _says(values["learner"]["loss"], "needs_demonstrations"):
+        yield "learner=bc would clone what it drives itself; choose replay=demonstrations"
 
 
 def _noise(values: Node) -> Iterator[str]:

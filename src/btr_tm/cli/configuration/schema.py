@@ -105,6 +105,7 @@ class Settings:
     on_existing: Literal["resume", "overwrite"]
     init_from: str
     init_part: Literal["whole", "encoder"]
+    demos: str
     plugins: list[str]
     profile: Profile
     convention: Convention

@@ -89,9 +89,9 @@ def _class_node(node: Node, function: Callable[..., object], path: str) -> Node:
 @cache
 def parameters(function: Callable[..., object]) -> Node:
     """Name and type of every argument; `**` stands for arbitrary ones."""
-    hints = get_type_hints(
-        getattr(function, "__init__", function) if isinstance(function, type) else function
-    )
+    # Of a dataclass itself: the words of inherited fields mean what they mean in the module of their class.
+    written = function if is_dataclass(function) else getattr(function, "__init__", function)
+    hints = get_type_hints(written if isinstance(function, type) else function)
     parameters = inspect.signature(function).parameters.values()
     names = {p.name: hints.get(p.name, object) for p in parameters if p.kind is not p.VAR_POSITIONAL}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

@@ -1,0 +1,92 @@
+"""Races of others become demonstrations, which runs learn from alone or beside what they drive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.commands.demos import main
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.core.errors import UserError
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.replay import demo_file
+
+SMALL = ["+experiment=bc", "profile=smoke", "encoder=none", "profile.cars=4", "profile.start_pool=2"]
+LAP = torch.tensor([0] * 100 + [1] * 3 + [0] * 97)  # rows per tick; left is held for 30 ms
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two laps that end in the middle of nowhere, with a key that changes within a decision."""
+    folder = tmp_path_factory.mktemp("laps")
+    for name, actions in (("a", LAP), ("b", LAP[:150])):
+        InputsFile("a01", 1, 0, actions).write(folder / f"{name}.inputs")
+    main([folder.as_posix(), *SMALL, "--all", "--out", (folder / "d.safetensors").as_posix()])
+    return folder / "d.safetensors"
+
+
+def test_decisions_are_those_held_longest_and_mixed_ones_are_marked(file: Path) -> None:
+    demos, about = demo_file.load(file)
+    assert demos.length.tolist() == [40, 30] and len(demos.floats) == 72
+    assert demos.action[:40].tolist() == [0] * 20 + [1] + [0] * 19
+    assert torch.nonzero(demos.mixed).flatten().tolist() == [20, 60]
+    assert [Path(race["source"]).name for race in about["races"]] == ["a.inputs", "b.inputs"]
+    first = demos.floats[:31], demos.floats[41:]  # both drove the same until the shorter one ended
+    assert torch.equal(*first) and not demos.terminated.any()
+
+
+def test_a_file_that_was_changed_is_refused(file: Path, tmp_path: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    (tmp_path / "d.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged; make it with python -m btr_tm.demos again"):
+        demo_file.load(tmp_path / "d.safetensors")
+
+
+def test_a_run_clones_what_the_file_shows_and_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
+    words = [*SMALL, f"demos={file.as_posix()}", f"runs_dir={tmp_path.as_posix()}", "logger=none"]
+    run = build(compose_job([*words, "eval=inline", "profile.eval_starts=0"]))
+    for _ in range(4):
+        update = run.learner.update(run.replay.sample(16))
+    assert 0.0 <= float(update.metrics["agreement"]) <= 1.0 and torch.isfinite(update.metrics["loss"])
+    assert run.collector.collect(run.learner.policy).frames == 4
+    run.checkpoint.prepare()
+    assert run.checkpoint.save()
+    following = run.replay.sample(16)
+    assert run.checkpoint.load_newest()
+    again = run.replay.sample(16)
+    assert torch.equal(following.index, again.index) and torch.equal(following.obs.floats, again.obs.floats)
+    run.close()
+
+
+def test_a_share_of_each_batch_is_demonstrated(file: Path, tmp_path: Path) -> None:
+    words = [*SMALL[1:], "+experiment=quickstart", f"demos={file.as_posix()}", "replay.demo_share=0.25"]
+    run = build(compose_job([*words, f"runs_dir={tmp_path.as_posix()}", "logger=none", "eval=inline"]))
+    for _ in range(8):
+        for transition in run.collector.collect(run.learner.policy).transitions:
+            run.replay.add(transition._replace(reward=torch.full_like(transition.reward, 1e3)))
+    batch = run.replay.sample(16)
+    assert (batch.reward < 900).tolist() == [False] * 12 + [True] * 4
+    run.learner.update(batch)
+    run.close()
+
+
+def test_demonstrations_that_do_not_suit_a_run_are_refused_in_one_sentence(
+    file: Path, tmp_path: Path
+) -> None:
+    place = [f"runs_dir={tmp_path.as_posix()}", "logger=none", "eval=inline"]
+    for words, sentence in (
+        (
+            [*SMALL, f"demos={file.as_posix()}", "obs.previous_actions=3"],
+            "obs.previous_actions is 5 there and 3",
+        ),
+        (SMALL, "replay.demo_share=1 needs demonstrations"),
+        ([*SMALL[1:], f"demos={file.as_posix()}"], "nothing learns from demos; set replay.demo_share"),
+        ([*SMALL, f"demos={file.as_posix()}", "replay.demo_share=0.5"], "collector=idle drives nothing"),
+        ([*SMALL, "demos=nowhere"], "nowhere does not exist; make demonstrations"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            build(compose_job([*words, *place]))
