@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.protocols import ReplayBuffer
-from btr_tm.core.tree import concat_rows
+from btr_tm.core.tree import concat_rows, tree_map
 from btr_tm.core.types import Batch, Obs, StateDict, Transition
 from btr_tm.replay.demo_file import Demonstrations
 
@@ -145,7 +145,4 @@ class Lanes:
             terminated=terminated,
             truncated=last & ~terminated,
         )
-        leaves = [
-            Obs(*(p.to(device) for p in leaf)) if isinstance(leaf, Obs) else leaf.to(device) for leaf in found
-        ]
-        return Transition(*leaves)
+        return tree_map(lambda leaf: leaf.to(device), found)
