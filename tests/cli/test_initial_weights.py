@@ -75,8 +75,9 @@ def test_all_networks_begin_with_the_driver_of_another_run(trained: Path, tmp_pa
 
 
 def test_the_encoder_alone_goes_into_another_network(trained: Path, tmp_path: Path) -> None:
-    words = ["init_part=encoder", "head=plain", "profile.head_hidden=32"]
-    run, fresh = begun(tmp_path / "a", init_from(trained), *words), begun(tmp_path / "b", *words)
+    words = ["head=plain", "profile.head_hidden=32"]
+    run = begun(tmp_path / "a", init_from(trained), "init_part=encoder", *words)
+    fresh = begun(tmp_path / "b", *words)
     found = state(run.learner.online, "encoder.")
     assert equal(found, state(load_driver(str(trained), "cpu").policy.net, "encoder."))
     assert equal(state(run.learner.online, "head."), state(fresh.learner.online, "head."))
