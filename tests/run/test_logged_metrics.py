@@ -60,7 +60,7 @@ ABSENT = {
         "replay/weight_min": "sampling is uniform",
     },
 }
-ELSEWHERE = ("collector/",)  # of collectors in processes of their own
+ELSEWHERE = ("collector/", "learner/agreement")  # of collectors in processes of their own, of learner=bc
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
