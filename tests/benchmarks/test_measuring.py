@@ -142,6 +142,7 @@ def broken(worker: int, generation: int) -> None:
     raise RuntimeError("nothing to drive")
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_ends_the_measurement(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((EOFError, OSError)):
         Alone(broken, 1)

@@ -23,7 +23,7 @@ def test_every_study_has_a_panel_with_labelled_axes(tmp_path) -> None:
     assert plot(points, tmp_path / "all.png", "title").stat().st_size > 10_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_little_of_everything_is_measured(tmp_path) -> None:
     from btr_tm.cli.measuring.scaling_study import main
 

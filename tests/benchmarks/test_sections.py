@@ -26,7 +26,7 @@ def broken() -> Iterator[Row]:
     raise ValueError("on purpose")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_measured_before_the_end_is_kept_and_the_rest_says_why() -> None:
     sections = [
         Section("stuck", 20.0, stuck),

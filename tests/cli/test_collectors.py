@@ -72,8 +72,8 @@ def test_sigterm_saves_exits_with_75_and_the_run_goes_on(tmp_path: Path) -> None
     assert f"continuing at {frames:,} frames" in output
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_jobs_of_a_sweep_each_bring_their_own_collectors(tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     words = ["-m", f"hydra/launcher={launcher}", "seed=0,1", "profile.total_frames=256"]

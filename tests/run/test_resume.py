@@ -53,7 +53,7 @@ def make_run(folder, variant, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", ["redraw_both", "share_with_acting"])
+@pytest.mark.parametrize("noise", ["redraw_both", pytest.param("share_with_acting", marks=pytest.mark.long)])
 def test_evaluations_beside_training_change_nothing(tmp_path, noise):
     runs = []
     for how in ("inline", "beside"):
