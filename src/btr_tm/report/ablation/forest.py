@@ -79,9 +79,9 @@ def draw_rows(
             other = equal[effect.arm]
             draw_interval(axes, other, row + APART, COLOURS[other.verdict], filled=False)
         axes.annotate(
-            short_text(effect), (1.0, row), xycoords=("axes fraction", "data"), xytext=(-4, 13),
+            short_text(effect), (1.0, row), xycoords=("axes fraction", "data"), xytext=(-4, 16),
             textcoords="offset points", ha="right", va="center", fontsize=8, color=colour,
-            bbox={"color": "white", "alpha": 0.8, "pad": 1},
+            bbox={"color": "white", "alpha": 0.8, "pad": 1}, zorder=1.5,
         )  # fmt: skip
     axes.axvline(0, color=INK, lw=1.0)
     style(axes, "")
