@@ -83,7 +83,7 @@ def test_demonstrations_that_do_not_suit_a_run_are_refused_in_one_sentence(
             [*SMALL, f"demos={file.as_posix()}", "obs.previous_actions=3"],
             "obs.previous_actions is 5 there and 3",
         ),
-        (SMALL, "replay.demo_share=1 needs demonstrations"),
+        (SMALL, "there are no demonstrations to learn from"),
         ([*SMALL[1:], f"demos={file.as_posix()}"], "nothing learns from demos; set replay.demo_share"),
         ([*SMALL, f"demos={file.as_posix()}", "replay.demo_share=0.5"], "collector=idle drives nothing"),
         ([*SMALL, "demos=nowhere"], "nowhere does not exist; make demonstrations"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +55,7 @@ class Records:
         stamp = f"{time_ms / 1000:07.2f}s_{datetime.datetime.now():%Y%m%d_%H%M%S}"
         names = (stamp, *(f"{stamp}_{number}" for number in range(2, 100)))
         paths = (self.folder / f"{name}.inputs" for name in names)
-        return next(path for path in itertools.chain(paths) if not path.exists())
+        return next(path for path in paths if not path.exists())
 
 
 def _lap(path: Path) -> InputsFile | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,7 @@ from btr_tm.envs.desktop.protocols import GameLost
 from btr_tm.envs.desktop.screen import BLACK_S, WindowCapture
 from btr_tm.envs.desktop.win32 import find_with
 from btr_tm.envs.desktop.window import Rect
+from btr_tm.envs.desktop.window_game import WindowGame
 
 
 class FakeWindow:
@@ -172,3 +175,27 @@ def test_a_window_of_windows_is_watched_too() -> None:
         window.rect()
     with pytest.raises(UserError, match="windows: 'Other', 'Trackmania'"):
         find_with(user32, "Forza")
+
+
+class Gone(Exception):
+    """Controls that cannot be had."""
+
+
+def test_a_game_opens_its_devices_and_closes_all_of_them_if_one_cannot_be_had() -> None:
+    closed: list[str] = []
+    window, telemetry, controls = (
+        SimpleNamespace(close=partial(closed.append, name)) for name in ("window", "telemetry", "controls")
+    )
+
+    def refused(window: object) -> object:
+        raise Gone
+
+    game = WindowGame("Game", Crop(0, 0, 1, 1), lambda: telemetry, lambda _: controls, lambda title: window)
+    devices = game.open((0, 0))
+    assert devices.capture.frame().grey.size == 0 and closed == []
+    devices.close()
+    assert closed == ["controls", "window", "telemetry"]
+    closed.clear()
+    with pytest.raises(Gone):
+        replace(game, controls=refused).open((0, 0))
+    assert sorted(closed) == ["telemetry", "window"]

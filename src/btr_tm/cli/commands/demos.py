@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
@@ -134,8 +134,6 @@ def _author(track: str | None) -> Source:
 
 def _of_driver(word: str, arguments: argparse.Namespace) -> Source:
     """Races of a trained driver in its own world."""
-    from typing import cast
-
     from btr_tm.cli.assembly.driver import load_driver
     from btr_tm.cli.commands.film import refuse_elsewhere
     from btr_tm.core.protocols import RedrivableEnv

@@ -89,8 +89,8 @@ def _demonstrated(values: Node) -> Iterator[str]:
     share, file = values["replay"]["demo_share"], values["demos"]
     if share > 0 and not file:
         yield (
-            f"replay.demo_share={share:g} needs demonstrations; make them with python -m btr_tm.demos and "
-            "name the file with demos=..."
+            f"there are no demonstrations to learn from (replay.demo_share={share:g}); make them with "
+            "python -m btr_tm.demos and name the file with demos=..."
         )
     if file and share == 0:
         yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"

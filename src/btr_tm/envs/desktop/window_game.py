@@ -33,6 +33,8 @@ class WindowGame:
             capture: Capture = (
                 WindowCapture(window, Mss(), size, self.crop) if any(size) else NoPictures(window)
             )
+            undo.pop_all()
+            undo.callback(capture.close)  # which closes the window too
             telemetry = self.telemetry()
             undo.callback(telemetry.close)
             controls = self.controls(window)
