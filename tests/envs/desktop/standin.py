@@ -40,6 +40,7 @@ class FakeGame:
         self.finished = False
         self.silent = self.deaf = self.frozen = self.only_respawns = False
         self.opened = self.closed = 0
+        self.ours = False
         self.taps: list[str] = []
         self.picture = b""
         self.record: Reading | None = None  # made when somebody asks
@@ -128,6 +129,13 @@ class FakeGame:
     def release(self) -> None:
         self.hold(NO_KEYS)
 
+    # whose turn it is
+    def take(self) -> None:
+        self.ours = True
+
+    def leave(self) -> None:
+        self.ours = False
+
     # the window and the screen
     def rect(self) -> Rect | None:
         return self.place
@@ -159,4 +167,5 @@ def desktop(game: FakeGame, pace: str = "wall", said: list[str] | None = None, *
     usual |= {"instance": 0, "limits": LIMITS, "timer": game.timer, "pace": paces[pace]}
     track = load_track("oval")
     say = (said if said is not None else []).append
+    usual |= {"turn": game}
     return DesktopVectorEnv(track, Features(), ProgressReward(), 1, game=game, say=say, **(usual | options))

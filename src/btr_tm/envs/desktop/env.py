@@ -14,6 +14,7 @@ from btr_tm.envs.desktop.estimate import CarEstimate
 from btr_tm.envs.desktop.pace import Pace
 from btr_tm.envs.desktop.protocols import REAL_TIME, GameLost, Keys, Timer
 from btr_tm.envs.desktop.racing import Game, Limits, Moment, Racing
+from btr_tm.envs.desktop.turn import Turn
 from btr_tm.envs.one_car import OneCarVectorEnv, Sighting
 from btr_tm.race import actions
 from btr_tm.race.features import FeatureSet
@@ -27,7 +28,7 @@ FINISHES = 0.9  # of the line, which a car that finishes has driven
 
 
 class DesktopVectorEnv(OneCarVectorEnv):
-    """One car in the one game of this computer.
+    """One car in the one game of this computer, where all of our processes take turns, race by race.
 
     The game never waits: a decision lasts as long as `ticks_per_action` says, and while the policy thinks
     the keys of the last one stay held. A game that stalls, or a window that changes, voids the race.
@@ -55,6 +56,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         game: Game,
         pace: Callable[[int, Timer], Pace],
         limits: Limits,
+        turn: Turn,
         say: Callable[[str], None] | None = None,
         timer: Timer = REAL_TIME,
     ) -> None:
@@ -72,7 +74,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         x, y, z = points[0].tolist()
         self._say = say or _say
         at = pace(self.decision_ms, timer)
-        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, timer)
+        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer)
         self.set_spaces(cars)
 
     def _start(self) -> Sighting:

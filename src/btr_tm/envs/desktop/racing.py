@@ -22,6 +22,7 @@ from btr_tm.envs.desktop.protocols import (
     Timer,
 )
 from btr_tm.envs.desktop.timing import Timing
+from btr_tm.envs.desktop.turn import Turn
 
 GAS: Keys = (1, 0, 0, 0)
 AT_REST = 0.5  # m/s
@@ -92,17 +93,19 @@ class Racing:
         limits: Limits,
         start: Three,
         say: Callable[[str], None],
+        turn: Turn,
         timer: Timer,
     ) -> None:
         self._now, self._sleep = timer
         self._game, self._size, self._pace, self.limits = game, size, pace, limits
-        self._start, self._start_known, self._say = start, False, say
+        self._start, self._start_known, self._say, self._turn = start, False, say, turn
         self._devices: Devices | None = None
         self._echo, self._began_s = Echo(), 0.0
         self.timing = Timing()
 
     def begin(self) -> Moment:
         """A new race, until the green light; UserError after `tries` failures in a row."""
+        self.rest()
         for trial in range(self.limits.tries):
             if trial:
                 self._sleep(min(self.limits.pause_s * 2 ** (trial - 1), LONGEST_PAUSE_S))
@@ -138,9 +141,10 @@ class Racing:
         return Moment(reading, time_ms, frame)
 
     def rest(self) -> None:
-        """Let go of all keys: nothing is decided for now."""
+        """Let go of all keys, and of our turn: nothing is decided for now."""
         if self._devices is not None:
             self._devices.controls.release()
+        self._turn.leave()
 
     def fail(self, error: UserError) -> None:
         """Let go of everything; what is wrong with it is found out when the next race begins."""
@@ -152,6 +156,7 @@ class Racing:
         if self._devices is not None:
             self._devices.close()
             self._devices = None
+        self._turn.leave()
 
     def open(self) -> Devices:
         """What goes to the game and comes from it, opened if it is not."""
@@ -161,6 +166,7 @@ class Racing:
 
     def begin_once(self) -> Moment:
         """The same in one try; GameLost if it fails."""
+        self._turn.take()
         telemetry, controls, capture = self.open()
         controls.release()
         capture.begin()
