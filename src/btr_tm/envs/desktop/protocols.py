@@ -53,6 +53,7 @@ class Reading(NamedTuple):
     checkpoints: int | None = None  # passed in this race
     slip: tuple[float, float, float, float] | None = None  # of each wheel, 0 none to 1
     flying_ms: float | None = None  # since a wheel last touched the ground
+    map_id: str | None = None  # what the game calls the map that is driven
 
 
 class Telemetry(Protocol):
