@@ -13,6 +13,7 @@ DECIDES = {
     "env": "the game",
     "env/appearance": "whether each training race of the simulator looks different",
     "env/restarts": "where training races of the simulator begin",
+    "env/telemetry": "what a game in a window says about its car",
     "env/program": "who starts the game: you, or we with TMLoader",
     "track": "the track of the simulator",
     "obs": "the floats beside the picture",

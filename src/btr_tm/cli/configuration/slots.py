@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "env.restarts": "",
     "env.cut_offs": "",
     "env.patience": "",
+    "env.game.telemetry": "btr_tm.envs.desktop.protocols.Telemetry",
     "env.program": "",
     "env.program.*": "",
     "track": "",
