@@ -28,6 +28,8 @@ def test_an_installed_wheel_works_in_another_folder(tmp_path: Path) -> None:
         "btr_tm/conf/ablation/none.yaml",
         "btr_tm/sim/tracks/a01.yaml",
         "btr_tm/game/plugin/BtrTm.as",
+        "btr_tm/game/openplanet/main.as",
+        "btr_tm/game/openplanet/info.toml",
         "btr_tm/py.typed",
         "btr_tm/report/html/page.css",
         "btr_tm/report/html/page.js",

@@ -12,7 +12,7 @@ from btr_tm.cli.commands import common as commands
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m btr_tm.game",
-        description="What surrounds TrackMania Nations Forever with TMInterface.",
+        description="What surrounds TrackMania Nations Forever with TMInterface, and Trackmania 2020.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     install = verbs.add_parser("install", help="copy the plugin to where TMInterface loads it")
@@ -21,6 +21,17 @@ def parser() -> argparse.ArgumentParser:
     )
     install.set_defaults(act=install_plugin)
     add_folder(install)
+    telemetry = verbs.add_parser(
+        "telemetry", help="copy the telemetry plugin for Trackmania 2020 to where Openplanet loads it"
+    )
+    telemetry.add_argument(
+        "--openplanet",
+        type=Path,
+        default=Path.home() / "OpenplanetNext",
+        metavar="FOLDER",
+        help="OpenplanetNext of who plays (default: in the home folder)",
+    )
+    telemetry.set_defaults(act=install_telemetry)
     restore = verbs.add_parser("restore", help="put back ghosts that a run which crashed had moved away")
     restore.set_defaults(act=restore_ghosts)
     add_folder(restore)
@@ -50,6 +61,13 @@ def install_plugin(arguments: argparse.Namespace) -> None:
     for folders in game_folders(this_machine(), arguments.game_folder):
         for line in install(folders, arguments.replace):
             print(line)
+
+
+def install_telemetry(arguments: argparse.Namespace) -> None:
+    """Copy the plugin for Openplanet."""
+    from btr_tm.game.openplanet_plugin import install
+
+    print(install(arguments.openplanet))
 
 
 def restore_ghosts(arguments: argparse.Namespace) -> None:
