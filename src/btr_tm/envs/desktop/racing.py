@@ -177,7 +177,7 @@ class Racing:
         self._await_restart(telemetry, before)
         controls.hold(GAS)  # as the features of a new race say, and so that the first decision comes in time
         self._echo.hold(GAS, self._now())
-        reading = self._await_green(telemetry)
+        reading = self._await_green(telemetry, controls)
         frame = capture.frame()
         self._began_s = reading.at_s
         self._pace.begin(reading)
@@ -208,13 +208,14 @@ class Racing:
         away_m = math.dist(reading.position, self._start)
         return not reading.finished and reading.speed < AT_REST and away_m < near_m
 
-    def _await_green(self, telemetry: Telemetry) -> Reading:
+    def _await_green(self, telemetry: Telemetry, controls: Controls) -> Reading:
         """Until the clock runs or, where there is none, until the car moves, as the gas is held."""
         reading = telemetry.latest()
         until_s = self._now() + self.limits.countdown_s
         while (left_s := until_s - self._now()) > 0:
             if (reading.speed > AT_REST) if reading.race_ms is None else (reading.race_ms > 0):
                 return reading
+            controls.hold(GAS)  # said again, as a hand lets go of what nobody asks for any more
             reading = telemetry.after(reading.number, left_s)
         raise GameLost(f"no race has begun {self.limits.countdown_s:.0f} s after the restart")
 

@@ -1,0 +1,112 @@
+"""`Controls` by a hand in a process of its own, which lets go even if this process is killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from btr_tm.core.errors import UserError
+from btr_tm.envs.desktop.protocols import NO_KEYS, Button, GameLost, Keys
+from btr_tm.envs.desktop.window import Window
+from btr_tm.race import actions
+
+BUTTONS = ("restart", "confirm")
+GONE_S = 5.0  # within which a hand that is told to end has ended
+
+
+class HandControls:
+    """`Controls`: tells a hand what to hold; with `needs_focus` only while the window has it."""
+
+    def __init__(self, window: Window, setup: Mapping[str, Any], tap_s: float, needs_focus: bool) -> None:
+        self._window, self._tap_s, self._needs_focus = window, tap_s, needs_focus
+        words = [sys.executable, "-m", "btr_tm.envs.desktop.hand"]
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # signals to our group are not for it
+        )
+        if fault := self._ask(json.dumps(setup)):
+            self._end()
+            raise UserError(fault)
+
+    def hold(self, keys: Keys) -> None:
+        """As `Controls.hold`."""
+        self._refuse_unfocused()
+        self._tell(f"hold {' '.join(map(str, keys))}")
+
+    def tap(self, button: Button) -> None:
+        """As `Controls.tap`."""
+        self._refuse_unfocused()
+        self._tell(f"tap {button} {self._tap_s}")
+
+    def release(self) -> None:
+        """As `Controls.release`: a hand that does not answer is gone, or about to let go by itself."""
+        self._ask(f"hold {' '.join(map(str, NO_KEYS))}")
+
+    def close(self) -> None:
+        """As `Controls.close`."""
+        self._end()
+
+    def _refuse_unfocused(self) -> None:
+        if self._needs_focus and not self._window.focused():
+            raise GameLost(
+                f"the window {self._window.title!r} does not have the focus, so keys would go elsewhere; "
+                "click into it"
+            )
+
+    def _tell(self, line: str) -> None:
+        if fault := self._ask(line):
+            raise GameLost(f"the controls failed: {fault}")
+
+    def _ask(self, line: str) -> str:
+        """The answer of the hand, empty if all is well."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except (OSError, ValueError):  # it died, or was closed
+            answer = ""
+        return answer.strip() if answer.endswith("\n") else "the process that presses keys has ended"
+
+    def _end(self) -> None:
+        """It lets go of everything when its input ends."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+        except OSError:  # it died with a line unread
+            pass
+        try:
+            self._process.wait(GONE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def keyboard(window: Window, keys: Mapping[str, str], tap_s: float, stall_s: float) -> HandControls:
+    """Keys of the keyboard, named in `keys`, let go of after `stall_s` without a decision."""
+    values = {"keys": {name: keys[name] for name in (*actions.KEYS, *BUTTONS)}}
+    return HandControls(window, _setup("keyboard", values, tap_s, stall_s), tap_s, needs_focus=True)
+
+
+def pad(
+    window: Window, buttons: Mapping[str, str], steer: float, tap_s: float, stall_s: float
+) -> HandControls:
+    """A pad of Xbox 360, as `pad.Pad`; games hear it without the focus too."""
+    if not 0 < steer <= 1:
+        raise UserError(f"env.controls.steer must be more than 0 and at most 1, got {steer}")
+    values = {"buttons": {name: buttons[name] for name in BUTTONS}, "steer": steer}
+    return HandControls(window, _setup("pad", values, tap_s, stall_s), tap_s, needs_focus=False)
+
+
+def _setup(kind: str, values: Mapping[str, Any], tap_s: float, stall_s: float) -> dict[str, Any]:
+    for name, value in (("tap_s", tap_s), ("stall_s", stall_s)):
+        if not 0 < value <= 10:
+            raise UserError(f"env.controls.{name} must be more than 0 and at most 10 seconds, got {value}")
+    return {"kind": kind, "values": values, "stall_s": stall_s}
