@@ -5,24 +5,22 @@ from __future__ import annotations
 import pytest
 
 from btr_tm.cli.configuration.composition import compose_job
-from btr_tm.cli.configuration.contradictions import refuse
+from btr_tm.cli.configuration.contradictions import refuse_to_keep_waiting
 from btr_tm.core.errors import UserError
-
-DESKTOP = "btr_tm.envs.desktop.env.DesktopVectorEnv"
 
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["collector=inline"], "collector=processes collector.workers=1"),
+        (["collector=inline"], "collector=one_process"),
         (["collector=processes", "collector.workers=2"], "got 2 workers"),
         (["collector=processes", "collector.workers=1"], ""),
+        ([], ""),
     ],
 )
 def test_learning_must_not_keep_a_game_waiting(overrides: list[str], words: str) -> None:
-    values = compose_job(["+experiment=quickstart", "logger=none", *overrides]).values
-    values["env"]["_target_"] = DESKTOP
+    values = compose_job(["+experiment=quickstart", "env=desktop", "logger=none", *overrides]).values
     if not words:
-        return refuse(values)
+        return refuse_to_keep_waiting(values)
     with pytest.raises(UserError, match=words):
-        refuse(values)
+        refuse_to_keep_waiting(values)

@@ -223,6 +223,10 @@ class DrivingEnv(StoredSpec, Stateful, Protocol):
         """Whether `keep` may be called."""
         ...
 
+    def check_ready(self) -> None:
+        """UserError for what the first `reset` would find missing."""
+        ...
+
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, str] | None = None
     ) -> tuple[Obs, ResetInfo]:

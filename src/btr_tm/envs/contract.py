@@ -74,6 +74,9 @@ class TensorVectorEnv(VectorEnv):
             return gymnasium.spaces.Discrete(self.actions)
         return gymnasium.spaces.MultiDiscrete(np.full(self.block, self.actions))
 
+    def check_ready(self) -> None:
+        """UserError for what the first `reset` would find missing; for one that needs nothing, nothing."""
+
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone; only where `can_shrink`."""
         raise NotImplementedError(f"{type(self).__name__} always has all its cars")

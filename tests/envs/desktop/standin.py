@@ -23,7 +23,15 @@ from btr_tm.sim.track.load import load_track
 TICK_S = 0.01
 SIZE = (24, 32)
 LIMITS = Limits(
-    connect_s=1, restart_s=2, countdown_s=5, stall_s=0.25, late_s=0.25, frozen_s=0.5, tries=2, pause_s=0.1
+    connect_s=1,
+    focus_s=3,
+    restart_s=2,
+    countdown_s=5,
+    stall_s=0.25,
+    late_s=0.25,
+    frozen_s=0.5,
+    tries=2,
+    pause_s=0.1,
 )
 
 
@@ -38,7 +46,7 @@ class FakeGame:
         self.ticks, self.between_s, self.number = 0, 0.0, 0
         self.place = Rect(10, 20, 64, 48)
         self.finished = False
-        self.silent = self.deaf = self.frozen = self.only_respawns = False
+        self.silent = self.deaf = self.frozen = self.only_respawns = self.elsewhere = False
         self.opened = self.closed = 0
         self.ours = False
         self.taps: list[str] = []
@@ -115,6 +123,9 @@ class FakeGame:
         return self.latest()
 
     # controls
+    def reaches_game(self) -> bool:
+        return not self.elsewhere
+
     def hold(self, keys: Keys) -> None:
         if not self.deaf:
             self.world.held = tuple(map(bool, keys))

@@ -113,7 +113,7 @@ def test_a_pad_steers_with_the_stick_and_takes_the_triggers_for_pedals(
     ]
     with pytest.raises(UserError, match="none"):
         pad.within(float("nan"), -1)
-    with pytest.raises(UserError, match="env.controls.buttons.restart must be one of A, B"):
+    with pytest.raises(UserError, match="env.game.controls.buttons.restart must be one of A, B"):
         pad.Pad({"restart": "trigger"}, steer=1)
 
 
@@ -251,7 +251,7 @@ def test_keys_go_down_and_up_as_a_person_would_press_them(typed: Typed) -> None:
     hand.release()
     hand.close()
     hand.release()  # never fails
-    with pytest.raises(UserError, match="env.controls.keys.left must be a letter"):
+    with pytest.raises(UserError, match="env.game.controls.keys.left must be a letter"):
         controls.keyboard(window, KEYS | {"left": "links"}, tap_s=0.01, stall_s=10)
 
 
@@ -282,9 +282,9 @@ def test_keys_are_let_go_when_whoever_drives_is_killed_or_hangs(typed: Typed, nu
 
 
 def test_the_times_of_a_hand_are_checked() -> None:
-    with pytest.raises(UserError, match="env.controls.stall_s must be more than 0"):
+    with pytest.raises(UserError, match="env.game.controls.stall_s must be more than 0"):
         controls.keyboard(FocusedWindow(), KEYS, tap_s=0.1, stall_s=0)
-    with pytest.raises(UserError, match="env.controls.steer must be more than 0"):
+    with pytest.raises(UserError, match="env.game.controls.steer must be more than 0"):
         controls.pad(FocusedWindow(), {}, steer=float("nan"), tap_s=0.1, stall_s=1)
 
 

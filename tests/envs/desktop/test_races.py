@@ -143,3 +143,32 @@ def test_a_race_without_progress_is_cut_and_an_evaluation_then_rests() -> None:
     assert not bool(info["races"].done) and not any(game.world.held) and game.now_s == now_s
     env.reset()
     assert game.taps == ["restart", "restart"]
+
+
+def test_a_race_waits_until_somebody_clicks_into_the_window() -> None:
+    game, said = FakeGame(), []
+    env = desktop(game, said=said)
+    game.elsewhere = True
+    looks = []
+    asks, game.reaches_game = game.reaches_game, lambda: looks.append(0) or asks()
+    wait, game.sleep = game.sleep, lambda s: (wait(s), setattr(game, "elsewhere", len(looks) < 5))
+    env.racing._sleep = game.sleep
+    env.reset()
+    assert "click into" in said[0] and game.taps == ["restart"] and len(looks) >= 5
+    game.elsewhere = True
+    env.racing._sleep = wait
+    with pytest.raises(UserError, match="nobody clicked"):
+        env.reset()
+    env.close()
+
+
+def test_what_is_missing_is_found_before_the_first_race() -> None:
+    game = FakeGame()
+    env = desktop(game)
+    env.check_ready()
+    assert game.opened == 1 and game.closed and not game.taps
+    game = FakeGame()
+    game.silent = True
+    with pytest.raises(UserError, match="stalled"):
+        desktop(game).check_ready()
+    assert game.closed

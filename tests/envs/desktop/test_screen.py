@@ -91,7 +91,7 @@ def test_the_part_of_the_window_that_was_asked_for_is_seen(
 ) -> None:
     assert (capture.frame().grey == 100).all()
     assert screen.asked == Rect(26, 20, 48, 24)
-    with pytest.raises(UserError, match="env.crop"):
+    with pytest.raises(UserError, match="env.game.crop"):
         Crop(0.5, 0, 0.5, 1)
 
 
@@ -190,7 +190,9 @@ def test_a_game_opens_its_devices_and_closes_all_of_them_if_one_cannot_be_had() 
     def refused(window: object) -> object:
         raise Gone
 
-    game = WindowGame("Game", Crop(0, 0, 1, 1), lambda: telemetry, lambda _: controls, lambda title: window)
+    game = WindowGame(
+        "Game", Crop(0, 0, 1, 1), object, lambda: telemetry, lambda _: controls, lambda title: window
+    )
     devices = game.open((0, 0))
     assert devices.capture.frame().grey.size == 0 and closed == []
     devices.close()

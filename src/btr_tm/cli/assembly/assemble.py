@@ -18,6 +18,7 @@ from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.assembly.remote import BuildEvaluation, BuildLearner, BuildWorker
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
+from btr_tm.cli.configuration.contradictions import refuse_to_keep_waiting
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json
@@ -47,11 +48,13 @@ def build(job: Composition) -> Run:
     Raises UserError for anything in the configuration that cannot work.
     """
     values = checked(job.values)
+    refuse_to_keep_waiting(values)
     device = device_of(values["device"])
     set_threads(values["profile"]["threads"])
     seed_globals(values["seed"])
     parts = Parts(values, device)
     env = parts.env(parts.cars)
+    env.check_ready()
     refuse_large_learner(parts, env)
     policy, replay = parts.policy(env), parts.replay(env)
     origin = initial_weights(parts, policy.net, job.folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuffer
 from btr_tm.envs.atari import AtariVectorEnv
+from btr_tm.envs.desktop.env import DesktopVectorEnv
 from btr_tm.envs.gymnasium import GymnasiumVectorEnv
 from btr_tm.envs.sim import SimVectorEnv
 from btr_tm.envs.tminterface.env import TMInterfaceVectorEnv
@@ -28,6 +29,7 @@ from btr_tm.run.remote.ray import RayCollector
 
 ENVS: tuple[type[DrivingEnv], ...] = (
     AtariVectorEnv,
+    DesktopVectorEnv,
     GymnasiumVectorEnv,
     SimVectorEnv,
     TMInterfaceVectorEnv,

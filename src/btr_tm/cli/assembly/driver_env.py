@@ -14,9 +14,11 @@ BY_HAND: Node = {"_target_": "btr_tm.envs.tminterface.games.StartedByHand"}
 
 
 def harmless(env: Node) -> Node:
-    """The environment in a driver's file, which may be somebody else's: it starts no program and says nothing
-    to the console of a game. Only what is typed does.
+    """The environment in a driver's file, which may be somebody else's: it starts no program, says nothing
+    to the console of a game, and presses the usual keys in the usual window. Only what is typed does more.
     """
+    if "game" in env:  # keys of somebody else's choice in a window of his choice could type anything
+        return env | {"game": compose_job(["env=desktop", "logger=none"]).values["env"]["game"]}
     return env | {"program": BY_HAND, "commands": [], "map": ""} if "program" in env else env
 
 

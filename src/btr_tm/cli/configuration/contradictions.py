@@ -26,7 +26,6 @@ def refuse(values: Node) -> None:
         out_of_range,
         _beginning,
         _demonstrated,
-        _real_time,
         _noise,
         _moments,
         _bins,
@@ -39,6 +38,27 @@ def refuse(values: Node) -> None:
     )
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
         raise UserError(sentence)
+
+
+def refuse_to_keep_waiting(values: Node) -> None:
+    """UserError for training that a game in real time would have to wait for, or that has no game."""
+    for sentence in _real_time(values):
+        raise UserError(sentence)
+
+
+def _real_time(values: Node) -> Iterator[str]:
+    """A game that goes on while we learn, and of which there is one."""
+    if not _says(values["env"], "real_time"):
+        return
+    collector = values["collector"]
+    if _says(collector, "acts_with_learner"):
+        yield (
+            "a game in real time does not wait for updates, as collector=inline would have it; choose "
+            "collector=one_process"
+        )
+    workers = collector.get("workers", collector.get("num_workers", 1))
+    if workers != 1:
+        yield f"there is one game in real time on a computer, got {workers} workers; set collector.workers=1"
 
 
 def _says(node: Node, attribute: str) -> object:
@@ -122,21 +142,6 @@ def _noise(values: Node) -> Iterator[str]:
             "convention.noise_draw=sample cannot be shared with acting, since the samples of a batch are not "
             "the cars that acted; choose learner/noise=redraw_both, or noise_draw=batch"
         )
-
-
-def _real_time(values: Node) -> Iterator[str]:
-    """A game that goes on while we learn, and of which there is one."""
-    if not _says(values["env"], "real_time"):
-        return
-    collector = values["collector"]
-    if _says(collector, "acts_with_learner"):
-        yield (
-            "a game in real time does not wait for updates, as collector=inline would have it; choose "
-            "collector=processes collector.workers=1"
-        )
-    workers = collector.get("workers", collector.get("num_workers", 1))
-    if workers != 1:
-        yield f"there is one game in real time on a computer, got {workers} workers; set collector.workers=1"
 
 
 def _moments(values: Node) -> Iterator[str]:

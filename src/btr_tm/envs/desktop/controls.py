@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
 from btr_tm.envs.desktop.protocols import NO_KEYS, Button, GameLost, Keys
@@ -14,13 +14,28 @@ from btr_tm.envs.desktop.window import Window
 from btr_tm.race import actions
 
 BUTTONS = ("restart", "confirm")
+LONGEST_S = 10.0  # for which anything is pressed without a word
 GONE_S = 5.0  # within which a hand that is told to end has ended
+
+
+class Setup(NamedTuple):
+    """What a hand is told first."""
+
+    kind: str  # keyboard or pad
+    names: Mapping[str, str]  # of keys or buttons
+    steer: float  # of a pad
+    stall_s: float
 
 
 class HandControls:
     """`Controls`: tells a hand what to hold; with `needs_focus` only while the window has it."""
 
-    def __init__(self, window: Window, setup: Mapping[str, Any], tap_s: float, needs_focus: bool) -> None:
+    def __init__(self, window: Window, setup: Setup, tap_s: float, needs_focus: bool) -> None:
+        for name, value in (("tap_s", tap_s), ("stall_s", setup.stall_s)):
+            if not 0 < value <= LONGEST_S:
+                raise UserError(
+                    f"env.game.controls.{name} must be more than 0 and at most {LONGEST_S:g}, got {value}"
+                )
         self._window, self._tap_s, self._needs_focus = window, tap_s, needs_focus
         words = [sys.executable, "-m", "btr_tm.envs.desktop.hand"]
         self._process = subprocess.Popen(
@@ -30,9 +45,13 @@ class HandControls:
             text=True,
             start_new_session=True,  # signals to our group are not for it
         )
-        if fault := self._ask(json.dumps(setup)):
+        if fault := self._ask(json.dumps(setup._asdict())):
             self._end()
             raise UserError(fault)
+
+    def reaches_game(self) -> bool:
+        """As `Controls.reaches_game`."""
+        return not self._needs_focus or self._window.focused()
 
     def hold(self, keys: Keys) -> None:
         """As `Controls.hold`."""
@@ -53,7 +72,7 @@ class HandControls:
         self._end()
 
     def _refuse_unfocused(self) -> None:
-        if self._needs_focus and not self._window.focused():
+        if not self.reaches_game():
             raise GameLost(
                 f"the window {self._window.title!r} does not have the focus, so keys would go elsewhere; "
                 "click into it"
@@ -91,8 +110,8 @@ class HandControls:
 
 def keyboard(window: Window, keys: Mapping[str, str], tap_s: float, stall_s: float) -> HandControls:
     """Keys of the keyboard, named in `keys`, let go of after `stall_s` without a decision."""
-    values = {"keys": {name: keys[name] for name in (*actions.KEYS, *BUTTONS)}}
-    return HandControls(window, _setup("keyboard", values, tap_s, stall_s), tap_s, needs_focus=True)
+    names = {name: keys[name] for name in (*actions.KEYS, *BUTTONS)}
+    return HandControls(window, Setup("keyboard", names, 1.0, stall_s), tap_s, needs_focus=True)
 
 
 def pad(
@@ -100,13 +119,6 @@ def pad(
 ) -> HandControls:
     """A pad of Xbox 360, as `pad.Pad`; games hear it without the focus too."""
     if not 0 < steer <= 1:
-        raise UserError(f"env.controls.steer must be more than 0 and at most 1, got {steer}")
-    values = {"buttons": {name: buttons[name] for name in BUTTONS}, "steer": steer}
-    return HandControls(window, _setup("pad", values, tap_s, stall_s), tap_s, needs_focus=False)
-
-
-def _setup(kind: str, values: Mapping[str, Any], tap_s: float, stall_s: float) -> dict[str, Any]:
-    for name, value in (("tap_s", tap_s), ("stall_s", stall_s)):
-        if not 0 < value <= 10:
-            raise UserError(f"env.controls.{name} must be more than 0 and at most 10 seconds, got {value}")
-    return {"kind": kind, "values": values, "stall_s": stall_s}
+        raise UserError(f"env.game.controls.steer must be more than 0 and at most 1, got {steer}")
+    names = {name: buttons[name] for name in BUTTONS}
+    return HandControls(window, Setup("pad", names, steer, stall_s), tap_s, needs_focus=False)

@@ -77,6 +77,10 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer)
         self.set_spaces(cars)
 
+    def check_ready(self) -> None:
+        """As `TensorVectorEnv.check_ready`: the window, its telemetry and the controls are there."""
+        self.racing.check()
+
     def _start(self) -> Sighting:
         moment = self.racing.begin()
         self._estimate.begin()

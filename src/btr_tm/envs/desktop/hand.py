@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from btr_tm.core.errors import UserError
 from btr_tm.envs.desktop.device import Device
@@ -64,14 +64,19 @@ def serve(device: Device, lines: SimpleQueue[str], answer: Callable[[str], None]
             if line is None:
                 hand.hold(NO_KEYS)
                 continue
-            try:
-                hand.do(line)
-                answer("")
-            except Exception as error:  # of a device: whoever drives must hear of it
-                answer(" ".join(f"{type(error).__name__}: {error}".split()))
+            answer(_done(hand, line))
     finally:
         with suppress(Exception):  # the screen, or the pad, is gone: nothing is held any more
             device.close()
+
+
+def _done(hand: Hand, line: str) -> str:
+    """Empty, or what the device complains of: whoever drives must hear of it."""
+    try:
+        hand.do(line)
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return ""
 
 
 def _next(lines: SimpleQueue[str], stall_s: float) -> str | None:
@@ -88,15 +93,15 @@ def read(source: TextIO, lines: SimpleQueue[str]) -> None:
     lines.put(END)
 
 
-def device_of(kind: str, values: Mapping[str, Any]) -> Device:
-    """The keyboard, or a pad; UserError where it cannot be had."""
+def device_of(kind: str, names: Mapping[str, str], steer: float) -> Device:
+    """The keyboard, or a pad, with what its keys are called; UserError where it cannot be had."""
     if kind == "keyboard":
         from btr_tm.envs.desktop.keyboard import Keyboard
 
-        return Keyboard(**values)
+        return Keyboard(names)
     from btr_tm.envs.desktop.pad import Pad
 
-    return Pad(**values)
+    return Pad(names, steer)
 
 
 def main() -> None:
@@ -117,7 +122,7 @@ def main() -> None:
             lines.put(END)
 
     try:
-        device = device_of(setup["kind"], setup["values"])
+        device = device_of(setup["kind"], setup["names"], setup["steer"])
     except UserError as error:
         return answer(str(error))
     answer("")

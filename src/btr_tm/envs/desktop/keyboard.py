@@ -78,6 +78,6 @@ def code(pynput: Any, key: str, what: str) -> Any:
     if len(key) == 1 and key.isascii() and key.isalnum():
         return pynput.KeyCode.from_vk(ord(key.upper() if sys.platform == "win32" else key.lower()))
     raise UserError(
-        f"env.controls.keys.{what} must be a letter, a digit or the name of a key such as up, enter, delete "
-        f"or f1, got '{short(key)}'"
+        f"env.game.controls.keys.{what} must be a letter, a digit or the name of a key, such as up, enter or "
+        f"delete, got '{short(key)}'"
     )

@@ -24,7 +24,8 @@ class Pad:
         for what, button in buttons.items():
             if button not in NAMES:
                 raise UserError(
-                    f"env.controls.buttons.{what} must be one of {', '.join(NAMES)}, got '{short(button)}'"
+                    f"env.game.controls.buttons.{what} must be one of {', '.join(NAMES)}, got "
+                    f"'{short(button)}'"
                 )
         masks = vgamepad.XUSB_BUTTON
         self._masks = {what: getattr(masks, f"XUSB_GAMEPAD_{name}") for what, name in buttons.items()}

@@ -33,7 +33,7 @@ class Crop:
         if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
             edges = [self.left, self.top, self.right, self.bottom]
             raise UserError(
-                f"env.crop must hold 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {edges}"
+                f"env.game.crop must hold 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {edges}"
             )
 
     def of(self, window: Rect) -> Rect:

@@ -75,6 +75,10 @@ class Telemetry(Protocol):
 class Controls(Protocol):
     """A keyboard or a pad that the game listens to."""
 
+    def reaches_game(self) -> bool:
+        """Whether the game would hear it now; GameLost if there is no game."""
+        ...
+
     def hold(self, keys: Keys) -> None:
         """Hold these and no others; only what differs is sent. GameLost if they would not reach the game."""
         ...

@@ -30,6 +30,7 @@ SAME_PLACE_M = 2.0
 NEAR_START_M = 20.0  # from the first point of the line, until the place of the start is known
 RECORDS_AT_REST = 3
 LONGEST_PAUSE_S = 10.0
+LOOKS_S = 0.1  # between two looks for the focus
 TURNS = 5.0  # m/s: the picture of a car that goes faster changes
 
 
@@ -38,6 +39,7 @@ class Limits:
     """How long the game may take, in seconds, and how often it may fail in a row."""
 
     connect_s: float  # until the first record of telemetry
+    focus_s: float  # until somebody clicks into the game's window
     restart_s: float  # from the key that restarts a race until it is seen to have been
     countdown_s: float  # from there to the green light
     stall_s: float  # without a record while racing
@@ -164,11 +166,21 @@ class Racing:
             self._devices = self._game.open(self._size)
         return self._devices
 
+    def check(self) -> None:
+        """UserError, or GameLost, if no race could begin: whatever is missing is found out now."""
+        try:
+            telemetry, _, capture = self.open()
+            capture.begin()
+            telemetry.after(0, self.limits.connect_s)
+        finally:
+            self.close()
+
     def begin_once(self) -> Moment:
         """The same in one try; GameLost if it fails."""
         self._turn.take()
         telemetry, controls, capture = self.open()
         controls.release()
+        self._await_focus(controls)
         capture.begin()
         before = telemetry.after(0, self.limits.connect_s)
         if before.finished:
@@ -182,6 +194,16 @@ class Racing:
         self._began_s = reading.at_s
         self._pace.begin(reading)
         return Moment(reading, 0, frame)
+
+    def _await_focus(self, controls: Controls) -> None:
+        """Until what is pressed reaches the game: whoever started us has just typed elsewhere."""
+        until_s = self._now() + self.limits.focus_s
+        if not controls.reaches_game():
+            self._say("click into the game's window: it drives from there on")
+        while not controls.reaches_game():
+            if self._now() > until_s:
+                raise GameLost(f"nobody clicked into the game's window for {self.limits.focus_s:.0f} s")
+            self._sleep(LOOKS_S)
 
     def _await_restart(self, telemetry: Telemetry, before: Reading) -> None:
         """Until the race is seen to have begun anew."""

@@ -92,5 +92,6 @@ def only_one(title: str, matches: Sequence[Window], titles: Sequence[str]) -> Wi
     more = ", ..." if len(seen) > MOST_TITLES else ""
     others = ", ".join(map(repr, seen[:MOST_TITLES])) + more if seen else "none"
     raise UserError(
-        f"no window has the title {title!r}; start the game in a window, or set env.title (windows: {others})"
+        f"no window has the title {title!r}; start the game in a window, or set env.game.title (windows: "
+        f"{others})"
     )

@@ -11,7 +11,7 @@ import numpy as np
 from btr_tm.envs.desktop.pictures import Crop
 from btr_tm.envs.desktop.protocols import Capture, Controls, Frame, Telemetry
 from btr_tm.envs.desktop.racing import Devices
-from btr_tm.envs.desktop.screen import Mss, WindowCapture
+from btr_tm.envs.desktop.screen import Grabber, WindowCapture
 from btr_tm.envs.desktop.window import Window, find_window
 
 
@@ -21,6 +21,7 @@ class WindowGame:
 
     title: str
     crop: Crop
+    screen: Callable[[], Grabber]
     telemetry: Callable[[], Telemetry]
     controls: Callable[[Window], Controls]
     find: Callable[[str], Window] = find_window
@@ -31,7 +32,7 @@ class WindowGame:
             window = self.find(self.title)
             undo.callback(window.close)
             capture: Capture = (
-                WindowCapture(window, Mss(), size, self.crop) if any(size) else NoPictures(window)
+                WindowCapture(window, self.screen(), size, self.crop) if any(size) else NoPictures(window)
             )
             undo.pop_all()
             undo.callback(capture.close)  # which closes the window too
