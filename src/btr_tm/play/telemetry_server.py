@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from btr_tm.core.errors import UserError
+from btr_tm.envs.desktop.telemetry.reader import LAST_PORT
 from btr_tm.envs.desktop.telemetry.schemas import Schema, Value
 from btr_tm.envs.desktop.telemetry.session import HOST, LONGEST
 
@@ -116,7 +117,9 @@ class TelemetryServer:
 
 
 def _listening(port: int) -> socket.socket:
+    if not 0 <= port <= LAST_PORT:
+        raise UserError(f"--port must be from 0 to {LAST_PORT}, got {port}")
     try:
         return socket.create_server((HOST, port))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UserError(f"cannot listen on port {port} ({error}); choose another with --port") from error

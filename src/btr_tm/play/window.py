@@ -41,11 +41,17 @@ def load_pygame() -> ModuleType:
 
 
 class Window:
-    """A window for pictures of a `size` (height, width), which it scales to its own; close it after use."""
+    """A window for pictures of a `size` (height, width), which it scales to its own; close it after use.
 
-    def __init__(self, size: tuple[int, int], title: str, full_screen: bool = False) -> None:
+    One of a `fixed` size shows each pixel as it is.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], title: str, full_screen: bool = False, fixed: bool = False
+    ) -> None:
         self.pygame = pygame = load_pygame()
-        flags = pygame.SCALED | (pygame.FULLSCREEN if full_screen else pygame.RESIZABLE)
+        scaled = pygame.SCALED | (pygame.FULLSCREEN if full_screen else pygame.RESIZABLE)
+        flags = 0 if fixed else scaled
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that the display has no graphics card

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
+from btr_tm.cli.commands import serving
 from btr_tm.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--full-screen", action="store_true", help="fill the screen")
     parser.add_argument("--device", default="auto", help="where a driver is driven: auto, cpu, cuda")
+    serving.add_arguments(parser)
     commands.add_plugin(parser)
     return parser
 
@@ -64,6 +66,8 @@ def play(arguments: argparse.Namespace) -> None:
     from btr_tm.play.window import Window, load_pygame, run
 
     load_pygame()  # before anything that takes seconds
+    if arguments.serve:
+        return serving.serve(arguments)
     commands.refuse_unwritable_folder(Path(arguments.laps))
     game = prepared(arguments)
     size = arguments.height, arguments.height * 16 // 9
@@ -80,10 +84,16 @@ def prepared(arguments: argparse.Namespace) -> Game:
     """The game, with everyone who races along."""
     from btr_tm.play.game import Game
     from btr_tm.play.records import Records
+
+    track = track_of(arguments)
+    return Game(track, rivals(track, arguments), Records(track, Path(arguments.laps) / track.name))
+
+
+def track_of(arguments: argparse.Namespace) -> Track:
+    """What is driven."""
     from btr_tm.sim.track.load import load_track
 
-    track = load_track(arguments.track, HALF_WIDTH_M)
-    return Game(track, rivals(track, arguments), Records(track, Path(arguments.laps) / track.name))
+    return load_track(arguments.track, HALF_WIDTH_M)
 
 
 def rivals(track: Track, arguments: argparse.Namespace) -> list[Rival]:
