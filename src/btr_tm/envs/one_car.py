@@ -153,6 +153,16 @@ class OneCarVectorEnv(TensorVectorEnv):
     def _begin(self) -> tuple[Drive, Seen]:
         sighting = self._start()
         self._ended = None
+        return self._lined_up(sighting)
+
+    @torch.no_grad()
+    def rehearse(self, sighting: Sighting) -> None:
+        """Do what a decision needs without a game: the first time takes seconds, as kernels are compiled."""
+        self._drive, _ = self._lined_up(sighting)
+        self._driven(torch.zeros(1, dtype=torch.int64, device=self.device), sighting)
+        del self._drive
+
+    def _lined_up(self, sighting: Sighting) -> tuple[Drive, Seen]:
         car, yes = self._here(sighting.car), torch.ones(1, dtype=torch.bool, device=self.device)
         nothing = torch.zeros(1, 0, device=self.device)
         ready = self.rules.line_up(_no_sim(self.device), car, torch.zeros_like(car.rpm), yes, nothing)

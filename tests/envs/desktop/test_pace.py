@@ -114,3 +114,17 @@ def test_real_decisions_are_as_long_as_they_should_be() -> None:
     shortest = min(after - before for before, after in pairwise(ends))
     assert ends[-1] - ends[0] > 0.02 * 24 - 0.02  # a busy machine makes them longer
     assert shortest < 0.04
+
+
+def test_a_clock_of_the_race_that_stands_still_is_named() -> None:
+    clock = Time()
+
+    class Paused(Records):
+        def after(self, number: int, limit_s: float) -> Reading:
+            clock.s += 0.02  # records go on
+            return self.latest()
+
+    pace = RacePace(50, Timer(clock.now, clock.sleep), patience_s=0.25)
+    pace.begin(Paused().latest())
+    with pytest.raises(GameLost, match="the clock of the race has stood still for 0.25 s"):
+        pace.wait(Paused())

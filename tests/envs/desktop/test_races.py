@@ -9,12 +9,13 @@ import torch
 
 from btr_tm.core.errors import RaceLost, UserError
 from btr_tm.envs.desktop.estimate import CarEstimate
+from btr_tm.envs.desktop.protocols import Reading
 from btr_tm.race.progress import CutOffs
 from btr_tm.sim.scripted_driver import Driver
 from btr_tm.sim.track.load import load_track
 from btr_tm.sim.world import World
 
-from .standin import FakeGame, desktop
+from .standin import LIMITS, FakeGame, desktop
 
 GAS, NO_KEY = torch.tensor([0]), torch.tensor([3])
 
@@ -126,6 +127,36 @@ def test_a_race_that_never_begins_is_an_error_that_says_why() -> None:
     ):
         desktop(game).reset()
     assert not any(game.world.held)
+
+
+def test_whatever_takes_long_the_first_time_is_done_before_the_first_race() -> None:
+    game = FakeGame()
+    env, opened = desktop(game), []
+    observe, judge = env._observe, env._judge
+    env._observe = lambda *words: opened.append(("seen", game.opened)) or observe(*words)
+    env._judge = lambda *words: opened.append(("judged", game.opened)) or judge(*words)
+    env.reset()
+    assert ("judged", 0) in opened and ("seen", 0) in opened
+    count = len(opened)
+    env.reset()
+    assert len(opened) == count  # once is enough
+    env.step(GAS)
+    assert opened[-1] == ("judged", 1)
+
+
+def test_a_record_that_is_due_is_waited_for_at_the_end_of_a_limit_too() -> None:
+    """Or else it would be said that the telemetry stalled."""
+
+    class Patient(FakeGame):
+        def after(self, number: int, limit_s: float) -> Reading:
+            assert limit_s >= LIMITS.stall_s
+            return super().after(number, limit_s)
+
+    game = Patient()
+    game.sleep(3)
+    game.only_respawns = True
+    with pytest.raises(UserError, match="the race did not begin anew"):
+        desktop(game).reset()
 
 
 def test_a_race_without_progress_is_cut_and_an_evaluation_then_rests() -> None:

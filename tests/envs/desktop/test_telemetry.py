@@ -250,6 +250,18 @@ def test_a_peer_that_floods_is_read_now_and_then_and_little_is_kept() -> None:
         assert telemetry.after(10_000, LONG_S).speed == 30
 
 
+def test_another_plugin_needs_another_reader() -> None:
+    """A race that counts on a clock would fail without one."""
+    with serving(CONNECT33) as server, reading(server) as telemetry:
+        first(server, telemetry)
+        server.hang_up()
+        assert server.await_client(2, LONG_S)
+        server.send_bytes(head(TMRL11))
+        until(telemetry._is_hopeless)
+        with pytest.raises(GameLost, match="what comes is not connect33.* it would fit tmrl11"):
+            telemetry.latest()
+
+
 def test_noise_is_of_no_schema_and_what_turns_into_noise_ends_the_connection() -> None:
     with serving(TMRL11) as server, reading(server) as telemetry:
         server.send_bytes(b"\xff" * 1000)

@@ -12,7 +12,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.envs.desktop.estimate import CarEstimate
 from btr_tm.envs.desktop.pace import Pace
-from btr_tm.envs.desktop.protocols import REAL_TIME, GameLost, Keys, Timer
+from btr_tm.envs.desktop.protocols import REAL_TIME, GameLost, Keys, Reading, Three, Timer
 from btr_tm.envs.desktop.racing import Game, Limits, Moment, Racing
 from btr_tm.envs.desktop.turn import Turn
 from btr_tm.envs.one_car import OneCarVectorEnv, Sighting
@@ -72,6 +72,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self._estimate = CarEstimate(points[1] - points[0])
         self.image_shape = (1, *image_size)
         x, y, z = points[0].tolist()
+        self._at_rest, self._rehearsed = _at_rest((x, y, z)), False
         self._say = say or _say
         at = pace(self.decision_ms, timer)
         self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer)
@@ -82,6 +83,9 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.racing.check()
 
     def _start(self) -> Sighting:
+        if not self._rehearsed:
+            self.rehearse(self._sighting(Moment(self._at_rest, 0, None)))
+            self._rehearsed = True
         moment = self.racing.begin()
         self._estimate.begin()
         return self._sighting(moment)
@@ -124,6 +128,10 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.racing.close()
         if self.racing.timing.decisions:
             self._say(str(self.racing.timing))
+
+
+def _at_rest(position: Three) -> Reading:
+    return Reading(0, 0.0, position, 0.0, 0.0, 0.0, 0.0, False, 1.0, 0.0)
 
 
 def _say(line: str) -> None:

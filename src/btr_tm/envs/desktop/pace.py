@@ -69,7 +69,11 @@ class RacePace:
         reading, until_s = telemetry.latest(), self._now() + self._patience_s
         began_ms = self._due_ms - self._decision_ms
         while not reading.finished and began_ms <= _race_ms(reading) < self._due_ms:
-            reading = telemetry.after(reading.number, max(0.0, until_s - self._now()))
+            if self._now() > until_s:
+                raise GameLost(
+                    f"the clock of the race has stood still for {self._patience_s:g} s; is the game paused?"
+                )
+            reading = telemetry.after(reading.number, self._patience_s)
         if _race_ms(reading) < began_ms:
             raise GameLost(
                 f"the clock of the race went back from {began_ms:,} to {_race_ms(reading):,} ms; leave the "

@@ -210,7 +210,7 @@ class Racing:
         reading, resting = before, 0
         until_s = self._now() + self.limits.restart_s
         while (left_s := until_s - self._now()) > 0:
-            reading = telemetry.after(reading.number, left_s)
+            reading = telemetry.after(reading.number, max(left_s, self.limits.stall_s))
             if reading.race_ms is not None:
                 assert before.race_ms is not None
                 if not reading.finished and (reading.race_ms <= 0 or reading.race_ms < before.race_ms):
@@ -238,7 +238,7 @@ class Racing:
             if (reading.speed > AT_REST) if reading.race_ms is None else (reading.race_ms > 0):
                 return reading
             controls.hold(GAS)  # said again, as a hand lets go of what nobody asks for any more
-            reading = telemetry.after(reading.number, left_s)
+            reading = telemetry.after(reading.number, max(left_s, self.limits.stall_s))
         raise GameLost(f"no race has begun {self.limits.countdown_s:.0f} s after the restart")
 
     def _refuse_stalled(self, reading: Reading) -> float:

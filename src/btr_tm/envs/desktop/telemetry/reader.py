@@ -171,6 +171,7 @@ class SocketTelemetry:
             schema = told_apart(head[:LARGEST], self.schema, session is not None)
             if not isinstance(schema, Schema):
                 raise Ended(self._wrong(schema))
+            self.schema = schema.name  # no reader changes it: a race counts on what a record says
             self._keep(schema, head, pieces, session)
 
     def _ask(self) -> Session | None:
