@@ -108,10 +108,8 @@ def test_it_says_what_the_real_game_would_say(schema: Schema, game: ServedGame) 
     assert start.speed == 0 and not start.finished
     assert start.race_ms == {CONNECT33: 0, TMRL11: None, BTR: -COUNTDOWN_MS}[schema]
     game.keyboard.press(UP)
-    game.advance(100)
-    game.clock_ms = 0.0
-    for _ in range(20):
-        game.advance(100)
+    game.advance(COUNTDOWN_MS)
+    game.advance(2000)  # the computer was busy: the race goes on all the same
     driven = reading()
     assert driven.gas == 1 and driven.speed > 10 and driven.position != start.position
     assert driven.race_ms in (None, 2000)
