@@ -176,7 +176,7 @@ def desktop(game: FakeGame, pace: str = "wall", said: list[str] | None = None, *
     usual = {"image_size": SIZE, "ticks_per_action": 5, "action_offsets_ms": [0], "cut_offs": CUT_OFFS}
     usual |= {"gates": NoGates, "float_lookup": NamedLookup(), "clock": Clock(), "device": "cpu"}
     usual |= {"instance": 0, "limits": LIMITS, "timer": game.timer, "pace": paces[pace]}
-    track = load_track("oval")
+    track = options.pop("track", None) or load_track("oval")
     say = (said if said is not None else []).append
     usual |= {"turn": game}
     return DesktopVectorEnv(track, Features(), ProgressReward(), 1, game=game, say=say, **(usual | options))

@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from btr_tm.cli.commands import common as commands
 from btr_tm.core.errors import UserError
 
 if TYPE_CHECKING:
     from btr_tm.cli.configuration.schema import Node
+    from btr_tm.envs.desktop.env import DesktopVectorEnv
     from btr_tm.game.doctor.bench import Drive
     from btr_tm.game.doctor.diagnosis import Verdict
 
@@ -27,7 +28,10 @@ def parser() -> argparse.ArgumentParser:
         "how to mend it. The exit code is 1 if a link is broken.",
     )
     parser.add_argument(
-        "overrides", nargs="+", metavar="OVERRIDE", help="as for training: env=tminterface ..."
+        "overrides",
+        nargs="+",
+        metavar="OVERRIDE",
+        help="as for training: env=tminterface ..., or env=desktop ...",
     )
     parser.add_argument(
         "--inputs", metavar="FILE", help="compare speeds with these inputs, best up to the finish"
@@ -47,12 +51,13 @@ def examine(arguments: argparse.Namespace) -> None:
     from btr_tm.cli.configuration.composition import compose_job
     from btr_tm.game.doctor.diagnosis import Answer
 
-    env = checked(compose_job(arguments.overrides).values)["env"]
-    doctor = DOCTORS.get(env["_target_"])
+    values = checked(compose_job(arguments.overrides).values)
+    game = values["env"]["_target_"]
+    doctor = DOCTORS.get(game)
     if doctor is None:
-        raise UserError(f"the doctor looks at real games, got {env['_target_']}; add env=tminterface")
+        raise UserError(f"the doctor looks at real games, got {game}; add env=tminterface, or env=desktop")
     broken = []
-    for verdict in doctor(env, arguments):
+    for verdict in doctor(values, arguments):
         print(_line(verdict), flush=True)
         if verdict.answer is Answer.BROKEN:
             broken.append(verdict.name)
@@ -66,7 +71,7 @@ def _line(verdict: Verdict) -> str:
     return f"{verdict.name:<20}  {verdict.answer.value}: {verdict.found}{fix}"
 
 
-def _tminterface(env: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
+def _tminterface(values: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
     from btr_tm.cli.assembly.build import make
     from btr_tm.envs.tminterface.machine import TICK_MS, Settings
     from btr_tm.game.doctor.bench import Bench
@@ -74,7 +79,7 @@ def _tminterface(env: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
     from btr_tm.game.doctor.tminterface import LINKS
     from btr_tm.game.folders import this_machine
 
-    width, height = PICTURE
+    env, (width, height) = values["env"], PICTURE
     settings = Settings(
         map=env["map"],
         running_speed=env["running_speed"],
@@ -102,6 +107,24 @@ def _tminterface(env: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
         bench.program.close()
 
 
+def _desktop(values: Node, arguments: argparse.Namespace) -> Iterator[Verdict]:
+    import torch
+
+    from btr_tm.cli.assembly.parts import Parts
+    from btr_tm.envs.desktop.protocols import REAL_TIME
+    from btr_tm.game.doctor.desktop import LINKS, Bench
+    from btr_tm.game.doctor.diagnosis import diagnose
+
+    width, height = PICTURE
+    parts = Parts(values, torch.device("cpu"))
+    size = parts.image_size if any(parts.image_size) else (height, width)
+    env = cast("DesktopVectorEnv", parts.env(1, image_size=size))
+    try:
+        yield from diagnose(LINKS, Bench(env.racing, REAL_TIME))
+    finally:
+        env.racing.close()
+
+
 def _drive(path: str | None, decision_ms: int) -> Drive:
     """The keys of a file tick by tick, or else gas with some steering."""
     from btr_tm.game.doctor.bench import Drive
@@ -117,5 +140,6 @@ def _drive(path: str | None, decision_ms: int) -> Drive:
 
 
 DOCTORS: dict[str, Callable[[Node, argparse.Namespace], Iterator[Verdict]]] = {
+    "btr_tm.envs.desktop.env.DesktopVectorEnv": _desktop,
     "btr_tm.envs.tminterface.env.TMInterfaceVectorEnv": _tminterface,
 }

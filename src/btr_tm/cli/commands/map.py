@@ -41,6 +41,15 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--track", help="with an .inputs file: where it was driven (default: the file says)")
     make.set_defaults(task=make_line)
+    record = tasks.add_parser("record", help="a line from the lap that you drive now in a game in a window")
+    record.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="as for training: env/telemetry=tmrl11, env.game.telemetry.port=9000 ...",
+    )
+    record.add_argument("--out", metavar="LINE.npy", default="line.npy", help="where the line goes")
+    record.set_defaults(task=record_line)
     check = tasks.add_parser("check", help="everything that is wrong with a line, and a picture of it")
     check.add_argument("file", metavar="LINE.npy", help="the line")
     check.add_argument("--map", metavar="MAP.Gbx", help="the map it is for: does it pass the checkpoints?")
@@ -49,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     info = tasks.add_parser("info", help="name, UID, author, checkpoints and times of a map or a replay")
     info.add_argument("file", metavar="FILE.Gbx", help="a .Challenge.Gbx, .Replay.Gbx or .Ghost.Gbx")
     info.set_defaults(task=tell)
-    for each in (make, check):
+    for each in (make, record, check):
         each.add_argument(
             "--half-width", metavar="M", type=float, default=12.0, help="of the road along it (default: 12)"
         )
@@ -63,31 +72,63 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def make_line(arguments: argparse.Namespace) -> None:
     """Write the line and its picture, and say how to drive it."""
-    import io
-
-    import numpy as np
-
     from btr_tm.cli.commands.map_sources import line_from
-    from btr_tm.core.files import write_atomic
 
     out = Path(arguments.out or Path(arguments.file).name.split(".")[0] + ".npy")
     commands.refuse_unwritable_file(out, ".npy")
     if out.exists() and Path(arguments.file).exists() and out.samefile(arguments.file):
         raise UserError(f"{out} would be written over itself; add --out with another name")
     line, told, course = line_from(arguments.file, arguments.track)
-    found = all_faults(line, course, str(out), arguments.half_width)
-    refuse(found, arguments.file)
+    if keep(line, told, course, arguments.file, out, arguments.half_width):
+        print(f"drive it: python -m btr_tm +experiment=quickstart {line_overrides(out)}")
+
+
+def record_line(arguments: argparse.Namespace) -> None:
+    """Follow a lap in the game, and write its line, its map and its picture."""
+    from btr_tm.cli.commands.map_sources import line_driven
+    from btr_tm.core.files import write_atomic
+    from btr_tm.sim.track.source import MAP
+
+    out = Path(arguments.out)
+    commands.refuse_unwritable_file(out, ".npy")
+    line, told, map_id = line_driven(arguments.overrides)
+    keep(line, told, None, "the lap", out, arguments.half_width)
+    bound = out.with_suffix(MAP)
+    if map_id:
+        write_atomic(bound, f"{map_id}\n".encode())
+        print(f"{bound}: the line is for the map {map_id}")
+    else:
+        bound.unlink(missing_ok=True)
+        print("this telemetry does not say which map is open, so see to it that it is this one")
+    typed = " ".join(["env=desktop", *arguments.overrides, line_overrides(out)])
+    print(f"drive it: python -m btr_tm +experiment=quickstart {typed}")
+
+
+def line_overrides(out: Path) -> str:
+    """What chooses that line."""
+    return f"track=line track.name_or_path={shlex.quote(str(out))}"
+
+
+def keep(
+    line: np.ndarray, told: str, course: Course | None, source: str, out: Path, half_width_m: float
+) -> bool:
+    """Write a line and its picture, unless something is wrong with it; whether the simulator can drive it."""
+    import io
+
+    import numpy as np
+
+    from btr_tm.core.files import write_atomic
+
+    found = all_faults(line, course, str(out), half_width_m)
+    refuse(found, source)
     content = io.BytesIO()
     np.save(content, line)
     write_atomic(out, content.getvalue())
     print(f"{out}: {length_text(line)}, from {told}")
     tell_faults(found)
-    picture = drawn(line, found, course, out.with_suffix(".png"), arguments.half_width)
+    picture = drawn(line, found, course, out.with_suffix(".png"), half_width_m)
     print(f"{picture}: look at it before you drive")
-    if any(fault.sentence.startswith(GAME_ONLY) for fault in found):
-        return
-    typed = f"track=line track.name_or_path={shlex.quote(str(out))}"
-    print(f"drive it: python -m btr_tm +experiment=quickstart {typed}")
+    return not any(fault.sentence.startswith(GAME_ONLY) for fault in found)
 
 
 def check_line(arguments: argparse.Namespace) -> None:

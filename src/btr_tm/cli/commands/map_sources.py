@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from btr_tm.cli.commands.watch import SUFFIXES, track_of
 from btr_tm.core.errors import UserError
+from btr_tm.envs.desktop.protocols import Telemetry
 from btr_tm.maps.gbx import challenge, replay
 from btr_tm.maps.gbx.challenge import Course
 from btr_tm.maps.line import SPACING_M, line_of, until
@@ -19,6 +21,7 @@ from btr_tm.report.summary import outcome
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.world import World
 
+LAP_S = 600.0  # without a record, while a lap is followed
 FARTHEST = 20.0  # a step of positions in terms of their median; a longer one is a jump
 SMALLEST_M = 5.0  # and of this many metres at least
 
@@ -83,3 +86,20 @@ def _of_positions(path: str) -> tuple[np.ndarray, str, Course | None]:
         )
     times_s = np.concatenate(([0.0], np.cumsum(steps / SPACING_M)))  # as if it drove half a metre a second
     return line_of(times_s, given, path), f"{len(given):,} positions", None
+
+
+def line_driven(overrides: Sequence[str]) -> tuple[np.ndarray, str, str]:
+    """The line of the lap that somebody drives now, what it comes from, and what the game calls the map."""
+    from btr_tm.cli.assembly.build import make
+    from btr_tm.cli.assembly.parts import checked
+    from btr_tm.cli.configuration.composition import compose_job
+    from btr_tm.envs.desktop.follow import follow
+
+    env = checked(compose_job(["env=desktop", *overrides, "logger=none"]).values)["env"]
+    telemetry: Telemetry = make(env["game"]["telemetry"])
+    try:
+        lap = follow(telemetry, LAP_S, lambda words: print(words, flush=True))
+    finally:
+        telemetry.close()
+    line = line_of(lap.times_s, lap.positions, "the lap")
+    return line, f"a lap of {lap.times_s[-1] - lap.times_s[0]:.2f} s", lap.map_id

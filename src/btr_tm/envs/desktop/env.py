@@ -66,6 +66,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
             )
         self.decision_ticks, self.decision_ms = ticks_per_action, actions.TICK_MS * ticks_per_action
         self.name = f"the game in a window, on {track.name}"
+        self._map_id = track.source.map_id if track.source is not None else ""
         self.facts = {"game": "in a window of this computer, in real time"}
         self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device)
         points = torch.from_numpy(track.line()).float()
@@ -87,6 +88,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
             self.rehearse(self._sighting(Moment(self._at_rest, 0, None)))
             self._rehearsed = True
         moment = self.racing.begin()
+        self._refuse_other_map(moment.reading)
         self._estimate.begin()
         return self._sighting(moment)
 
@@ -100,6 +102,15 @@ class DesktopVectorEnv(OneCarVectorEnv):
         if sighting.finished:
             self._refuse_other_finish()
         return sighting
+
+    def _refuse_other_map(self, reading: Reading) -> None:
+        """Where the line and the telemetry both say of which map they are; UserError, as it stays so."""
+        if self._map_id and reading.map_id is not None and reading.map_id != self._map_id:
+            self.racing.close()
+            raise UserError(
+                f"the game drives the map {reading.map_id or '(none)'}, and the line of track= was recorded "
+                f"on {self._map_id}; open that map, or name another line"
+            )
 
     def _refuse_other_finish(self) -> None:
         """A finish long before the end of the line is that of another map."""

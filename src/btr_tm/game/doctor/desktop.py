@@ -102,6 +102,7 @@ def check_restart(bench: Bench) -> str:
 
 def check_echo(bench: Bench) -> str:
     """The game applies what is pressed, as its telemetry says: focus, bindings and device at once."""
+    steers = []
     with _undone(bench):
         bench.racing.begin_once()
         for name, keys in TRIED.items():
@@ -111,11 +112,14 @@ def check_echo(bench: Bench) -> str:
                 for _ in range(HELD):  # said again and again, as in a race: a hand lets go if nobody does
                     bench.devices.controls.hold(held)
                     bench.timer.sleep(2 * PROMPT_S / HELD)
+                reading = bench.devices.telemetry.latest()
+                if held[2:] != (0, 0):
+                    steers.append(f"{reading.steer:+.2f}")
                 try:
-                    echo.check(bench.devices.telemetry.latest())
+                    echo.check(reading)
                 except GameLost as error:
                     broken(f"{name}: {error}", FOCUS)
-    return f"{', '.join(TRIED)} are applied, and let go"
+    return f"{', '.join(TRIED)} are applied, and let go; left and right steer {' and '.join(steers)}"
 
 
 def check_punctual(bench: Bench) -> str:
