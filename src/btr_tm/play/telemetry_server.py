@@ -24,7 +24,7 @@ class TelemetryServer:
 
     def __init__(self, schema: Schema, port: int, session_port: int | None = None, map_id: str = "") -> None:
         self.schema, self.map_id = schema, map_id  # '' where no map is open
-        self._listeners = [_listening(number) for number in (port, session_port) if number is not None]
+        self._listeners = [listening(number) for number in (port, session_port) if number is not None]
         self.port: int = self._listeners[0].getsockname()[1]
         self.session_port: int | None = (
             self._listeners[1].getsockname()[1] if session_port is not None else None
@@ -116,10 +116,11 @@ class TelemetryServer:
         return {"status": "error", "protocol_version": PROTOCOL, "error": error}
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
+    """A socket that listens to programs of this computer; UserError if the port is taken, or none."""
     if not 0 <= port <= LAST_PORT:
-        raise UserError(f"--port must be from 0 to {LAST_PORT}, got {port}")
+        raise UserError(f"a port must be from 0 to {LAST_PORT}, got {port}")
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise UserError(f"cannot listen on port {port} ({error}); choose another with --port") from error
+        raise UserError(f"cannot listen on port {port} ({error}); choose another") from error

@@ -6,16 +6,22 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from btr_tm.core.errors import UserError
 from btr_tm.play.game import Game, Phase
+from btr_tm.play.pad import Pad
 from btr_tm.race.actions import KEYS
 
+if TYPE_CHECKING:
+    from pygame.event import Event
+
 PICTURES_PER_S = 60
+FULL = 32767  # of an axis, as SDL counts
 UNSEEN = "offscreen"  # what SDL takes, without a word, where it finds no display
 
 
@@ -70,7 +76,24 @@ class Window:
         arrows = (pygame.K_UP, pygame.K_DOWN, pygame.K_LEFT, pygame.K_RIGHT)  # in the order of KEYS
         self.driving = dict(zip(arrows, range(len(KEYS)), strict=True))
         self.again = (pygame.K_BACKSPACE, pygame.K_DELETE, pygame.K_r)
+        self._begin_pads()
         self.open = True
+
+    def _begin_pads(self) -> None:
+        """Pads are heard, also while another window is in front, as in the real game."""
+        os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
+        import pygame._sdl2.controller
+
+        with suppress(pygame.error):  # without pads one drives by the keys
+            pygame._sdl2.controller.init()
+        self.pad = Pad()
+        self.pads: list[object] = []
+        self.axes = {
+            pygame.CONTROLLER_AXIS_LEFTX: "steer",
+            pygame.CONTROLLER_AXIS_TRIGGERRIGHT: "gas",
+            pygame.CONTROLLER_AXIS_TRIGGERLEFT: "brake",
+        }
+        self.buttons = {pygame.CONTROLLER_BUTTON_B: "restart", pygame.CONTROLLER_BUTTON_A: "confirm"}
 
     def show(self, image: Image.Image) -> None:
         """Put a picture on the screen."""
@@ -90,6 +113,8 @@ class Window:
                 game.keyboard.release(self.driving[event.key])
             elif event.type == pygame.WINDOWFOCUSLOST:
                 game.leave()
+            else:
+                self._move_pad(event, game)
 
     def _down(self, key: int, game: Game) -> None:
         if key in self.driving:
@@ -101,8 +126,19 @@ class Window:
         elif key == self.pygame.K_ESCAPE:
             self.open = False
 
+    def _move_pad(self, event: Event, game: Game) -> None:
+        """A pad: the left stick, the triggers, B to restart and A after the finish."""
+        pygame = self.pygame
+        if event.type == pygame.CONTROLLERDEVICEADDED:
+            self.pads.append(pygame._sdl2.controller.Controller(event.device_index))  # or it says nothing
+        elif event.type == pygame.CONTROLLERAXISMOTION and event.axis in self.axes:
+            self.pad.move(game, self.axes[event.axis], event.value / FULL)
+        elif event.type == pygame.CONTROLLERBUTTONDOWN and event.button in self.buttons:
+            self.pad.move(game, self.buttons[event.button], 1.0)
+
     def close(self) -> None:
         """Close the window."""
+        self.pygame._sdl2.controller.quit()
         self.pygame.display.quit()
 
 

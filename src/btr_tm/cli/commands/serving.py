@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=9000,
         help="of the telemetry; connect33 takes the next one too (default: 9000)",
+    )
+    group.add_argument(
+        "--pad-port",
+        type=int,
+        metavar="PORT",
+        help="also hear a pad there, for computers that can make up none",
     )
     group.add_argument("--title", default=TITLE, help=f"of the window (default: {TITLE})")
     group.add_argument("--map-id", default="", help="what the map is called (default: the track's name)")
@@ -68,6 +75,7 @@ def camera_size(text: str) -> tuple[int, int]:
 def serve(arguments: argparse.Namespace) -> None:
     """Open the window and serve until it is closed."""
     from btr_tm.cli.commands.play import track_of
+    from btr_tm.play.pad import PadPort
     from btr_tm.play.picture import Picture
     from btr_tm.play.records import Records
     from btr_tm.play.serving import CameraView, ServedGame, Serving, View
@@ -88,19 +96,21 @@ def serve(arguments: argparse.Namespace) -> None:
     size = arguments.height, arguments.height * 16 // 9
     view: View = CameraView(game, arguments.camera) if arguments.camera else Picture(game, size)
     image = view.draw()  # kernels are compiled when they are first called: better now than in a race
-    serving = Serving(game, listen, fault)
-    try:
+    with ExitStack() as undo:
+        serving = Serving(game, listen, fault)
+        undo.callback(serving.close)
+        pads = [PadPort(port) for port in (arguments.pad_port,) if port is not None]
+        for pad in pads:
+            undo.callback(pad.close)
         window = Window((image.height, image.width), arguments.title, arguments.full_screen, fixed=True)
+        undo.callback(window.close)
 
         def drawn() -> Image.Image:
+            for pad in pads:
+                pad.poll(game)
             serving.tell()
             window.open = window.open and not fault.is_on("quit")
             return serving.shown(view.draw())
 
         print(f"serves {schema.name} on port {arguments.port}, with the map {map_id}", flush=True)
-        try:
-            run(window, game, drawn)
-        finally:
-            window.close()
-    finally:
-        serving.close()
+        run(window, game, drawn)
