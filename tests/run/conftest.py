@@ -24,7 +24,7 @@ TRACK_M = 20.0
 class FakeEnv:
     """Cars on a line: action 1 drives 1 m, action 0 half; the race ends at 20 m or after 60 decisions."""
 
-    can_shrink = False
+    can_shrink = real_time = False
     name, device, layout = "a line", torch.device("cpu"), FloatLayout.generic(1)
 
     def __init__(self, cars: int, seed: int = 0) -> None:

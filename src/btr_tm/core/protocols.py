@@ -219,6 +219,11 @@ class DrivingEnv(StoredSpec, Stateful, Protocol):
     def device(self) -> torch.device: ...
 
     @property
+    def real_time(self) -> bool:
+        """Whether it goes on whatever we do."""
+        ...
+
+    @property
     def can_shrink(self) -> bool:
         """Whether `keep` may be called."""
         ...

@@ -37,6 +37,7 @@ class TensorVectorEnv(VectorEnv):
     can_redrive: ClassVar[bool] = False  # our simulator can drive a race again from its actions, and film it
     has_clock: ClassVar[bool] = False  # the first float is the clock of a mini-race
     one_car: ClassVar[bool] = False  # drives one car from the start line, in a game of its own
+    real_time: ClassVar[bool] = False  # goes on whatever we do: nothing may keep it waiting
     has_floats: ClassVar[bool] = True  # it can be driven without looking at images
     named_by: ClassVar[str] = "id"  # the argument that names the task, where there is no track
 

@@ -15,6 +15,7 @@ from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs, Races
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.race import Race
+from btr_tm.run.rehearsal import rehearse
 
 LONGEST_RACE = 120_000  # decisions; Atari's usual limit of 30 minutes is 108,000 of single frames
 TRIES = 3  # of races that a game loses
@@ -81,6 +82,7 @@ class InlineRaces:
             return self._decide(policy, frames, stop, tell)
 
     def _decide(self, policy: Actor, frames: int, stop: Callable[[], bool], tell: Tell) -> Result | None:
+        rehearse(self.env, policy, explore=False)
         obs, began = self.env.reset(options={"start": "evaluation"})
         ends: Races | None = None
         rows = torch.arange(len(obs.floats), device=obs.floats.device)  # of the races that are driven

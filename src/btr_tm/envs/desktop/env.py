@@ -35,7 +35,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
     It is connected by the first `reset`.
     """
 
-    real_time = True  # nothing else may keep it waiting
+    real_time = True
     failure = GameLost
 
     def __init__(

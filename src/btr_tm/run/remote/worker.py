@@ -18,6 +18,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Decision, DrivingEnv, Policy
 from btr_tm.core.types import Obs
 from btr_tm.run.collector import InlineCollector
+from btr_tm.run.rehearsal import rehearse
 from btr_tm.run.remote.arrays import Field, Layout, Shared
 from btr_tm.run.remote.child_process import die_with_parent, ignore_signals
 from btr_tm.run.remote.chunk import ChunkFormat, checksum
@@ -103,6 +104,7 @@ class _Worker:
         self.version, self._cpu_s = 0, 0.0
         self._beat()
         self.parts = setup.build(setup.worker, setup.generation)
+        rehearse(self.parts.env, self.parts.policy, explore=True)
         self.collector = InlineCollector(self.parts.env, setup.format.decisions)
 
     def _beat(self) -> None:
