@@ -19,6 +19,8 @@ from btr_tm.cli.importing.source import read as read_published
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json
+from btr_tm.envs.desktop.estimate import CarEstimate
+from btr_tm.envs.desktop.telemetry.schemas import AUTO, LARGEST, SCHEMAS, Schema, told_apart
 from btr_tm.envs.tminterface.messages import ProtocolError
 from btr_tm.maps.gbx import challenge, container, replay
 from btr_tm.maps.line import line_of
@@ -152,6 +154,34 @@ def driven(kind: str) -> Read:
             raise
 
     return read
+
+
+def telemetry_sent() -> list[bytes]:
+    """A second of records of each kind."""
+    moves = {"rpm": 5000.0, "speed": 20.0, "velocity": (0.0, 0.0, 20.0)}
+    return [
+        b"".join(
+            schema.record(moves | {"position": (1.0, 9.0, time / 50), "race_ms": time})
+            for time in range(0, 1000, 20)
+        )
+        for schema in SCHEMAS.values()
+    ]
+
+
+def telemetry_of(path: Path) -> object:
+    """What a reader makes of the bytes that a plugin sends, as far as the state of the car."""
+    sent = path.read_bytes()
+    schema = told_apart(sent[:LARGEST].ljust(LARGEST, b"\0"), AUTO, has_session=False)
+    if not isinstance(schema, Schema):
+        raise UserError(schema)
+    estimate, size = CarEstimate(torch.tensor([0.0, 0.0, 1.0])), schema.row.size
+    for number in range(len(sent) // size):
+        record = sent[number * size : (number + 1) * size]
+        if fault := schema.fault(record):
+            raise UserError(fault)
+        car = estimate(schema.reading(record, number, 0.02 * number))
+        assert all(bool(part.isfinite().all()) for part in car), record
+    return None
 
 
 def manifests() -> list[bytes]:
@@ -291,5 +321,6 @@ READERS = [
         Reader(f"game.{kind}", sent_by_game(kind), driven(kind), 140, written_damaged)
         for kind in streams.KINDS
     ),
+    Reader("telemetry", telemetry_sent, telemetry_of, 10, written_damaged),
     Reader("changed.safetensors", of_files(shipped()), driver_of, 2, written_with_another_value),
 ]

@@ -15,6 +15,7 @@ from btr_tm.envs.desktop.telemetry.schemas import Schema, Value
 from btr_tm.envs.desktop.telemetry.session import HOST, LONGEST
 
 PATIENCE_S = 2.0  # for a question at the session port, as the plugin has
+READ_BYTES = 4096
 PROTOCOL = "2"  # of the session port
 COMMANDS = ("verify_loaded_map", "confirm_ready")
 
@@ -32,7 +33,8 @@ class TelemetryServer:
         self.clients = 0  # who came so far
         self._client: socket.socket | None = None
         self._changed = threading.Condition()
-        self._wake, self._stop = socket.socketpair()
+        self._stirred, self._stir = socket.socketpair()  # what wakes the thread
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="telemetry server", daemon=True)
         self._thread.start()
 
@@ -55,40 +57,58 @@ class TelemetryServer:
             return self._changed.wait_for(lambda: self.clients >= number, limit_s)
 
     def hang_up(self) -> None:
-        """Close the connection to the client, and go on listening."""
+        """Close the connection to the client, and listen for the next one."""
         with self._changed:
             self._leave()
 
     def close(self) -> None:
         """Listen no more."""
-        self._stop.close()
+        self._closing = True
+        self._stir.send(b"x")
         self._thread.join()
-        for listener in self._listeners:
-            listener.close()
         self.hang_up()
-        self._wake.close()
+        for each in (*self._listeners, self._stir, self._stirred):
+            each.close()
 
     def _leave(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+            self._stir.send(b"x")
 
     def _run(self) -> None:
+        """Whoever comes while another is served waits, as with the real plugins."""
+        listener, sessions = self._listeners[0], self._listeners[1:]
         while True:
-            ready, _, _ = select.select([*self._listeners, self._wake], [], [])
-            if self._wake in ready:
-                return
-            for listener in ready:
+            client = self._client
+            try:
+                ready, _, _ = select.select([client or listener, *sessions, self._stirred], [], [])
+            except (OSError, ValueError):  # the client was closed just now
+                continue
+            if self._stirred in ready:
+                self._stirred.recv(READ_BYTES)
+                if self._closing:
+                    return
+                continue  # the client may be another
+            for each in ready:
                 with suppress(OSError):  # who left before being let in
-                    link, _ = listener.accept()
-                    self._welcome(link) if listener is self._listeners[0] else self._answer(link)
+                    if each is client:
+                        self._hear(client)
+                    else:
+                        link, _ = each.accept()
+                        self._welcome(link) if each is listener else self._answer(link)
+
+    def _hear(self, client: socket.socket) -> None:
+        """Clients say nothing, but one day that they leave."""
+        if not client.recv(READ_BYTES):
+            with self._changed:
+                if self._client is client:
+                    self._leave()
 
     def _welcome(self, link: socket.socket) -> None:
-        """The newest client is served, as after a reload of the plugin."""
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.settimeout(PATIENCE_S)
         with self._changed:
-            self._leave()
             self._client = link
             self.clients += 1
             self._changed.notify_all()

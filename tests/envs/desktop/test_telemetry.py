@@ -109,6 +109,8 @@ def test_each_value_has_limits(schema: Schema) -> None:
     for name in looked_at:
         fault = schema.fault(schema.record(DRIVING | {name: IMPOSSIBLE[name]}))
         assert fault.startswith(f"{name} "), name
+    if "up" in columns:
+        assert "right angles" in schema.fault(schema.record(DRIVING | {"up": (0, 0, 1)}))
     assert schema.reading(schema.record(DRIVING | {"speed": -3.0}), 1, 0.0).speed == 3.0  # rolls backwards
 
 
@@ -262,6 +264,21 @@ def test_another_plugin_needs_another_reader() -> None:
             telemetry.latest()
 
 
+def test_a_second_program_hears_nothing_until_the_first_leaves() -> None:
+    with serving(TMRL11) as server, reading(server) as telemetry:
+        number = first(server, telemetry).number
+        second = SocketTelemetry("auto", server.port, None, "")
+        until(lambda: second.connections == 1)
+        server.send(DRIVING)
+        assert telemetry.after(number, LONG_S).speed == 30
+        with pytest.raises(GameLost, match="says nothing; start to drive, and end other programs that read"):
+            second.after(0, SHORT_S)
+        telemetry.close()
+        assert server.await_client(2, LONG_S)
+        assert first(server, second).speed == 30
+        second.close()
+
+
 def test_noise_is_of_no_schema_and_what_turns_into_noise_ends_the_connection() -> None:
     with serving(TMRL11) as server, reading(server) as telemetry:
         server.send_bytes(b"\xff" * 1000)
@@ -305,6 +322,8 @@ ANSWERS = {
     b'{"status":"ok","map_uid":"abc"}\n': "abc",
     b'{"status":"ok","map_uid":"' + b"x" * 1000 + b'"}\n': "x" * 61 + "...",
     b'{"status":"error","error":"no_local_map_loaded"}\n': "",
+    b'{"status":"error","error":"player_not_ready"}\n': "",
+    b'{"status":"error","error":"unsupported_protocol"}\n': None,
     b"HTTP/1.1 200 OK\n": None,
     b"[" * 100_000: None,
     b'{"status":' + b"1" * 20_000 + b"}\n": None,
@@ -332,7 +351,7 @@ def test_whatever_a_session_port_answers_is_bounded(number: int) -> None:
 
 def test_the_session_port_complains_of_what_it_does_not_know() -> None:
     with serving(CONNECT33, "") as server:
-        assert ask(server.session_port, LONG_S) == ("", "no_local_map_loaded")
+        assert ask(server.session_port, LONG_S) == ("",)
         for question, error in ((b"{}\n", "unsupported_protocol"), (b"x" * 20_000, "invalid_or_too_large")):
             with socket.create_connection(("127.0.0.1", server.session_port)) as link:
                 link.sendall(question)

@@ -7,6 +7,7 @@ picture of the game. Nothing here trusts a record: what its numbers may be is pa
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,7 +22,7 @@ MAGIC = b"BTR\xff"  # as a float32 it is not a number, so that no other kind tak
 WORLD_M = 1e5  # farther away is nothing
 FASTEST = 400.0  # m/s; the game's cars reach 278
 LONGEST_MS = 2.0**31 - 1  # of a race
-UNIT = 0.02  # by which a unit vector may be longer or shorter
+UNIT = 0.02  # by which a unit vector may be longer or shorter, or not at right angles to another
 SPARE = 1e-3  # by which an input may exceed its range
 AUTO = "auto"
 
@@ -61,9 +62,14 @@ class Schema(NamedTuple):
 
     def fault(self, record: bytes) -> str:
         """What is impossible in it, such as "steer is 12.5"; nothing if it can be of this kind."""
+        vectors: dict[str, tuple[float, ...]] = {}
         for column, values in self._split(record):
             if fault := _fault(column, values):
                 return fault
+            if column.unit:
+                vectors[column.name] = values  # type: ignore[assignment]
+        if vectors and abs(sum(map(operator.mul, vectors["forward"], vectors["up"]))) > UNIT:
+            return "forward is not at right angles to up"
         return ""
 
     def reading(self, record: bytes, number: int, at_s: float, map_id: str | None = None) -> Reading:
@@ -76,7 +82,7 @@ class Schema(NamedTuple):
         return Reading(number=number, at_s=at_s, **known)  # type: ignore[arg-type]
 
     def record(self, values: Mapping[str, Value]) -> bytes:
-        """The inverse, for a stand-in: columns that are not named are 0, and unit vectors look along z."""
+        """The inverse, for a stand-in: columns that are not named are 0, and the car looks along z."""
         row: list[int | float | bytes] = []
         for column in self.columns:
             value = values.get(column.name, _nothing(column))
@@ -125,7 +131,7 @@ def _nothing(column: Column) -> Value:
     if column.form.endswith("s"):
         return b""
     if column.unit:
-        return (0.0, 0.0, 1.0)
+        return (0.0, 1.0, 0.0) if column.name == "up" else (0.0, 0.0, 1.0)
     return [0] * column.numbers
 
 

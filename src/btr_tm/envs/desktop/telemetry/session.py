@@ -12,15 +12,15 @@ from btr_tm.core.files import parse_json, short
 
 HOST = "127.0.0.1"
 QUESTION = {"protocol_version": "2", "command": "verify_loaded_map"}
+NO_MAP = ("no_local_map_loaded", "player_not_ready")  # of what it complains where no map is driven
 LONGEST = 16 * 1024  # bytes of an answer
-LONGEST_WORD = 64  # the game's maps have 27 characters
+LONGEST_NAME = 64  # the game's maps have 27 characters
 
 
 class Session(NamedTuple):
     """What the plugin says about the game."""
 
-    map_id: str  # '' if no map is open
-    error: str  # what the plugin complains of, '' if nothing
+    map_id: str | None  # '' if no map is open, None if the plugin does not say
 
 
 def ask(port: int, limit_s: float) -> Session | None:
@@ -30,14 +30,10 @@ def ask(port: int, limit_s: float) -> Session | None:
     except (OSError, UserError):
         return None
     if answer.get("status") == "ok":
-        return Session(_shown(answer.get("map_uid", "")), "")
+        return Session("".join(filter(str.isprintable, short(answer.get("map_uid", ""), LONGEST_NAME))))
     if answer.get("status") == "error":
-        return Session("", _shown(answer.get("error", "")))
+        return Session("" if answer.get("error") in NO_MAP else None)
     return None
-
-
-def _shown(value: object) -> str:
-    return "".join(filter(str.isprintable, short(value, LONGEST_WORD)))
 
 
 def _line(port: int, limit_s: float) -> bytes:
