@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from btr_tm.cli.commands import map as command
+from btr_tm.envs.desktop.follow import FollowedLap
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.sim.track.load import load_track
 
@@ -208,3 +209,16 @@ def test_the_road_along_a_line_is_driven_by_the_simulator():
     world = World(load_track("curve.npy"), ticks_per_action=5)
     with torch.inference_mode():
         assert drive(world, Starts(world).canonical(1), seconds=20).finish_tick.item() > 0
+
+
+def test_a_lap_in_the_game_becomes_a_line_that_is_bound_to_its_map(tmp_path, capsys, monkeypatch):
+    laps = [FollowedLap(np.arange(200) / 10, driven(), map_id) for map_id in ("its-uid", "")]
+    monkeypatch.setattr("btr_tm.envs.desktop.follow.follow", lambda *_: laps.pop(0))
+    command.main(["record", "--out", "mine.npy", "env.game.telemetry.port=1"])
+    said = capsys.readouterr().out
+    assert "from a lap of 19.90 s" in said and "the line is for the map its-uid" in said
+    assert "env=desktop env.game.telemetry.port=1 track=line track.name_or_path=mine.npy" in said
+    assert load_track("mine.npy").source.map_id == "its-uid" and Path("mine.png").is_file()
+    command.main(["record", "--out", "mine.npy", "env/telemetry=tmrl11", "env.game.telemetry.port=1"])
+    assert "does not say which map is open" in capsys.readouterr().out
+    assert load_track("mine.npy").source.map_id == "", "the binding of the line before is gone"

@@ -24,6 +24,8 @@ def test_a_game_that_works_is_well_in_every_link() -> None:
     found = looked_at(game)
     assert {answer for answer, _ in found.values()} == {Answer.OK}, found
     assert "100 records a second, with the clock" in found["telemetry"][1]
+    assert "ms until a key is in the telemetry (longest 10)" in found["delay"][1]
+    assert "until the car is seen to move" in found["delay"][1]
     assert "0 missed" in found["punctual"][1] and not any(game.world.held)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from btr_tm.envs.desktop.echo import PROMPT_S, Echo
-from btr_tm.envs.desktop.protocols import NO_KEYS, GameLost, Keys, Timer
+from btr_tm.envs.desktop.echo import HALF, PROMPT_S, Echo
+from btr_tm.envs.desktop.protocols import NO_KEYS, Capture, Controls, GameLost, Keys, Timer
 from btr_tm.envs.desktop.racing import Devices, Moment, Racing
 from btr_tm.game.doctor.diagnosis import Link, broken
 
@@ -19,6 +19,10 @@ RECORDS = 50
 SLOWEST_HZ = 20.0  # of telemetry: a record for each decision
 RESTARTS = 3
 A_WHILE = 100  # decisions
+TRIALS = 10  # of a key whose delay is measured
+REST_S = 10.0  # within which a car comes to rest
+STILL_S = 0.3  # with the same picture: it rests
+LOOK_S = 0.01  # between two looks at the picture: as exact as its delay is known
 HELD = 12  # times that a key is asked for while its echo is awaited
 GAS: Keys = (1, 0, 0, 0)
 TRIED: dict[str, Keys] = {
@@ -122,6 +126,46 @@ def check_echo(bench: Bench) -> str:
     return f"{', '.join(TRIED)} are applied, and let go; left and right steer {' and '.join(steers)}"
 
 
+def check_delay(bench: Bench) -> str:
+    """How long a key takes until the game says so, and until the picture of a car at rest changes."""
+    telemetry, controls, capture = bench.devices
+    with _undone(bench):
+        bench.racing.begin_once()
+        said_ms = []
+        for trial in range(TRIALS):
+            keys = GAS if trial % 2 else NO_KEYS  # the gas is held when a race begins
+            controls.hold(keys)
+            pressed_s, reading = bench.timer.now(), telemetry.latest()
+            while (reading.gas > HALF) != bool(keys[0]):
+                reading = telemetry.after(reading.number, PROMPT_S)
+                if reading.at_s - pressed_s > PROMPT_S:
+                    broken(f"the gas is not applied {1000 * PROMPT_S:.0f} ms after its key", FOCUS)
+            said_ms.append(1000 * (reading.at_s - pressed_s))
+            bench.timer.sleep(0.01 * (trial + 1))  # not in step with the pictures of the game
+        shown_ms = _shown_ms(bench, capture, controls)
+    shown = f"{shown_ms:.0f} ms until the car is seen to move" if shown_ms else "the picture never rests"
+    return (
+        f"{np.median(said_ms):.0f} ms until a key is in the telemetry (longest {max(said_ms):.0f}); {shown}"
+    )
+
+
+def _shown_ms(bench: Bench, capture: Capture, controls: Controls) -> float:
+    """From the gas key to another picture than that of a car at rest; 0 if the picture never rests."""
+    controls.hold(NO_KEYS)
+    until_s = bench.timer.now() + REST_S
+    while capture.frame().unchanged_s < STILL_S:
+        bench.timer.sleep(LOOK_S)
+        if bench.timer.now() > until_s:
+            return 0.0
+    controls.hold(GAS)
+    pressed_s = bench.timer.now()
+    while capture.frame().unchanged_s > 0:
+        bench.timer.sleep(LOOK_S)
+        if bench.timer.now() - pressed_s > REST_S:
+            return 0.0
+    return 1000 * (bench.timer.now() - pressed_s)
+
+
 def check_punctual(bench: Bench) -> str:
     """Decisions end when they are due."""
     with _undone(bench):
@@ -140,6 +184,7 @@ LINKS: tuple[Link[Bench], ...] = (
     Link("telemetry", ("devices",), check_telemetry),
     Link("restart", ("picture", "telemetry"), check_restart),
     Link("applied keys", ("restart",), check_echo),
+    Link("delay", ("applied keys",), check_delay),
     Link("punctual", ("applied keys",), check_punctual),
 )
 
