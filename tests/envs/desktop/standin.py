@@ -53,7 +53,12 @@ class FakeGame:
         self.picture = b""
         self.record: Reading | None = None  # made when somebody asks
 
+    def listen(self) -> FakeGame:
+        assert self.ours
+        return self
+
     def open(self, size: tuple[int, int]) -> Devices:
+        assert self.ours
         self.opened += 1
         now = self.timer.now
         return Devices(self, self, WindowCapture(self, self, size, Crop(0, 0, 1, 1), now))

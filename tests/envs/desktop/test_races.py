@@ -203,3 +203,17 @@ def test_what_is_missing_is_found_before_the_first_race() -> None:
     with pytest.raises(UserError, match="stalled"):
         desktop(game).check_ready()
     assert game.closed
+
+
+def test_who_rests_lets_others_drive_and_listen() -> None:
+    game = FakeGame()
+    env = desktop(game)
+    env.reset()
+    closed = game.closed
+    env.racing.rest()
+    assert not game.ours and game.closed == closed + 1  # telemetry has one listener at a time
+    env.reset()
+    assert game.ours and game.opened == 1 and game.taps == ["restart"] * 2
+    env.step(GAS)
+    env.close()
+    assert not game.ours

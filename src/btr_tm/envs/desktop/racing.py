@@ -71,6 +71,10 @@ class Devices(NamedTuple):
 class Game(Protocol):
     """Whoever knows how to reach a game."""
 
+    def listen(self) -> Telemetry:
+        """Another connection to its telemetry, which has one listener at a time."""
+        ...
+
     def open(self, size: tuple[int, int]) -> Devices:
         """Pictures of `size` (height, width), none for (0, 0); UserError, or GameLost if it may come back."""
         ...
@@ -102,6 +106,7 @@ class Racing:
         self._game, self._size, self._pace, self.limits = game, size, pace, limits
         self._start, self._start_known, self._say, self._turn = start, False, say, turn
         self._devices: Devices | None = None
+        self._listens = False
         self._echo, self._began_s = Echo(), 0.0
         self.timing = Timing()
 
@@ -143,9 +148,11 @@ class Racing:
         return Moment(reading, time_ms, frame)
 
     def rest(self) -> None:
-        """Let go of all keys, and of our turn: nothing is decided for now."""
+        """Let go of all keys, and of our turn: nothing is decided for now, and others may listen."""
         if self._devices is not None:
             self._devices.controls.release()
+            self._devices.telemetry.close()
+            self._listens = False
         self._turn.leave()
 
     def fail(self, error: UserError) -> None:
@@ -161,9 +168,14 @@ class Racing:
         self._turn.leave()
 
     def open(self) -> Devices:
-        """What goes to the game and comes from it, opened if it is not."""
+        """What goes to the game and comes from it, opened if it is not; waits for our turn."""
         if self._devices is None:
+            self._turn.take()
             self._devices = self._game.open(self._size)
+        elif not self._listens:
+            self._turn.take()
+            self._devices = self._devices._replace(telemetry=self._game.listen())
+        self._listens = True
         return self._devices
 
     def check(self) -> None:
@@ -177,7 +189,6 @@ class Racing:
 
     def begin_once(self) -> Moment:
         """The same in one try; GameLost if it fails."""
-        self._turn.take()
         telemetry, controls, capture = self.open()
         controls.release()
         self._await_focus(controls)

@@ -26,6 +26,10 @@ class WindowGame:
     controls: Callable[[Window], Controls]
     find: Callable[[str], Window] = find_window
 
+    def listen(self) -> Telemetry:
+        """As `Game.listen`."""
+        return self.telemetry()
+
     def open(self, size: tuple[int, int]) -> Devices:
         """As `Game.open`; what was opened is closed again if the rest cannot be."""
         with ExitStack() as undo:
