@@ -42,6 +42,9 @@ class FakeEnv:
         self.over = torch.zeros(self.num_envs, dtype=torch.bool)
         return self._obs(), {"potential": self.metres.clone()}
 
+    def pause(self) -> None:
+        pass
+
     def _obs(self) -> Obs:
         return Obs(torch.zeros(self.num_envs, 1, 0, 0, dtype=torch.uint8), self.metres[:, None].clone())
 

@@ -245,6 +245,10 @@ class DrivingEnv(StoredSpec, Stateful, Protocol):
         """One decision (E,) or (E, K) int64: observation, reward, terminated, truncated, and the rest."""
         ...
 
+    def pause(self) -> None:
+        """Nothing is decided for a while; a game in real time is left to others, its race is lost."""
+        ...
+
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone, until the next reset; what they see."""
         ...

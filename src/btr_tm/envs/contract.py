@@ -78,6 +78,9 @@ class TensorVectorEnv(VectorEnv):
     def check_ready(self) -> None:
         """UserError for what the first `reset` would find missing; for one that needs nothing, nothing."""
 
+    def pause(self) -> None:
+        """Nothing is decided for a while, which a game that waits does not mind."""
+
     def keep(self, rows: Tensor) -> Obs:
         """Go on with the cars `rows` (K,) alone; only where `can_shrink`."""
         raise NotImplementedError(f"{type(self).__name__} always has all its cars")

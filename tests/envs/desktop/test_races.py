@@ -217,3 +217,19 @@ def test_who_rests_lets_others_drive_and_listen() -> None:
     env.step(GAS)
     env.close()
     assert not game.ours
+
+
+def test_a_worker_that_waits_for_the_learner_keeps_nobody_from_driving() -> None:
+    game, said = FakeGame(), []
+    env = desktop(game, said=said)
+    env.reset()
+    env.step(GAS)
+    env.pause()
+    env.pause()
+    assert not game.ours and not any(game.world.held)
+    with pytest.raises(RaceLost):
+        env.step(GAS)
+    assert "the learner was busy" in said[-1] and not game.ours
+    env.reset()
+    env.step(GAS)
+    env.close()

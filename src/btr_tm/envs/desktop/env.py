@@ -83,6 +83,10 @@ class DesktopVectorEnv(OneCarVectorEnv):
         """As `TensorVectorEnv.check_ready`: the window, its telemetry and the controls are there."""
         self.racing.check()
 
+    def pause(self) -> None:
+        """As `TensorVectorEnv.pause`: who waits for a busy learner must not keep others from driving."""
+        self.racing.rest()
+
     def _start(self) -> Sighting:
         if not self._rehearsed:
             self.rehearse(self._sighting(Moment(self._at_rest, 0, None)))

@@ -125,6 +125,8 @@ class Racing:
 
     def decide(self, keys: Keys) -> Moment:
         """Hold these keys until the decision ends; after a GameLost the caller calls `fail`."""
+        if not self._listens:
+            raise GameLost("nothing was decided for a while, as the learner was busy")
         telemetry, controls, capture = self.open()
         controls.hold(keys)
         self._echo.hold(keys, self._now())

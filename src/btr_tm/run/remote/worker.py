@@ -138,6 +138,7 @@ class _Worker:
     def _next_slot(self) -> int:
         """Wait until the learner frees a slot: this is where a full queue holds the worker back."""
         while not self.pipe.poll(POLL_S):
+            self.parts.env.pause()
             self._beat()
         return self.pipe.recv()
 
