@@ -26,7 +26,7 @@ FLOATS = 4  # worker, generation, car, decision number of this car's generation
 class CountingEnv:
     """Floats are worker, generation, car and its decisions so far; races end after RACE decisions."""
 
-    name, layout = "a counter", FloatLayout.generic(FLOATS)
+    name, layout, real_time = "a counter", FloatLayout.generic(FLOATS), False
 
     def __init__(self, worker: int, generation: int, cars: int, trouble: str = "", after: int = 0) -> None:
         self.num_envs, self.device = cars, torch.device("cpu")
@@ -58,6 +58,9 @@ class CountingEnv:
             "races": Races(ends, ends, torch.full_like(ends, 10, dtype=torch.int64), reward, ends, reward),
         }
         return self._obs(self.count), reward, ends, torch.zeros_like(ends), info
+
+    def pause(self) -> None:
+        pass
 
     def _misbehave(self) -> None:
         if self.generation or self.count < self.after:
