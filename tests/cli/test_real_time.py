@@ -12,6 +12,7 @@ from btr_tm.core.errors import UserError
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
+        (["collector=ray", "collector.num_workers=1"], "waits between two chunks"),
         (["collector=inline"], "collector=one_process"),
         (["collector=processes", "collector.workers=2"], "got 2 workers"),
         (["collector=processes", "collector.workers=1"], ""),

@@ -56,7 +56,12 @@ def _real_time(values: Node) -> Iterator[str]:
             "a game in real time does not wait for updates, as collector=inline would have it; choose "
             "collector=one_process"
         )
-    workers = collector.get("workers", collector.get("num_workers", 1))
+    if _says(collector, "waits_between_chunks"):
+        yield (
+            "a worker of collector=ray waits between two chunks, in the middle of a race, and a game in real "
+            "time does not; choose collector=one_process"
+        )
+    workers = collector.get("workers", 1)
     if workers != 1:
         yield f"there is one game in real time on a computer, got {workers} workers; set collector.workers=1"
 

@@ -166,7 +166,7 @@ class Racing:
         """The game goes on by itself."""
         if self._devices is not None:
             self._devices.close()
-            self._devices = None
+            self._devices, self._listens = None, False
         self._turn.leave()
 
     def open(self) -> Devices:

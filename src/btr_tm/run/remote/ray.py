@@ -98,6 +98,8 @@ class RayCollector:
     Raises UserError if no actor at all finds room within `start_s`.
     """
 
+    waits_between_chunks = True  # an actor does nothing until it is asked for another one
+
     def __init__(
         self,
         build: BuildWorker,
