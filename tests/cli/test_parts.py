@@ -56,7 +56,7 @@ def parameters(*overrides: str, previous_actions: int = 5) -> int:
     ],
 )
 def test_published_parameter_counts(overrides: tuple[str, ...], count: int, monkeypatch) -> None:
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)  # counting needs no weights
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)  # counting needs no weights
     assert parameters(*overrides) == count
 
 
@@ -70,7 +70,7 @@ def test_published_parameter_counts(overrides: tuple[str, ...], count: int, monk
     ],
 )
 def test_published_runs_have_the_published_sizes(experiment: str, count: int, monkeypatch) -> None:
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)
     floats = parts(f"+experiment={experiment}").values["obs"]["previous_actions"]
     assert parameters(f"+experiment={experiment}", previous_actions=floats) == count
 

@@ -13,7 +13,7 @@ from .helpers import ALL_OFF, ALL_ON, dueling, network, noisy, observations
 @pytest.mark.parametrize("block", [(), (5,)])
 def test_blocks_add_the_published_number_of_parameters(block: tuple, monkeypatch) -> None:
     """Linesight's base for 25 previous actions; five actions put 512 x 60 + 60 in place of 512 x 12 + 12."""
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)  # counting needs no weights
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)  # counting needs no weights
     layout = FloatLayout.full(previous_actions=25)
     net = network((1, 64, 64), layout, hidden=512, cosines=128, float_hidden=256, block=block)
     count = sum(parameter.numel() for parameter in net.parameters())

@@ -56,13 +56,13 @@ def published(
     ],
 )
 def test_parameter_counts_are_the_published_ones(on, small: int, large: int, monkeypatch) -> None:
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)  # counting needs no weights
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)  # counting needs no weights
     assert published(on=on) == small
     assert published(on=on, image=(1, 120, 160)) == large
 
 
 def test_parameter_counts_with_25_previous_actions_are_the_published_ones(monkeypatch) -> None:
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)
     assert published(25) == 1_072_285
     assert published(25, on=SEED_PAGE) == 6_112_857
     assert published(hidden=256, cosines=64) == 605_597
@@ -76,7 +76,7 @@ def test_parameter_counts_with_25_previous_actions_are_the_published_ones(monkey
     [((4, 84, 84), 18, 2_908_851, 5_278_918), ((1, 64, 64), 12, 2_904_909, 5_271_898)],
 )
 def test_parameter_counts_of_the_btr_paper(image, actions, without_sigma, trainable, monkeypatch) -> None:
-    monkeypatch.setattr("btr_tm.nets.iqn.initialise", lambda *_: None)
+    monkeypatch.setattr("btr_tm.nets.network.initialise", lambda *_: None)
     net = network(
         image, FloatLayout.generic(0), actions, hidden=512, values=Quantiles(64, 0),
         body=ImpalaBody(2.0), norm=SpectralNorm("residual"), pool=AdaptiveMaxPool(6), linear=noisy(),

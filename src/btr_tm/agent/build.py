@@ -16,11 +16,12 @@ from btr_tm.agent.moments import KeepMoments, Moments
 from btr_tm.agent.noise import RedrawNoise
 from btr_tm.agent.observer import Observer
 from btr_tm.agent.parallel import ProcessGroup
-from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.policy import Exploration, IqnPolicy
 from btr_tm.agent.priority import PriorityError
 from btr_tm.agent.reset import Reset
 from btr_tm.agent.step import GuardedStep
 from btr_tm.agent.target_sync import TargetSync, target_copy
+from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import TargetFn
 from btr_tm.core.schedule import Schedule
 from btr_tm.losses.self_loss import SelfLoss
@@ -38,9 +39,25 @@ class LearnerBuilder:
     target_sync: TargetSync
     noise: RedrawNoise
     reset: Reset
-    driver_weights: Callable[[IQN], DriverWeights]
+    driver_weights: Callable[[IQN], DriverWeights[IQN]]
     priority_error: PriorityError
     moments: Moments = KeepMoments()
+
+    on_policy = False
+    probed = True
+
+    @staticmethod
+    def policy(
+        net: IQN,
+        exploration: Exploration,
+        clock: Clock,
+        generator: torch.Generator,
+        act_taus: int,
+        symmetric_taus: bool,
+        execution: Execution,
+    ) -> IqnPolicy:
+        """Drives with `net`."""
+        return IqnPolicy(net, exploration, clock, generator, act_taus, symmetric_taus, execution)
 
     def build(
         self,

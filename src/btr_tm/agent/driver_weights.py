@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 
@@ -10,27 +10,29 @@ from btr_tm.agent.target_sync import target_copy
 from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Stateful
 from btr_tm.core.types import StateDict
-from btr_tm.nets.iqn import IQN
+from btr_tm.nets.network import Network
+
+Net = TypeVar("Net", bound=Network)
 
 
-class DriverWeights(Stateful, Protocol):
+class DriverWeights(Stateful, Protocol[Net]):
     """Called after every update."""
 
     @property
-    def net(self) -> IQN:
+    def net(self) -> Net:
         """The network of the driver."""
         ...
 
-    def __call__(self, online: IQN) -> None: ...
+    def __call__(self, online: Net) -> None: ...
 
 
-class OnlineWeights:
+class OnlineWeights(Generic[Net]):
     """The driver has the weights that learn."""
 
-    def __init__(self, net: IQN) -> None:
+    def __init__(self, net: Net) -> None:
         self.net = net
 
-    def __call__(self, online: IQN) -> None:
+    def __call__(self, online: Net) -> None:
         """There is nothing to follow."""
 
     def state_dict(self) -> StateDict:
@@ -40,7 +42,7 @@ class OnlineWeights:
         """The learner loads the network."""
 
 
-class AveragedWeights:
+class AveragedWeights(Generic[Net]):
     """The driver has the exponential moving average of the weights that learn (Polyak and Juditsky 1992,
     doi:10.1137/0330046).
 
@@ -48,13 +50,13 @@ class AveragedWeights:
     copies the buffers, the vectors of spectral norms among them. Training never acts or learns with it.
     """
 
-    def __init__(self, net: IQN, share: float) -> None:
+    def __init__(self, net: Net, share: float) -> None:
         if not 0.0 < share <= 1.0:
             raise UserError(f"share of policy=ema must be larger than 0 and at most 1, got {share}")
         self.net, self.share = target_copy(net), share
 
     @torch.no_grad()
-    def __call__(self, online: IQN) -> None:
+    def __call__(self, online: Net) -> None:
         torch._foreach_lerp_(list(self.net.parameters()), list(online.parameters()), self.share)
         for own, new in zip(self.net.buffers(), online.buffers(), strict=True):
             own.copy_(new)

@@ -20,6 +20,7 @@ from btr_tm.core.block import by_slot, of_action
 from btr_tm.core.protocols import Stateful, Update
 from btr_tm.core.schedule import Schedule
 from btr_tm.core.types import Batch, StateDict
+from btr_tm.nets.iqn import IQN
 
 
 class IqnLearner:
@@ -41,7 +42,7 @@ class IqnLearner:
         moments: Moments,
         noise: RedrawNoise,
         reset: Reset,
-        driver_weights: DriverWeights,
+        driver_weights: DriverWeights[IQN],
         priority_error: PriorityError,
         execution: Execution,
         observer: Observer,
@@ -57,6 +58,11 @@ class IqnLearner:
         self._names: tuple[str, ...] = ()  # of the figures
         self.updates = 0
         self.extra_uses = 0  # of transitions, granted by resets beyond what driving pays for
+
+    @property
+    def networks(self) -> set[IQN]:
+        """All that are run."""
+        return {self.online, self.target_net, self.driver.net}
 
     def update(self, batch: Batch) -> Update:
         """One gradient step on `batch`; if it is not finite it is not applied, and the metrics show it."""

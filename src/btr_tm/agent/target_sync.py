@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.nets.iqn import IQN
 from btr_tm.nets.linear import NoisyLinear
 
+Net = TypeVar("Net", bound=nn.Module)
 Buffers = Literal["follow", "own"]
 When = Literal["before_loss", "after_step"]
 
@@ -33,7 +34,7 @@ class TargetSync(Protocol):
         ...
 
 
-def target_copy(online: IQN) -> IQN:
+def target_copy(online: Net) -> Net:
     """A copy that never gets gradients."""
     return copy.deepcopy(online).requires_grad_(False)
 

@@ -90,6 +90,29 @@ class Credit:
         self.granted = float(state["granted"])
 
 
+class RolloutCredit:
+    """One update for every rollout: `steps` decisions of each of `cars` cars."""
+
+    on_policy = True
+
+    def __init__(self, cars: int, steps: int) -> None:
+        assert cars > 0 and steps > 0, (cars, steps)
+        self.rollout_frames = cars * steps
+        self.paid = 0  # rollouts
+
+    def due(self, frames: int, uses: float = 0) -> int:
+        """1 if a rollout is full that was not paid before; nothing else pays for an update."""
+        full = frames // self.rollout_frames
+        due, self.paid = int(full > self.paid), max(full, self.paid)
+        return due
+
+    def state_dict(self) -> dict[str, int]:
+        return {"paid": self.paid}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.paid = int(state["paid"])
+
+
 class UseCredit:
     """Linesight's counters: each new transition pays for as many samples as it will be used, on average.
 

@@ -57,6 +57,8 @@ class Batch(NamedTuple):
     weight: Tensor  # (B,) float32, importance weights; ones for uniform sampling
     index: Tensor  # type: ignore[assignment]  # (B,) int64, to be handed back with the priorities
     inner: tuple[Step, ...] = ()  # decisions 1 .. n - 1 of the return, for a target with states="all"
+    ended: tuple[Tensor, ...] = ()  # of a rollout, whose B = T E rows are in order of time: one (T, E) bool,
+    # the next row of that car belongs to another race
 
 
 class Races(NamedTuple):

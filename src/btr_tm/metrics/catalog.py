@@ -173,8 +173,14 @@ _ALL = (
         "canonical/action_swaps", "share", "last", "share of decisions that differ from the one before them"
     ),
     # learning
-    Metric("learner/loss", "loss", "mean", "quantile Huber loss of the batch", "Training/loss"),
+    Metric("learner/loss", "loss", "mean", "loss of the batch, quantile Huber or PPO's", "Training/loss"),
     Metric("test/loss", "loss", "mean", "loss of batches that are never learnt from", "Training/loss_test"),
+    Metric("learner/policy_loss", "loss", "mean", "clipped surrogate, PPO"),
+    Metric("learner/value_loss", "loss", "mean", "mean squared error of the critic, PPO"),
+    Metric("learner/kl", "nats", "mean", "how far the policy moved from the one that drove, PPO"),
+    Metric("learner/ratio_clipped", "share", "mean", "decisions whose ratio is outside the clip range, PPO"),
+    Metric("learner/explained_variance", "share", "mean", "of the returns, by the critic, PPO"),
+    Metric("learner/epochs", "1", "mean", "passes over a rollout, fewer where target_kl ended them, PPO"),
     Metric("learner/grad_norm", "norm", "mean", "global gradient norm before clipping"),
     Metric("learner/grad_clipped", "share", "mean", "share of updates whose gradient norm was clipped"),
     Metric("learner/q_mean", "reward", "mean", "mean online Q of the actions in the batch"),
@@ -190,7 +196,7 @@ _ALL = (
         "mean",
         "share of decisions in the batch whose best action is the demonstrated one (learner=bc)",
     ),
-    Metric("learner/entropy", "nats", "mean", "mean entropy of the softmax policy, Munchausen"),
+    Metric("learner/entropy", "nats", "mean", "mean entropy of the policy: PPO's, or Munchausen's softmax"),
     Metric(
         "learner/learning_rate", "1", "last", "learning rate of the last update", "Training/learning_rate"
     ),

@@ -33,6 +33,8 @@ class DuelingHead(Head):
     `atoms` (n,) each value is made of n numbers, which have a V each.
     """
 
+    dueling = True
+
     def __init__(
         self,
         features: int,

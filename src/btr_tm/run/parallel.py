@@ -46,8 +46,9 @@ class OneProcess:
     """The head learns alone."""
 
     group = SingleProcess
+    alone = True
 
-    def lead(self, learner: IqnLearner) -> Learner:
+    def lead(self, learner: Learner) -> Learner:
         return learner
 
     def charge_to(self, watch: Stopwatch) -> None:
@@ -105,7 +106,8 @@ class Helpers:
             self.close()
             raise
 
-    def lead(self, learner: IqnLearner) -> Learner:
+    def lead(self, learner: Learner) -> Learner:
+        assert isinstance(learner, IqnLearner), type(learner)
         return ParallelLearner(learner, self)
 
     def charge_to(self, watch: Stopwatch) -> None:

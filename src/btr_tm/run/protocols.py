@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.parallel import ProcessGroup
 from btr_tm.core.protocols import Learner, Policy, Stateful
 from btr_tm.core.types import Chunk
@@ -39,7 +38,7 @@ class LearningProcesses(Protocol):
         """Makes what an online network and its copies in the other processes learn through."""
         ...
 
-    def lead(self, learner: IqnLearner) -> Learner:
+    def lead(self, learner: Learner) -> Learner:
         """`learner`, whose updates are now those of all processes."""
         ...
 

@@ -27,6 +27,8 @@ class Munchausen:
     Each slot of a block has a policy of its own; values, bonuses and entropies are summed over slots.
     """
 
+    entropy_in_target = True
+
     alpha: float
     entropy_tau: float
     clip_min: float

@@ -26,7 +26,7 @@ from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
 from btr_tm.metrics.meter import Logger
-from btr_tm.nets.iqn import IQN
+from btr_tm.nets.network import Network
 from btr_tm.race.actions import TICK_MS
 from btr_tm.report.summary import CurveReport, InputsReport, RaceReport
 from btr_tm.run import status as status_of
@@ -63,7 +63,7 @@ def build(job: Composition) -> Run:
         undo.callback(evaluator.close)
         processes = processes_of(parts, env)
         undo.callback(processes.close)
-        learner = processes.lead(parts.learner(policy, processes.group, parts.probe(replay)))
+        learner = processes.lead(parts.learner(policy, processes.group, parts.observer(replay)))
         collector = collector_of(parts, env, policy.net)
         undo.callback(collector.close)
         processes.charge_to(collector.watch)
@@ -168,7 +168,7 @@ def set_threads(threads: int | str) -> None:
         torch.set_num_threads(int(threads))
 
 
-def facts(parts: Parts, net: IQN, replay: ReplayBuffer) -> dict[str, str]:
+def facts(parts: Parts, net: Network, replay: ReplayBuffer) -> dict[str, str]:
     """What the banner says about size and place."""
     place = torch.cuda.get_device_name(parts.device) if parts.device.type == "cuda" else "CPU"
     memory = replay.bytes_per_transition * replay.capacity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -27,6 +28,12 @@ def make(node: Node, **parts: Any) -> Any:
     Hydra itself would turn NamedTuples among the parts into lists.
     """
     return partial(node)(**parts)
+
+
+def call_with_known(function: Callable[..., Any], **parts: Any) -> Any:
+    """`function` with those `parts` that it names."""
+    known = parameters(function)
+    return function(**{name: part for name, part in parts.items() if name in known})
 
 
 def make_with_known(node: Node, **parts: Any) -> Any:

@@ -6,6 +6,7 @@ A test holds this list against the classes that conf/ names.
 from __future__ import annotations
 
 from btr_tm.agent.learner import IqnLearner
+from btr_tm.agent.ppo import PpoLearner
 from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuffer
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.desktop.env import DesktopVectorEnv
@@ -17,6 +18,7 @@ from btr_tm.metrics.sinks.tensorboard import TensorboardSink
 from btr_tm.metrics.sinks.wandb import WandbSink
 from btr_tm.replay.buffer import Replay
 from btr_tm.replay.host import HostReplay
+from btr_tm.replay.rollout import Rollout
 from btr_tm.replay.with_demonstrations import WithDemonstrations
 from btr_tm.run.beside import RacesBeside
 from btr_tm.run.collector import IdleCollector, InlineCollector
@@ -35,9 +37,9 @@ ENVS: tuple[type[DrivingEnv], ...] = (
     TMInterfaceVectorEnv,
 )
 PROCESSES: tuple[type[LearningProcesses], ...] = (OneProcess, Helpers)
-LEARNERS: tuple[type[Learner], ...] = (IqnLearner, ParallelLearner)
+LEARNERS: tuple[type[Learner], ...] = (IqnLearner, PpoLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
-REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay)
+REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay, Rollout)
 BESIDE_REPLAYS: tuple[type[ReplayBuffer], ...] = (WithDemonstrations,)
 COLLECTORS: tuple[type[Collector], ...] = (
     InlineCollector,

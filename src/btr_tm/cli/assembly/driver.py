@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.trained import TrainedPolicy
 from btr_tm.cli.assembly.driver_env import environment
 from btr_tm.cli.assembly.parts import KEPT_TRACK, Parts, checked, device_of
 from btr_tm.cli.configuration.schema import Node
@@ -42,7 +42,7 @@ class Driver:
     """A policy that does not explore, and what builds the world it knows."""
 
     parts: Parts
-    policy: IqnPolicy
+    policy: TrainedPolicy
     source: Path
     frames: int
 

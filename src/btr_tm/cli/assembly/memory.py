@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from btr_tm.cli.assembly.parts import Parts
 from btr_tm.core.memory import refuse_too_much
 from btr_tm.core.protocols import EnvironmentSpec
-from btr_tm.nets.iqn import IQN
+from btr_tm.nets.network import Network
 
 COPIES = 5  # float32 numbers for each weight: online, target, gradient, two moments of Adam
 WIDTHS = ("profile.head_hidden", "profile.float_hidden", "profile.impala_model_size", "profile.pool_size")
@@ -34,7 +34,7 @@ def refuse_large_learner(parts: Parts, env: EnvironmentSpec) -> None:
     refuse_too_much(kept, device, f"updates of {rows:,} transitions at once", "profile.micro_batch", rows)
 
 
-def _inputs(net: IQN, env: EnvironmentSpec, taus: int) -> int:
+def _inputs(net: Network, env: EnvironmentSpec, taus: int) -> int:
     """Numbers that go into layers for one state; their gradients need them again."""
     seen = 0
 

@@ -13,12 +13,12 @@ from hydra.utils import get_object
 
 from btr_tm.agent.build import LearnerBuilder
 from btr_tm.agent.execution import CudaGraph, Eager, Execution, Replayed
-from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.observer import NoObserver, Observer
 from btr_tm.agent.parallel import ProcessGroup, SingleProcess
-from btr_tm.agent.policy import IqnPolicy
+from btr_tm.agent.ppo import PpoBuilder
 from btr_tm.agent.probe import Probe
-from btr_tm.cli.assembly.build import make, make_with_known, partial
+from btr_tm.agent.trained import TrainedLearner, TrainedPolicy
+from btr_tm.cli.assembly.build import call_with_known, make, make_with_known, partial
 from btr_tm.cli.assembly.demonstrations import demonstrations_for
 from btr_tm.cli.configuration import contradictions, validate
 from btr_tm.cli.configuration.schema import Node
@@ -31,6 +31,7 @@ from btr_tm.core.seeding import generator
 from btr_tm.envs.contract import TensorVectorEnv
 from btr_tm.envs.execution import allow_many_graphs, within_reach
 from btr_tm.nets.iqn import IQN
+from btr_tm.nets.network import Network
 from btr_tm.replay.horizon.segment import Horizon
 from btr_tm.replay.images import images_of
 from btr_tm.replay.with_demonstrations import Lanes, WithDemonstrations
@@ -158,14 +159,14 @@ class Parts:
         """Races of an evaluation beside the canonical one; a game has no other start."""
         return 0 if self.env_class.one_car else self.profile["eval_starts"]
 
-    def net(self, env: EnvironmentSpec) -> IQN:
+    def net(self, env: EnvironmentSpec) -> Network:
         """The online network with its initial weights, for what `env` shows."""
         choose_kernels(self.device)
         return self.plain_net(env).to(self.device)
 
-    def plain_net(self, env: EnvironmentSpec) -> IQN:
+    def plain_net(self, env: EnvironmentSpec) -> Network:
         """The same where torch builds it."""
-        return make(
+        return make_with_known(
             self.values["net"],
             image_shape=env.image_shape,
             layout=env.layout,
@@ -177,21 +178,31 @@ class Parts:
             device=self.device,
         )
 
-    def policy(self, env: EnvironmentSpec) -> IqnPolicy:
+    @property
+    def learner_class(self) -> type[LearnerBuilder] | type[PpoBuilder]:
+        """What builds the learner and its policy, for what it says about both."""
+        return get_object(self.values["learner"]["_target_"])
+
+    def policy(self, env: EnvironmentSpec) -> TrainedPolicy:
         """A driver with a fresh network; on a CPU its decisions are recorded and replayed as updates are."""
         net = self.net(env)
-        exploration = make_with_known(self.values["exploration"], noisy_head=net.noisy)
-        mirrored = self.values["convention"]["symmetric_taus"]
-        taus = self.profile["taus_act"]
-        drawing = self.stream("acting")
-        return IqnPolicy(net, exploration, self.clock, drawing, taus, mirrored, self._replayed())
+        known = {
+            "net": net,
+            "exploration": make_with_known(self.values["exploration"], noisy_head=net.noisy),
+            "clock": self.clock,
+            "generator": self.stream("acting"),
+            "act_taus": self.profile["taus_act"],
+            "symmetric_taus": self.values["convention"]["symmetric_taus"],
+            "execution": self._replayed(),
+        }
+        return call_with_known(self.learner_class.policy, **known)
 
     def learner(
         self,
-        policy: IqnPolicy,
+        policy: TrainedPolicy,
         group: Callable[[IQN], ProcessGroup] = SingleProcess,
         observer: Observer | None = None,
-    ) -> IqnLearner:
+    ) -> TrainedLearner:
         """Trains `policy` with the processes of `group`.
 
         On a GPU, profile.compile=compiled (or auto) fuses its networks and replays an update as one CUDA
@@ -199,13 +210,16 @@ class Parts:
         fuse it would make it slower (docs/performance_notes.md).
         """
         node, drawing = self.values["learner"], self.stream("learning")
-        resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
-        reset = make_with_known(node["reset"], **resetting)
-        builder: LearnerBuilder = make(node, reset=reset, driver_weights=partial(self.values["policy"]))
+        added = {"driver_weights": partial(self.values["policy"])}
+        if "reset" in node:
+            resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
+            added["reset"] = make_with_known(node["reset"], **resetting)
+        builder = make(node, **added)
         on_gpu = self.device.type == "cuda"
         compiled = on_gpu and within_reach(self.profile["compile"], self.device) == "compiled"
-        learner = builder.build(
-            policy,
+        learner: TrainedLearner = call_with_known(
+            builder.build,
+            policy=policy,
             optimizer=partial(self.values["optimizer"]),
             target=self.target,
             generator=drawing,
@@ -215,7 +229,7 @@ class Parts:
         )
         if compiled:
             allow_many_graphs()
-            for net in {learner.online, learner.target_net, learner.driver.net}:
+            for net in learner.networks:
                 net.compile(dynamic=False)
         return learner
 
@@ -231,6 +245,10 @@ class Parts:
         """Recorded and replayed where that is known to be quicker and nobody asks for the contrary."""
         wanted = self.device.type == "cpu" and self.profile["compile"] != "eager"
         return Replayed() if wanted else Eager()
+
+    def observer(self, replay: ReplayBuffer) -> Observer:
+        """Measures the learner now and then on states of `replay`, where it has what a probe looks at."""
+        return self.probe(replay) if self.learner_class.probed else NoObserver()
 
     def probe(self, replay: ReplayBuffer) -> Probe:
         """Measures the learner now and then on states of `replay`."""
@@ -252,7 +270,7 @@ class Parts:
     def replay(self, env: StoredSpec) -> ReplayBuffer:
         """What the run drives, and the demonstrations beside it if batches are to hold some."""
         own = self._replay(env, cars=env.num_envs, generator=self.stream("replay"))
-        share = self.values["replay"]["demo_share"]
+        share = self.values["replay"].get("demo_share", 0.0)
         if share == 0:
             return own
         lanes = Lanes(demonstrations_for(self.values))
@@ -261,7 +279,7 @@ class Parts:
         return WithDemonstrations(own, lanes.fill(self._replay(env, **known), self.device), share)
 
     def _replay(self, env: StoredSpec, **own: Any) -> ReplayBuffer:
-        return make(
+        return make_with_known(
             self.values["replay"],
             image_shape=env.image_shape,
             floats=env.layout.size,
@@ -299,15 +317,14 @@ class Parts:
 
     def plan(self) -> Plan:
         profile = self.profile
-        train_share: float = get_object(self.values["replay"]["split"]["_target_"]).train_share
-        replay_size = make(self.values["replay"]["capacity"])
-        credit = make_with_known(
-            self.values["credit"],
-            frames_per_update=profile["frames_per_update"],
-            warmup_frames=replay_size(0).start_learning,
-            replay_size=replay_size,
-            batch_size=profile["batch_size"],
-            train_share=train_share,
-        )
+        node, train_share = self.values["replay"], 1.0
+        paid = {"frames_per_update": profile["frames_per_update"], "batch_size": profile["batch_size"]}
+        if "capacity" in node:
+            train_share = get_object(node["split"]["_target_"]).train_share
+            size = make(node["capacity"])
+            paid |= {"replay_size": size, "warmup_frames": size(0).start_learning, "train_share": train_share}
+        else:
+            paid |= {"cars": self.cars, "steps": node["steps"]}
+        credit = make_with_known(self.values["credit"], **paid)
         known = {name: profile[name] for name in ("total_frames", "batch_size", *CADENCES)}
         return Plan(**known, credit=credit, test_every=UPDATES_PER_TEST if train_share < 1 else 0)

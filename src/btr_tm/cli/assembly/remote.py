@@ -59,4 +59,6 @@ class BuildLearner:
     def __call__(self, device: torch.device, group: MakeGroup) -> IqnLearner:
         seed_globals(self.values["seed"])
         parts = Parts(self.values, device)
-        return parts.learner(parts.policy(self.spec), group)
+        learner = parts.learner(parts.policy(self.spec), group)
+        assert isinstance(learner, IqnLearner), type(learner)
+        return learner

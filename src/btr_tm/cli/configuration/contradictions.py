@@ -12,6 +12,7 @@ from itertools import chain
 from hydra.utils import get_object
 
 from btr_tm.cli.assembly.build import partial
+from btr_tm.cli.configuration.learner_misfits import learner_misfits, says
 from btr_tm.cli.configuration.ranges import out_of_range, values_of
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
@@ -25,6 +26,7 @@ def refuse(values: Node) -> None:
     checks = (
         out_of_range,
         _beginning,
+        learner_misfits,
         _demonstrated,
         _noise,
         _moments,
@@ -48,10 +50,10 @@ def refuse_to_keep_waiting(values: Node) -> None:
 
 def _real_time(values: Node) -> Iterator[str]:
     """A game that goes on while we learn, and of which there is one."""
-    if not _says(values["env"], "real_time"):
+    if not says(values["env"], "real_time"):
         return
     collector = values["collector"]
-    if _says(collector, "acts_with_learner"):
+    if says(collector, "acts_with_learner"):
         yield (
             "a game in real time does not wait for updates, as collector=inline would have it; choose "
             "collector=one_process"
@@ -66,17 +68,12 @@ def _real_time(values: Node) -> Iterator[str]:
         yield f"there is one game in real time on a computer, got {workers} workers; set collector.workers=1"
 
 
-def _says(node: Node, attribute: str) -> object:
-    """A class attribute of what `node` names, None where it has no such attribute."""
-    return getattr(get_object(node["_target_"]), attribute, None)
-
-
 def _schedules(values: Node) -> Iterator[str]:
     """Points that a schedule cannot read, found before a run or a sweep starts."""
     bonuses = values["reward"].get("bonuses", {})
     nodes = {f"schedule.{name}": node for name, node in values["schedule"].items()}
     nodes |= {f"reward.bonuses.{name}": node for name, node in bonuses.items()}
-    nodes["profile.replay_steps"] = values["replay"]["capacity"]
+    nodes["profile.replay_steps"] = values["replay"].get("capacity")
     for name, node in nodes.items():
         try:
             if isinstance(node, dict) and "_target_" in node:
@@ -112,7 +109,7 @@ def _beginning(values: Node) -> Iterator[str]:
 
 
 def _demonstrated(values: Node) -> Iterator[str]:
-    share, file = values["replay"]["demo_share"], values["demos"]
+    share, file = values["replay"].get("demo_share", 0.0), values["demos"]
     if share > 0 and not file:
         yield (
             f"there are no demonstrations to learn from (replay.demo_share={share:g}); make them with "
@@ -120,24 +117,24 @@ def _demonstrated(values: Node) -> Iterator[str]:
         )
     if file and share == 0:
         yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"
-    if share < 1 and _says(values["collector"], "drives_nothing"):
+    if share < 1 and says(values["collector"], "drives_nothing"):
         yield "collector=idle drives nothing to learn from; choose replay=demonstrations, or collector=inline"
-    if share < 1 and _says(values["learner"]["loss"], "needs_demonstrations"):
+    if share < 1 and says(values["learner"]["loss"], "needs_demonstrations"):
         yield "learner=bc would clone what it drives itself; choose replay=demonstrations"
 
 
 def _noise(values: Node) -> Iterator[str]:
     # noisy_epsilon is allowed with plain heads: it is the fair partner when the noise alone is ablated.
-    noisy_head, exploration = _says(values["head"]["linear"], "noisy"), values["exploration"]
-    if _says(exploration, "needs_noise") and not noisy_head:
+    noisy_head, exploration = says(values["head"]["linear"], "noisy"), values["exploration"]
+    if says(exploration, "needs_noise") and not noisy_head:
         yield "exploration=noisy needs noise in the head; choose head=noisy or noisy_ln, or exploration=auto"
-    if _says(exploration, "noise") is False and noisy_head:
+    if says(exploration, "noise") is False and noisy_head:
         yield (
             "exploration=epsilon_boltzmann would never use the noise of a noisy head; "
             "choose exploration=auto, noisy or noisy_epsilon, or head=plain or ln"
         )
-    shared = _says(values["learner"]["noise"], "shares_noise")
-    if noisy_head and shared and not _says(values["collector"], "acts_with_learner"):
+    shared = "noise" in values["learner"] and says(values["learner"]["noise"], "shares_noise")
+    if noisy_head and shared and not says(values["collector"], "acts_with_learner"):
         yield (
             "learner/noise=share_with_acting needs the learner's network to act, which it does with "
             "collector=inline only; choose that, or learner/noise=redraw_both"
@@ -151,8 +148,8 @@ def _noise(values: Node) -> Iterator[str]:
 
 def _moments(values: Node) -> Iterator[str]:
     learner = values["learner"]
-    resets = "moments" in learner and _says(learner["moments"], "needs_copies")
-    if resets and not _says(learner["target_sync"], "copies"):
+    resets = "moments" in learner and says(learner["moments"], "needs_copies")
+    if resets and not says(learner["target_sync"], "copies"):
         yield (
             "learner/moments=reset needs a target that is copied now and then, while a soft one moves at "
             "every update; choose learner/target_sync=hard, or learner/moments=kept"
@@ -162,7 +159,7 @@ def _moments(values: Node) -> Iterator[str]:
 def _bins(values: Node) -> Iterator[str]:
     if "bins" not in values["value"]:
         return
-    if _says(values["learner"]["self_loss"], "needs_batch"):
+    if says(values["learner"]["self_loss"], "needs_batch"):
         yield (
             "learner/self_loss=normalised measures the width of target quantiles, which value=hl_gauss does "
             "not have; choose learner/self_loss=none, or value=quantiles"
@@ -175,9 +172,9 @@ def _bins(values: Node) -> Iterator[str]:
 
 
 def _horizon(values: Node) -> Iterator[str]:
-    if _says(values["horizon"], "needs_clock") and not _says(values["env"], "has_clock"):
+    if says(values["horizon"], "needs_clock") and not says(values["env"], "has_clock"):
         yield "horizon=mini_race needs the clock that only env=sim has; choose horizon=discounted"
-    if _says(values["horizon"], "endless") and _largest(values["schedule"]["gamma"]) >= 1:
+    if says(values["horizon"], "endless") and _largest(values["schedule"]["gamma"]) >= 1:
         yield (
             "horizon=discounted needs a discount below 1, and schedule.gamma reaches 1; "
             "choose schedule=btr or constant, or horizon=mini_race"
@@ -186,14 +183,14 @@ def _horizon(values: Node) -> Iterator[str]:
 
 def _sight(values: Node) -> Iterator[str]:
     """Networks that see nothing, and observations that nobody makes."""
-    env, sees = values["env"], _says(values["encoder"], "reads_images")
-    if _says(values["obs"], "needs_camera") and not _says(env, "with_track"):
+    env, sees = values["env"], says(values["encoder"], "reads_images")
+    if says(values["obs"], "needs_camera") and not says(env, "with_track"):
         yield "obs=camera belongs to env=sim; leave it out"
     if env.get("image") == "none" and sees:
         yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
     if env.get("image") == "pixels" and not sees:
         yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
-    if not _says(env, "has_floats") and not sees:
+    if not says(env, "has_floats") and not sees:
         yield "this environment shows nothing but pictures, which encoder=none cannot see; choose an encoder"
 
 

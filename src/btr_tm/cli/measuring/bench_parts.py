@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from btr_tm.agent.learner import IqnLearner
 from btr_tm.benchmarks.acting import example
 from btr_tm.benchmarks.arithmetic import Layer, forward_flops, update_flops
 from btr_tm.benchmarks.loop import Loop, Work
@@ -43,6 +44,7 @@ def full_learner(size: EnvironmentSpec, batch: int, overrides: Overrides, device
     sizes: Overrides = {"profile": "atari", "profile.batch_size": batch, "profile.micro_batch": batch}
     parts = parts_of(FULL_BTR, {**sizes, **overrides}, device)
     learner = parts.learner(parts.policy(size))
+    assert isinstance(learner, IqnLearner), type(learner)
     learner.online.reset_noise(learner.generator)  # what acting leaves behind
     return learner
 

@@ -1,0 +1,231 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): several passes over each rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from btr_tm.agent.driver_weights import DriverWeights
+from btr_tm.agent.execution import Execution
+from btr_tm.agent.ppo_policy import PpoPolicy
+from btr_tm.agent.step import GuardedStep
+from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
+from btr_tm.core.protocols import Stateful, Update
+from btr_tm.core.schedule import Schedule
+from btr_tm.core.tree import take_rows
+from btr_tm.core.types import Batch, Obs, StateDict
+from btr_tm.losses.policy_gradient import (
+    ClippedSurrogate,
+    PolicyErrors,
+    Sample,
+    advantages,
+    log_probability,
+    normalised,
+)
+from btr_tm.nets.actor_critic import ActorCritic, Opinion
+
+KL_MARGIN = 1.5  # times `target_kl`: where a rollout has been learnt from enough (OpenAI Baselines, SB3)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How a rollout is learnt from: `epochs` times, each time in another order, `minibatch` decisions a step.
+
+    `rows_at_once` of them go through the network together. An update ends early where the policy has moved
+    1.5 times `target_kl` nats away from the one that drove; 0 never ends it. `trace` is GAE's lambda.
+    """
+
+    epochs: int
+    minibatch: int
+    rows_at_once: int
+    trace: float
+    target_kl: float
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UserError(f"learner.passes.epochs must be 1 or larger, got {self.epochs}")
+        if not 0.0 <= self.trace <= 1.0:
+            raise UserError(f"learner.passes.trace must lie between 0 and 1, got {self.trace}")
+        if self.target_kl < 0.0:
+            raise UserError(f"learner.passes.target_kl must be 0 or larger, got {self.target_kl}")
+
+
+@dataclass(frozen=True)
+class PpoBuilder:
+    """What a configuration says of PPO; a run adds what `step` and `driver_weights` still lack."""
+
+    learning_rate: Schedule
+    loss: ClippedSurrogate
+    passes: Passes
+    step: Callable[..., GuardedStep]
+    driver_weights: Callable[[ActorCritic], DriverWeights[ActorCritic]]
+
+    on_policy = True
+    probed = False
+
+    @staticmethod
+    def policy(net: ActorCritic, clock: Clock, generator: torch.Generator, execution: Execution) -> PpoPolicy:
+        """Drives with `net`."""
+        return PpoPolicy(net, clock, generator, execution)
+
+    def build(
+        self,
+        policy: PpoPolicy,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        generator: torch.Generator,
+    ) -> PpoLearner:
+        """Trains `policy.net`, whose parameters it lays out anew; `generator` draws the order of rows."""
+        step = self.step(policy.net, optimizer)
+        policy.forget()
+        weights = self.driver_weights(policy.net)
+        return PpoLearner(policy, self.loss, self.passes, step, self.learning_rate, weights, generator)
+
+
+class PpoLearner:
+    """Trains the network of `policy` on rollouts that it has driven itself, with its present weights.
+
+    So what the driver thought is what the network says when an update begins, and nobody has to store it.
+    Each estimate of a spectral norm follows after a step: the network that an update begins with is the one
+    that drove, to the bit.
+    """
+
+    extra_uses = 0
+
+    def __init__(
+        self,
+        policy: PpoPolicy,
+        loss: ClippedSurrogate,
+        passes: Passes,
+        step: GuardedStep,
+        learning_rate: Schedule,
+        driver_weights: DriverWeights[ActorCritic],
+        generator: torch.Generator,
+    ) -> None:
+        self.policy, self.online, self.clock = policy, policy.net, policy.clock
+        self.loss, self.passes, self.step, self.learning_rate = loss, passes, step, learning_rate
+        self.driver_weights, self.driver = driver_weights, policy.with_net(driver_weights.net)
+        self.generator = generator
+        self.samples = 0  # decisions learnt from, repetitions counted
+
+    @property
+    def networks(self) -> set[ActorCritic]:
+        """All that are run."""
+        return {self.online, self.driver.net}
+
+    def update(self, batch: Batch) -> Update:
+        """All passes over one rollout. The end by `target_kl` waits for the device at every step."""
+        old = self.appraise(batch)
+        rate = self.learning_rate(self.clock.frames)
+        found, norms = [], []
+        for rows in self._minibatches(len(old.log_p)):
+            errors = self._gradient(batch, old, rows)
+            found.append(torch.stack(errors))
+            if self.passes.target_kl and float(errors.kl) > KL_MARGIN * self.passes.target_kl:
+                break
+            norms.append(self.step(rate))
+            self.online.power_iteration()
+            self.driver_weights(self.online)
+            self.samples += len(rows)
+        names = ("loss", "policy_loss", "value_loss", "entropy", "kl", "ratio_clipped")
+        figures = dict(zip(names, torch.stack(found).mean(0), strict=True))
+        return Update(figures | self._rest(old, norms, rate), old.advantage.abs())
+
+    def _rest(self, old: Sample, norms: list[Tensor], rate: float) -> dict[str, Tensor]:
+        """Figures of the whole update."""
+        norm = torch.stack(norms) if norms else old.value.new_zeros(1)
+        unexplained = (old.goal - old.value).var(correction=0) / old.goal.var(correction=0).clamp_min(1e-12)
+        per_epoch = -(-len(old.value) // self.passes.minibatch)
+        return {
+            "grad_norm": norm.mean(),
+            "grad_clipped": (norm > self.step.clip_norm).float().mean(),
+            "explained_variance": 1.0 - unexplained,
+            "epochs": torch.full_like(norm[0], len(norms) / per_epoch),
+            "learning_rate": torch.full_like(norm[0], rate),
+        }
+
+    @torch.no_grad()
+    def appraise(self, batch: Batch) -> Sample:
+        """What the present network says of a rollout, of all its rows (B,)."""
+        (ended,) = batch.ended
+        logits, value = self._opinions(batch.obs)
+        reward, values, discount = (part.view_as(ended) for part in (batch.reward, value, batch.discount))
+        # What follows a row is the next one, unless another race does; nothing follows a race that is over.
+        follows = torch.cat([values[1:], torch.zeros_like(values[:1])])
+        asked = ended.clone()
+        asked[-1] = True
+        rows = (asked & (discount > 0)).flatten().nonzero()[:, 0]  # device sync point
+        if len(rows):
+            follows.view(-1)[rows] = self._opinions(take_rows(batch.next_obs, rows)).value
+        found = advantages(reward, values, follows, discount, ended, self.passes.trace).flatten()
+        return Sample(log_probability(logits, batch.action), value, found, found + value)
+
+    def _opinions(self, obs: Obs) -> Opinion:
+        """Of all rows, some at a time."""
+        size = self.passes.rows_at_once
+        parts = zip(*(part.split(size) for part in obs), strict=True)
+        said = [self.online(Obs(*part)) for part in parts]
+        return Opinion(*(torch.cat(leaves) for leaves in zip(*said, strict=True)))
+
+    def _minibatches(self, size: int) -> Iterator[Tensor]:
+        """Rows of each step; the last of an epoch may be fewer."""
+        for _ in range(self.passes.epochs):
+            order = torch.randperm(size, generator=self.generator, device=self.generator.device)
+            yield from order.split(self.passes.minibatch)
+
+    def _gradient(self, batch: Batch, old: Sample, rows: Tensor) -> PolicyErrors:
+        """Leave the gradient of the minibatch `rows` in place; the parts of its loss."""
+        self.step.clear()
+        sample = take_rows(old, rows)
+        sample = sample._replace(advantage=normalised(sample.advantage))
+        total = torch.zeros(len(PolicyErrors._fields), device=rows.device)
+        for at in torch.arange(len(rows), device=rows.device).split(self.passes.rows_at_once):
+            obs, action = take_rows(batch.obs, rows[at]), batch.action[rows[at]]
+            said: Opinion = self.online(obs)
+            errors = self.loss(said.logits, said.value, action, take_rows(sample, at))
+            share = len(at) / len(rows)
+            self.step.scaling.scaled(share * errors.loss).backward()
+            total += share * torch.stack(errors).detach()
+        return PolicyErrors(*total)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a rollout that is not learnt from."""
+        old = self.appraise(batch)
+        old = old._replace(advantage=normalised(old.advantage))
+        with torch.no_grad():
+            said = self._opinions(batch.obs)
+            return {"loss": self.loss(said.logits, said.value, batch.action, old).loss}
+
+    def take(self) -> dict[str, Tensor | float]:
+        """For a row of the log; a rollout is used as often as there are epochs."""
+        passes, frames = self.passes, self.clock.frames
+        decay = self.step.weight_decay_ratio * self.learning_rate(frames)
+        settings = {"weight_decay": decay, "uses_per_transition": passes.epochs}
+        used: dict[str, Tensor | float] = {
+            "replay/samples_used": self.samples,
+            "replay/samples_due": passes.epochs * frames,
+        }
+        return {f"settings/{name}": value for name, value in settings.items()} | used
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def state_dict(self) -> StateDict:
+        """Everything the next update depends on, loadable with `weights_only=True`."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        own = {"generator": self.generator.get_state(), "samples": self.samples}
+        return {"online": self.online.state_dict(), **parts, **own}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.policy.forget()
+        self.online.load_state_dict(state["online"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.generator.set_state(state["generator"].cpu())
+        self.samples = int(state["samples"])
+
+    def _parts(self) -> dict[str, Stateful]:
+        return {"step": self.step, "driver": self.driver_weights, "policy": self.policy}

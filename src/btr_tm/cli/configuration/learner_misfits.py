@@ -1,0 +1,73 @@
+"""Parts that a learner has no use for, each with the sentence that says what to choose instead.
+
+The same holds here as in contradictions.py: classes say what they need and what they give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hydra.utils import get_object
+
+from btr_tm.cli.configuration.schema import Node
+
+
+def says(node: Node, attribute: str) -> object:
+    """A class attribute of what `node` names, None where it has no such attribute."""
+    return getattr(get_object(node["_target_"]), attribute, None)
+
+
+def learner_misfits(values: Node) -> Iterator[str]:
+    """Choices that the learner would not use, or lacks."""
+    yield from _of_policies(values) if says(values["learner"], "on_policy") else _of_values(values)
+
+
+def _of_values(values: Node) -> Iterator[str]:
+    """For a learner of action values."""
+    if says(values["net"], "has_policy"):
+        yield "net=actor_critic has no action values, which learner=iqn learns; choose net=separate"
+    for group, instead in (("replay", "uniform or prioritized"), ("credit", "frames")):
+        if says(values[group], "on_policy"):
+            yield f"{group}=rollout belongs to learner=ppo; choose {group}={instead}, or +experiment=ppo"
+
+
+def _of_policies(values: Node) -> Iterator[str]:
+    """For a learner of a policy, which learns from what that policy has just driven."""
+    if not says(values["net"], "has_policy"):
+        yield "learner=ppo needs a network with a policy; choose net=actor_critic, or +experiment=ppo"
+    for group in ("replay", "credit"):
+        if not says(values[group], "on_policy"):
+            yield f"learner=ppo learns from what it has just driven; choose {group}=rollout"
+    if not says(values["collector"], "acts_with_learner"):
+        yield (
+            "learner=ppo learns from what its present weights have driven, while other processes drive with "
+            "older ones; choose collector=inline"
+        )
+    if not says(values["parallel"], "alone"):
+        yield "learner=ppo learns in one process; choose parallel=none"
+    yield from _ingredients(values)
+
+
+def _ingredients(values: Node) -> Iterator[str]:
+    """Ingredients of action values, which have no meaning where a policy is learnt."""
+    if says(values["target"], "entropy_in_target"):
+        yield (
+            "target=munchausen changes the target of action values, which learner=ppo does not have; choose "
+            "target=ddqn, and learner.loss.entropy_weight for entropy"
+        )
+    if says(values["head"]["linear"], "noisy"):
+        yield (
+            "noise in the head would change the probabilities that learner=ppo learns from, and its policy "
+            "explores by itself; choose head=plain or ln"
+        )
+    if says(values["exploration"], "__name__") != "auto":
+        yield "learner=ppo draws its actions from its own policy; choose exploration=auto"
+    if says(values["horizon"], "needs_clock"):
+        yield "learner=ppo estimates returns without an end; choose horizon=discounted"
+    if "bins" in values["value"]:
+        yield "value=hl_gauss is for action values, which learner=ppo does not have; choose value=quantiles"
+    if not says(values["head"], "dueling"):
+        yield (
+            "learner=ppo has a layer for the policy and one for the value, whatever the shape of the head; "
+            "choose head/shape=dueling"
+        )
