@@ -124,7 +124,8 @@ def test_every_appearance_builds(choice: str, numbers: int) -> None:
 # What demonstrations need is a file: tests/cli/test_demos.py.
 @pytest.mark.parametrize("choice", [name for name in choices("replay") if name != "demonstrations"])
 def test_every_replay_builds(choice: str) -> None:
-    built = parts("profile=smoke", f"replay={choice}")
+    learner = ["+experiment=ppo"] if choice == "rollout" else []
+    built = parts(*learner, "profile=smoke", f"replay={choice}")
     layout = FloatLayout.generic(3)
     env = SimpleNamespace(
         num_envs=4, image_shape=(1, 8, 8), layout=layout, block=(), decision_ms=50, stacked_frames=1

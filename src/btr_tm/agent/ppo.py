@@ -33,14 +33,14 @@ KL_MARGIN = 1.5  # times `target_kl`: where a rollout has been learnt from enoug
 
 @dataclass(frozen=True)
 class Passes:
-    """How a rollout is learnt from: `epochs` times, each time in another order, `minibatch` decisions a step.
+    """How a rollout is learnt from: `epochs` times, each time in another order, in `minibatches` steps.
 
-    `rows_at_once` of them go through the network together. An update ends early where the policy has moved
+    `rows_at_once` decisions go through the network together. An update ends early where the policy has moved
     1.5 times `target_kl` nats away from the one that drove; 0 never ends it. `trace` is GAE's lambda.
     """
 
     epochs: int
-    minibatch: int
+    minibatches: int
     rows_at_once: int
     trace: float
     target_kl: float
@@ -48,6 +48,8 @@ class Passes:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise UserError(f"learner.passes.epochs must be 1 or larger, got {self.epochs}")
+        if self.minibatches < 1:
+            raise UserError(f"learner.passes.minibatches must be 1 or larger, got {self.minibatches}")
         if not 0.0 <= self.trace <= 1.0:
             raise UserError(f"learner.passes.trace must lie between 0 and 1, got {self.trace}")
         if self.target_kl < 0.0:
@@ -138,7 +140,7 @@ class PpoLearner:
         """Figures of the whole update."""
         norm = torch.stack(norms) if norms else old.value.new_zeros(1)
         unexplained = (old.goal - old.value).var(correction=0) / old.goal.var(correction=0).clamp_min(1e-12)
-        per_epoch = -(-len(old.value) // self.passes.minibatch)
+        per_epoch = min(self.passes.minibatches, len(old.value))
         return {
             "grad_norm": norm.mean(),
             "grad_clipped": (norm > self.step.clip_norm).float().mean(),
@@ -171,10 +173,10 @@ class PpoLearner:
         return Opinion(*(torch.cat(leaves) for leaves in zip(*said, strict=True)))
 
     def _minibatches(self, size: int) -> Iterator[Tensor]:
-        """Rows of each step; the last of an epoch may be fewer."""
+        """Rows of each step, as equal in number as they can be."""
         for _ in range(self.passes.epochs):
             order = torch.randperm(size, generator=self.generator, device=self.generator.device)
-            yield from order.split(self.passes.minibatch)
+            yield from order.tensor_split(min(self.passes.minibatches, size))
 
     def _gradient(self, batch: Batch, old: Sample, rows: Tensor) -> PolicyErrors:
         """Leave the gradient of the minibatch `rows` in place; the parts of its loss."""

@@ -45,6 +45,10 @@ class Rollout:
         self._rows = _empty((steps, cars), image_shape, floats, block, device)
         self._count = self._filled = 0  # rows since the last update, and rows that were ever written
 
+    def __len__(self) -> int:
+        """Decisions since the last update."""
+        return self._count * self.cars
+
     @property
     def bytes_per_transition(self) -> float:
         """Allocated memory divided by the capacity."""
@@ -103,7 +107,7 @@ class Rollout:
         return tree_map(lambda leaf: leaf[place], self._rows.obs), self._rows.action[place]
 
     def measure(self) -> dict[str, Tensor | float]:
-        return {"size": float(self._count * self.cars), "capacity": float(self.capacity)}
+        return {"size": float(len(self)), "capacity": float(self.capacity)}
 
     def save(self, folder: str | Path) -> StateDict:
         """The rows since the last update: they are few enough for the checkpoint itself; no file."""
