@@ -42,6 +42,7 @@ VARIANTS = {
         "replay/gamma_at=insertion",
         "convention.cut_at_non_greedy=true",
     ],
+    "rollouts": ["+experiment=ppo", "encoder=none", "eval=inline", "replay.steps=20"],
 }
 
 
@@ -87,8 +88,9 @@ def leaves(value, name=""):
 
 def states(run):
     parts = {name: part.state_dict() for name, part in run.checkpoint.parts.items() if name != "clock"}
-    replay = run.replay.ring.rows | run.replay.ring.state
-    return leaves(parts | {"replay": replay})
+    replay = run.replay
+    held = replay.ring.rows | replay.ring.state if hasattr(replay, "ring") else replay.save("")
+    return leaves(parts | {"replay": held})
 
 
 def same(left, right):
