@@ -19,7 +19,7 @@ from btr_tm.core.errors import UserError
         ),
         (
             ["+experiment=quick"],
-            r"unknown choice experiment=quick; did you mean 'quickstart'\? valid: a01_v2",
+            r"unknown choice experiment=quick; did you mean 'quickstart'\? valid: a01_best",
         ),
         (
             ["logger=[wandb,tensorbord]"],

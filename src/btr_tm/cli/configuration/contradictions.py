@@ -58,7 +58,7 @@ def _real_time(values: Node) -> Iterator[str]:
             "a game in real time does not wait for updates, as collector=inline would have it; choose "
             "collector=one_process"
         )
-    if _says(collector, "waits_between_chunks"):
+    if says(collector, "waits_between_chunks"):
         yield (
             "a worker of collector=ray waits between two chunks, in the middle of a race, and a game in real "
             "time does not; choose collector=one_process"
