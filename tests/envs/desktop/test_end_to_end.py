@@ -100,10 +100,11 @@ def test_a_window_is_driven_by_what_it_shows_and_says(
             assert (obs.image != first.image).float().mean() > 0.05
             reading = env.racing.open().telemetry.latest()
             assert (reading.gas, reading.steer, reading.map_id) == (1, -1, "oval")
-        telemetry = env.racing.open().telemetry
         env.racing.rest()
-        while (reading := telemetry.after(telemetry.latest().number, 60)).gas:
-            pass  # the key has been let go of, the game will say so
+        telemetry = env.racing.open().telemetry  # another connection
+        reading = telemetry.after(0, 60)
+        while reading.gas:
+            reading = telemetry.after(reading.number, 60)  # the keys are up, the game will say so
         env.close()
     assert "void" not in capfd.readouterr().err
 
