@@ -60,8 +60,12 @@ def texts() -> Iterator[tuple[Path, str]]:
     yield HERE / "learner_update" / "update.md", tables.updates(HERE / "learner_update" / "update.json")
     yield HERE / "traced" / "traced.md", tables.traced(HERE / "traced" / "traced.json")
     yield HERE / "driver" / "sections.md", driver_tables.page(HERE / "driver" / "measured.json")
-    searched = run_tables.runs_below(HERE / "a01_best" / "search")
-    yield HERE / "a01_best" / "search.md", run_tables.page("What was tried on seed 0", searched)
+    best = HERE / "a01_best"
+    yield (
+        best / "search.md",
+        run_tables.page("What was tried on seed 0", run_tables.runs_below(best / "search")),
+    )
+    yield best / "records.md", run_tables.page("The recipe", run_tables.runs_below(best / "records"))
     for name, table in (tables.IN_README | {"driver": driver_tables.tables}).items():
         path = HERE / name / "README.md"
         yield path, with_block(path.read_text(encoding="utf-8"), name, table(HERE / name))
