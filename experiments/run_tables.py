@@ -9,8 +9,8 @@ from typing import Any
 from btr_tm.metrics.sinks.jsonl import read_record
 
 HEADING = (
-    "| run | frames | updates | value of the start | its worth | starts home | their mean time | from the line "
-    "| best from the line | x author | CPU s |"
+    "| run | frames | updates | value of the start | its worth | starts home | their mean time "
+    "| from the line | best from the line | x author | CPU s |"
 )
 RULE = "| :--- |" + " ---: |" * 10
 
