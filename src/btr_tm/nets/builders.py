@@ -49,6 +49,14 @@ class BuildActivation(Protocol):
     def __call__(self) -> nn.Module: ...
 
 
+class BuildPart(Protocol):
+    """Builds what the features of an encoder for `image_shape` are judged by."""
+
+    def __call__(
+        self, features: int, image_shape: tuple[int, int, int], *, activation: BuildActivation
+    ) -> nn.Module: ...
+
+
 class Pixels(Protocol):
     """Turns bytes into numbers: uint8 (B, C, H, W) -> float32."""
 

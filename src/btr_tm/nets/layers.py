@@ -38,6 +38,8 @@ class Relu:
 class NoNorm:
     """Builds nothing between a linear layer and its activation."""
 
+    changes_nothing = True
+
     def __call__(self, features: int) -> nn.Module:
         return nn.Identity()
 

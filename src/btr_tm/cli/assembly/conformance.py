@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from btr_tm.agent.learner import IqnLearner
 from btr_tm.agent.ppo import PpoLearner
+from btr_tm.agent.pretraining import PretrainingLearner
 from btr_tm.core.protocols import DrivingEnv, Learner, RedrivableEnv, ReplayBuffer
 from btr_tm.envs.atari import AtariVectorEnv
 from btr_tm.envs.desktop.env import DesktopVectorEnv
@@ -37,7 +38,7 @@ ENVS: tuple[type[DrivingEnv], ...] = (
     TMInterfaceVectorEnv,
 )
 PROCESSES: tuple[type[LearningProcesses], ...] = (OneProcess, Helpers)
-LEARNERS: tuple[type[Learner], ...] = (IqnLearner, PpoLearner, ParallelLearner)
+LEARNERS: tuple[type[Learner], ...] = (IqnLearner, PpoLearner, PretrainingLearner, ParallelLearner)
 REDRIVABLE: tuple[type[RedrivableEnv], ...] = (SimVectorEnv,)
 REPLAYS: tuple[type[ReplayBuffer], ...] = (Replay, HostReplay, Rollout)
 BESIDE_REPLAYS: tuple[type[ReplayBuffer], ...] = (WithDemonstrations,)

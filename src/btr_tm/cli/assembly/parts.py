@@ -16,6 +16,7 @@ from btr_tm.agent.execution import CudaGraph, Eager, Execution, Replayed
 from btr_tm.agent.observer import NoObserver, Observer
 from btr_tm.agent.parallel import ProcessGroup, SingleProcess
 from btr_tm.agent.ppo import PpoBuilder
+from btr_tm.agent.pretraining import PretrainingBuilder
 from btr_tm.agent.probe import Probe
 from btr_tm.agent.trained import TrainedLearner, TrainedPolicy
 from btr_tm.cli.assembly.build import call_with_known, make, make_with_known, partial
@@ -179,7 +180,7 @@ class Parts:
         )
 
     @property
-    def learner_class(self) -> type[LearnerBuilder] | type[PpoBuilder]:
+    def learner_class(self) -> type[LearnerBuilder] | type[PpoBuilder] | type[PretrainingBuilder]:
         """What builds the learner and its policy, for what it says about both."""
         return get_object(self.values["learner"]["_target_"])
 
@@ -194,6 +195,8 @@ class Parts:
             "act_taus": self.profile["taus_act"],
             "symmetric_taus": self.values["convention"]["symmetric_taus"],
             "execution": self._replayed(),
+            "actions": env.actions,
+            "block": env.block,
         }
         return call_with_known(self.learner_class.policy, **known)
 
@@ -223,6 +226,7 @@ class Parts:
             optimizer=partial(self.values["optimizer"]),
             target=self.target,
             generator=drawing,
+            clock=self.clock,
             group=group,
             execution=self._execution(compiled, drawing) if group is SingleProcess else Eager(),
             observer=observer or NoObserver(),

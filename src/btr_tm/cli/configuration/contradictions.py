@@ -119,7 +119,7 @@ def _demonstrated(values: Node) -> Iterator[str]:
         yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"
     if share < 1 and says(values["collector"], "drives_nothing"):
         yield "collector=idle drives nothing to learn from; choose replay=demonstrations, or collector=inline"
-    if share < 1 and says(values["learner"]["loss"], "needs_demonstrations"):
+    if share < 1 and "loss" in values["learner"] and says(values["learner"]["loss"], "needs_demonstrations"):
         yield "learner=bc would clone what it drives itself; choose replay=demonstrations"
 
 

@@ -19,11 +19,37 @@ def says(node: Node, attribute: str) -> object:
 
 def learner_misfits(values: Node) -> Iterator[str]:
     """Choices that the learner would not use, or lacks."""
-    yield from _of_policies(values) if says(values["learner"], "on_policy") else _of_values(values)
+    if says(values["learner"], "learns_pictures"):
+        yield from _of_pictures(values)
+    elif says(values["learner"], "on_policy"):
+        yield from _of_policies(values)
+    else:
+        yield from _of_values(values)
+
+
+def _of_pictures(values: Node) -> Iterator[str]:
+    """For a learner of pictures, which builds the image encoder and nothing that drives."""
+    if not says(values["net"], "learns_pictures"):
+        yield "learner=pretraining needs net=pretraining; choose that, or +experiment=pretrain"
+    if not says(values["encoder"], "reads_images"):
+        yield "encoder=none leaves learner=pretraining nothing to train; choose an encoder"
+    for group in ("replay", "credit"):
+        if says(values[group], "on_policy"):
+            yield f"{group}=rollout belongs to learner=ppo; leave it out"
+    if not says(values["parallel"], "alone"):
+        yield "learner=pretraining learns in one process; choose parallel=none"
+    if says(values["target"], "entropy_in_target"):
+        yield "target=munchausen is about action values, which learner=pretraining has none of; leave it out"
+    if says(values["head"]["linear"], "noisy") or not says(values["head"]["norm"], "changes_nothing"):
+        yield "learner=pretraining builds the image encoder alone, and no head; choose head=plain"
+    if says(values["exploration"], "__name__") != "auto":
+        yield "learner=pretraining drives at random, whatever explores; choose exploration=auto"
 
 
 def _of_values(values: Node) -> Iterator[str]:
     """For a learner of action values."""
+    if says(values["net"], "learns_pictures"):
+        yield "net=pretraining has no action values; choose net=separate, or +experiment=pretrain"
     if says(values["net"], "has_policy"):
         yield "net=actor_critic has no action values, which learner=iqn learns; choose net=separate"
     for group, instead in (("replay", "uniform or prioritized"), ("credit", "frames")):

@@ -63,6 +63,8 @@ KINDS: dict[str, str] = {
     "policy": "btr_tm.agent.driver_weights.DriverWeights",
     "learner": "",
     "learner.*": "",
+    "learner.objective": "btr_tm.agent.pretraining.Objective",
+    "learner.objective.*": "",
     "learner.target_sync": "btr_tm.agent.target_sync.TargetSync",
     "learner.noise": "btr_tm.agent.noise.RedrawNoise",
     "learner.self_loss": "btr_tm.losses.self_loss.SelfLoss",
