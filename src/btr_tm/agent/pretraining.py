@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,73 +13,11 @@ from btr_tm.agent.random_policy import RandomPolicy
 from btr_tm.agent.step import GuardedStep
 from btr_tm.core.block import Block
 from btr_tm.core.clock import Clock
-from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Stateful, Update
 from btr_tm.core.schedule import Schedule
 from btr_tm.core.tree import take_rows
 from btr_tm.core.types import Batch, StateDict
-from btr_tm.losses.contrastive import info_nce, matched, similarities
-from btr_tm.nets.augmentation import Augmentation
-from btr_tm.nets.builders import BuildPart, Pixels
 from btr_tm.nets.pretraining import PretrainingNet
-
-
-class Score(NamedTuple):
-    """How far the network is from what is wanted of it."""
-
-    loss: Tensor  # (B,)
-    figures: dict[str, Tensor]  # scalars
-
-
-class Objective(Protocol):
-    """What an encoder is to learn from the pictures of a batch; `generator` is on their device.
-
-    `part` builds what its features go through: the network asks for that.
-    """
-
-    @property
-    def part(self) -> BuildPart: ...
-
-    def __call__(self, net: PretrainingNet, batch: Batch, generator: torch.Generator) -> Score: ...
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """Mean squared error between each picture and what a decoder makes of its features (an auto-encoder).
-
-    Pictures count in the numbers of `pixels`, which the encoder reads.
-    """
-
-    part: BuildPart
-    pixels: Pixels
-
-    def __call__(self, net: PretrainingNet, batch: Batch, generator: torch.Generator) -> Score:
-        wanted = self.pixels(batch.obs.image)
-        return Score((net(batch.obs.image) - wanted).square().flatten(1).mean(1), {})
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A picture finds the one that the same car saw an n-step return later, among those of all other rows.
-
-    Augmented temporal contrast (Stooke et al. 2021, arXiv:2009.08319) without its momentum encoder: similarity
-    is the cosine over `temperature`, and both pictures of a pair are augmented by themselves, for else the
-    appearance of a race would be enough to find the partner.
-    """
-
-    part: BuildPart
-    temperature: float
-    augment: Augmentation
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise UserError(f"learner.objective.temperature must be above 0, got {self.temperature}")
-
-    def __call__(self, net: PretrainingNet, batch: Batch, generator: torch.Generator) -> Score:
-        seen = (self.augment(obs.image, generator) for obs in (batch.obs, batch.next_obs))
-        first, second = net(torch.cat(list(seen))).chunk(2)
-        logits = similarities(first, second, self.temperature)
-        return Score(info_nce(logits), {"matched": matched(logits.detach())})
 
 
 @dataclass(frozen=True)
@@ -91,7 +28,6 @@ class PretrainingBuilder:
     """
 
     learning_rate: Schedule
-    objective: Objective
     rows_at_once: int
     step: Callable[..., GuardedStep]
     driver_weights: Callable[[PretrainingNet], DriverWeights[PretrainingNet]]
@@ -112,12 +48,12 @@ class PretrainingBuilder:
         generator: torch.Generator,
         clock: Clock,
     ) -> PretrainingLearner:
-        """Trains `policy.net`, whose parameters it lays out anew; `generator` draws what augments pictures."""
+        """Trains `policy.net`, whose parameters it lays out anew; `generator` is for augmentation."""
         return PretrainingLearner(self, policy, optimizer, generator, clock)
 
 
 class PretrainingLearner:
-    """Trains the network that `policy` carries on the pictures of batches; what was done there is not read."""
+    """Trains the network that `policy` carries on the pictures of batches, and reads nothing else there."""
 
     extra_uses = 0
 
@@ -131,7 +67,7 @@ class PretrainingLearner:
     ) -> None:
         assert isinstance(policy.net, PretrainingNet), type(policy.net)
         self.policy, self.online, self.generator, self.clock = policy, policy.net, generator, clock
-        self.objective, self.rows_at_once = parts.objective, parts.rows_at_once
+        self.rows_at_once = parts.rows_at_once
         self.learning_rate, self.step = parts.learning_rate, parts.step(self.online, optimizer)
         self.driver_weights = parts.driver_weights(self.online)
         self.driver = policy.with_net(self.driver_weights.net)
@@ -163,7 +99,7 @@ class PretrainingLearner:
         rows = torch.arange(len(batch.weight), device=batch.weight.device)
         for some in rows.split(self.rows_at_once):
             part = take_rows(batch, some)
-            score = self.objective(self.online, part, self.generator)
+            score = self.online.objective(self.online, part, self.generator)
             use((part.weight * score.loss).sum() / len(rows))
             losses.append(score.loss.detach())
             figures.append(score.figures)

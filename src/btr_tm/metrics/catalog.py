@@ -173,7 +173,13 @@ _ALL = (
         "canonical/action_swaps", "share", "last", "share of decisions that differ from the one before them"
     ),
     # learning
-    Metric("learner/loss", "loss", "mean", "loss of the batch: quantile Huber, PPO's, or of pictures", "Training/loss"),
+    Metric(
+        "learner/loss",
+        "loss",
+        "mean",
+        "loss of the batch: quantile Huber, PPO's, or of pictures",
+        "Training/loss",
+    ),
     Metric("test/loss", "loss", "mean", "loss of batches that are never learnt from", "Training/loss_test"),
     Metric("learner/policy_loss", "loss", "mean", "clipped surrogate, PPO"),
     Metric("learner/value_loss", "loss", "mean", "mean squared error of the critic, PPO"),
@@ -181,7 +187,7 @@ _ALL = (
     Metric("learner/ratio_clipped", "share", "mean", "decisions whose ratio is outside the clip range, PPO"),
     Metric("learner/explained_variance", "share", "mean", "of the returns, by the critic, PPO"),
     Metric("learner/epochs", "1", "mean", "passes over a rollout, fewer where target_kl ended them, PPO"),
-    Metric("learner/matched", "share", "mean", "pictures that find their partner (learner/objective=contrast)"),
+    Metric("learner/matched", "share", "mean", "pictures that find their partner (net/objective=contrast)"),
     Metric("learner/grad_norm", "norm", "mean", "global gradient norm before clipping"),
     Metric("learner/grad_clipped", "share", "mean", "share of updates whose gradient norm was clipped"),
     Metric("learner/q_mean", "reward", "mean", "mean online Q of the actions in the batch"),

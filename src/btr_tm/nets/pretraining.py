@@ -8,19 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
-from btr_tm.nets.builders import BuildActivation, BuildPart, DrawWeights
+from btr_tm.nets.builders import BuildActivation, DrawWeights
 from btr_tm.nets.encoder.conv import Conv
 from btr_tm.nets.encoder.encoder import ImageEncoder
 from btr_tm.nets.floats import NoFloats
 from btr_tm.nets.linear import Linear
 from btr_tm.nets.network import Network
+from btr_tm.nets.objectives import Objective
 from btr_tm.nets.precision import Precision
 
 COARSE = 4  # pixels each way that one cell of the decoder's first map stands for
 
 
 class PretrainingNet(Network):
-    """An image encoder and what its features are judged by: `part(features, image_shape, activation=)`.
+    """An image encoder and what its features are judged by: the part that `objective` builds.
 
     uint8 (B, C, H, W) -> what the part makes of (B, D) features. `precision` as of `Network`; the part is
     float32. Raises UserError without an image encoder.
@@ -32,7 +33,7 @@ class PretrainingNet(Network):
         self,
         image_shape: tuple[int, int, int],
         encoder: Callable[[tuple[int, int, int]], ImageEncoder],
-        part: BuildPart,
+        objective: Objective,
         activation: BuildActivation,
         generator: torch.Generator,
         weights: DrawWeights,
@@ -43,7 +44,8 @@ class PretrainingNet(Network):
         self.encoder, self.float_head = encoder(image_shape), NoFloats()
         if not self.encoder.out_features:
             raise UserError("there is no image encoder to pretrain; choose one")
-        self.part = part(self.encoder.out_features, image_shape, activation=activation)
+        self.objective = objective
+        self.part = objective.part(self.encoder.out_features, image_shape, activation=activation)
         self.settle(generator, weights)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -82,8 +84,8 @@ class Decoder(nn.Module):
 
 
 class Projection(nn.Module):
-    """Features (B, D) -> (B, `size`) of length 1, through one hidden layer (Chen et al. 2020, arXiv:2002.05709,
-    section 4.2: what is compared is not what is used later).
+    """Features (B, D) -> (B, `size`) of length 1, through one hidden layer (Chen et al. 2020,
+    arXiv:2002.05709, section 4.2: what is compared is not what is used later).
     """
 
     def __init__(
