@@ -56,7 +56,7 @@ class Reconstruction:
 class Contrast:
     """A picture finds the one that the same car saw an n-step return later, among those of other rows.
 
-    Augmented temporal contrast (Stooke et al. 2021, arXiv:2009.08319) without its momentum encoder. Similarity
+    Augmented temporal contrast (Stooke et al. 2021, arXiv:2009.08319), without a momentum encoder. Similarity
     is the cosine over `temperature`. Both pictures of a pair are augmented by themselves, for else the
     appearance of a race would be enough to find the partner.
     """
