@@ -45,6 +45,7 @@ GROUPS = {
     "gates": ("btr_tm.race.",),
     "float_lookup": ("btr_tm.race.",),
     "net": ("btr_tm.nets.",),
+    "fusion": ("btr_tm.nets.",),
     "value": ("btr_tm.nets.", "btr_tm.losses.", "btr_tm.core."),
     "pixels": ("btr_tm.nets.",),
     "activation": ("btr_tm.nets.",),

@@ -10,6 +10,7 @@ from torch import nn
 
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Batch, Obs
+from btr_tm.nets.backbone import NoBackbone
 from btr_tm.nets.builders import BuildBody, DrawWeights
 from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.encoder import Encoder, NoEncoder
@@ -21,6 +22,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LayerNorm, LeakyRelu, NoNorm, Orthogonal, initialise
 from btr_tm.nets.linear import Noisy, NoisyLinear, Plain
 from btr_tm.nets.pixels import Centred
+from btr_tm.nets.state_fusion import Concat
 from btr_tm.nets.values import Quantiles
 
 CPU = torch.device("cpu")
@@ -79,6 +81,8 @@ def network(
     quantiles = {key: options.pop(key, default) for key, default in {"cosines": 8, "first_cosine": 1}.items()}
     known = {"values": Quantiles(**quantiles), "float_hidden": 8, "float_norm": parts["layer"]}
     known |= {
+        "state_fusion": Concat,
+        "backbone": NoBackbone(),
         "activation": LeakyRelu(),
         "weights": ORTHOGONAL,
         "precision": "fp32",

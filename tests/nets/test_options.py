@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from btr_tm.core.floats import FloatLayout
+from btr_tm.nets.backbone import NoBackbone
 from btr_tm.nets.encoder.cnn import CnnBody
 from btr_tm.nets.encoder.impala import ImpalaBody
 from btr_tm.nets.encoder.pool import GlobalAveragePool
@@ -17,6 +18,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.nets.layers import LeakyRelu, NoNorm, Orthogonal, Relu, TorchDefault
 from btr_tm.nets.linear import Linear
 from btr_tm.nets.pixels import Centred, Unit
+from btr_tm.nets.state_fusion import Concat
 from btr_tm.nets.values import Quantiles
 
 from .helpers import CNN, ORTHOGONAL, dueling, encoder_of, initialised, noisy, noisy_layer
@@ -55,6 +57,7 @@ def small(activation, weights=ORTHOGONAL) -> IQN:
     generator, layout = torch.Generator().manual_seed(0), FloatLayout.generic(3)
     return IQN(
         (1, 36, 36), layout, 4, encoder, head, generator, values=Quantiles(4, 1), float_hidden=8,
+        state_fusion=Concat, backbone=NoBackbone(),
         float_norm=NoNorm(), activation=activation, weights=weights, precision="fp32", block=(),
         device=torch.device("cpu"),
     )  # fmt: skip

@@ -19,6 +19,7 @@ from btr_tm.nets.heads import Head, hidden_layer
 from btr_tm.nets.linear import Linear
 from btr_tm.nets.network import Network, refuse_blind
 from btr_tm.nets.precision import Precision
+from btr_tm.nets.state_fusion import BuildStateFusion
 
 NEW_POLICY_GAIN = 0.01  # a new policy chooses nearly evenly (Andrychowicz et al. 2021, arXiv:2006.05990, 3.2)
 
@@ -51,6 +52,7 @@ class ActorCritic(Network):
         linear: BuildLinear,
         norm: BuildNorm,
         shared: bool,
+        state_fusion: BuildStateFusion,
         generator: torch.Generator,
         float_hidden: int,
         activation: BuildActivation,
@@ -64,7 +66,11 @@ class ActorCritic(Network):
         self.encoder, self.float_head = encoder(image_shape), float_head(*floats)
         self.critic_encoder = None if shared else encoder(image_shape)
         self.critic_float_head = None if shared else float_head(*floats)
-        features = refuse_blind(self.encoder.out_features + self.float_head.out_features)
+        floats_seen = self.float_head.out_features
+        refuse_blind(self.encoder.out_features + floats_seen)
+        self.state_fusion = state_fusion(self.encoder, floats_seen, activation)
+        self.critic_state_fusion = None if shared else state_fusion(self.encoder, floats_seen, activation)
+        features = self.state_fusion.out_features
         self.shape = (*block, actions)
         last = Linear(hidden, math.prod(self.shape), NEW_POLICY_GAIN)
         self.actor = _Stream(hidden_layer(features, hidden, linear, norm, activation), last)
@@ -74,18 +80,21 @@ class ActorCritic(Network):
 
     def forward(self, obs: Obs) -> Opinion:
         """What actor and critic say."""
-        features = self.look(obs, self.encoder, self.float_head)
+        features = self.look(obs, self.encoder, self.float_head, self.state_fusion)
         logits = self.actor(features).unflatten(-1, self.shape)
         return Opinion(logits, self.critic(self._critic_features(obs, features))[:, 0])
 
     def logits(self, obs: Obs) -> Tensor:
         """(B, [K,] A), of the actor alone."""
-        return self.actor(self.look(obs, self.encoder, self.float_head)).unflatten(-1, self.shape)
+        return self.actor(self.look(obs, self.encoder, self.float_head, self.state_fusion)).unflatten(
+            -1, self.shape
+        )
 
     def _critic_features(self, obs: Obs, features: Tensor) -> Tensor:
-        if self.critic_encoder is None or self.critic_float_head is None:
+        encoder, floats, fusion = self.critic_encoder, self.critic_float_head, self.critic_state_fusion
+        if encoder is None or floats is None or fusion is None:
             return features
-        return self.look(obs, self.critic_encoder, self.critic_float_head)
+        return self.look(obs, encoder, floats, fusion)
 
     def last_layers(self) -> list[nn.Module]:
         return [self.actor.last, self.critic.last]

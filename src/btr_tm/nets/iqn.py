@@ -10,19 +10,22 @@ from torch import Tensor, nn
 from btr_tm.core.block import Block
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.types import Obs
+from btr_tm.nets.backbone import BuildBackbone
 from btr_tm.nets.builders import BuildActivation, BuildNorm, DrawWeights
 from btr_tm.nets.encoder.encoder import ImageEncoder
 from btr_tm.nets.floats import float_head
 from btr_tm.nets.heads import Head
 from btr_tm.nets.network import Network, refuse_blind
 from btr_tm.nets.precision import Precision
+from btr_tm.nets.state_fusion import BuildStateFusion
 from btr_tm.nets.values import Values
 
 
 class IQN(Network):
     """Implicit quantile network (Dabney et al. 2018, arXiv:1806.06923) over an image and a float vector.
 
-    `encoder(image_shape)`, `head(features, actions, block=, atoms=)` and `float_norm(features)` are builders.
+    `encoder(image_shape)`, `head(features, actions, block=, atoms=)` and `float_norm(features)` are builders;
+    `state_fusion` and `backbone` build how picture and floats meet, and what follows before the fractions.
     `values` says how features and fractions meet and what the head's outputs are: quantiles, or bins. All
     initial weights are drawn by `weights` from `generator`, on the CPU. `activation` builds what follows the
     float head's layers and the embedding of fractions; encoder and head have their own. `precision` "bf16"
@@ -42,6 +45,8 @@ class IQN(Network):
         head: Callable[..., Head],
         generator: torch.Generator,
         values: Values,
+        state_fusion: BuildStateFusion,
+        backbone: BuildBackbone,
         float_hidden: int,
         float_norm: BuildNorm,
         activation: BuildActivation,
@@ -53,7 +58,9 @@ class IQN(Network):
         super().__init__(precision, device)
         self.encoder = encoder(image_shape)
         self.float_head = float_head(layout, float_hidden, float_norm, activation)
-        features = refuse_blind(self.encoder.out_features + self.float_head.out_features)
+        refuse_blind(self.encoder.out_features + self.float_head.out_features)
+        self.state_fusion = state_fusion(self.encoder, self.float_head.out_features, activation)
+        self.backbone, features = backbone(self.state_fusion.out_features)
         self.reading = values
         self.fusion = values.fusion(features, activation)
         self.head = head(features, actions, block=block, atoms=values.atoms)
@@ -61,7 +68,9 @@ class IQN(Network):
 
     def features(self, obs: Obs) -> Tensor:
         """Features (B, D) of the state, which do not depend on the fractions."""
-        return self.look(obs, self.encoder, self.float_head)
+        features = self.look(obs, self.encoder, self.float_head, self.state_fusion)
+        with self._autocast(features, "bf16"):
+            return self.backbone(features).float()
 
     def outputs(self, features: Tensor, taus: Tensor) -> Tensor:
         """As `forward`, from what `features` returned."""

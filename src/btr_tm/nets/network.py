@@ -17,6 +17,7 @@ from btr_tm.nets.floats import FloatHead, NoFloats
 from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import NoisyLinear
 from btr_tm.nets.precision import Format, Precision, resolved
+from btr_tm.nets.state_fusion import StateFusion
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -46,11 +47,11 @@ class Network(nn.Module):
         """Some layer has parameter noise."""
         return bool(self._noisy)
 
-    def look(self, obs: Obs, encoder: ImageEncoder, float_head: nn.Module) -> Tensor:
+    def look(self, obs: Obs, encoder: ImageEncoder, float_head: nn.Module, fusion: StateFusion) -> Tensor:
         """Features (B, D) of the state, float32."""
+        floats = float_head(obs.floats)
         with self._autocast(obs.image, "bf16", "fp16"):
-            image = encoder(obs.image)
-        return torch.cat([image.float(), float_head(obs.floats)], dim=1)
+            return fusion(encoder, obs.image, floats)
 
     def _autocast(self, like: Tensor, *formats: Format) -> torch.autocast:
         """Autocast to the format of this network, if that is one of `formats`."""

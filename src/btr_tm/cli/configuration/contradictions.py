@@ -190,6 +190,8 @@ def _sight(values: Node) -> Iterator[str]:
         yield "env.image=none gives the encoder nothing to see; choose encoder=none or set env.image=pixels"
     if env.get("image") == "pixels" and not sees:
         yield "encoder=none makes env.image=pixels useless; choose an encoder or set env.image=none"
+    if says(values["fusion"], "needs_both") and not (sees and says(env, "has_floats")):
+        yield "this fusion mixes a picture with floats, and one of them is missing; choose fusion=concat"
     if not says(env, "has_floats") and not sees:
         yield "this environment shows nothing but pictures, which encoder=none cannot see; choose an encoder"
 

@@ -42,6 +42,8 @@ def _of_pictures(values: Node) -> Iterator[str]:
         yield "target=munchausen is about action values, which learner=pretraining has none of; leave it out"
     if says(values["head"]["linear"], "noisy") or not says(values["head"]["norm"], "changes_nothing"):
         yield "learner=pretraining builds the image encoder alone, and no head; choose head=plain"
+    if says(values["fusion"], "needs_both"):
+        yield "learner=pretraining sees no floats that a picture could meet; choose fusion=concat"
     if says(values["exploration"], "__name__") != "auto":
         yield "learner=pretraining drives at random, whatever explores; choose exploration=auto"
 

@@ -117,6 +117,7 @@ class Settings:
     encoder: Node
     head: Node
     net: Node
+    fusion: Node
     value: Node
     target: Node
     exploration: Node

@@ -45,6 +45,8 @@ KINDS: dict[str, str] = {
     "gates": "btr_tm.race.gates.Gates",
     "float_lookup": "btr_tm.race.float_lookup.FloatLookup",
     "net": "torch.nn.Module",
+    "net.backbone": "",
+    "fusion": "btr_tm.nets.state_fusion.StateFusion",
     "net.objective": "btr_tm.nets.objectives.Objective",
     "net.objective.*": "",
     "value.bins": "",

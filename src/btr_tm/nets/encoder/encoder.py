@@ -40,13 +40,22 @@ class Encoder(ImageEncoder):
                 f"images must have at least {body.smallest_image} x {body.smallest_image} pixels for this "
                 f"encoder body, got {height} x {width}; choose another body or a larger image"
             )
+        self.image_shape = image_shape
         self.trunk = norm(body(channels))
         self.pool = pool()
         self.pixels = pixels
         self.out_features = self._count_features(image_shape)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.pool(self.trunk(self.pixels(image))).flatten(1)
+        return self.pooled(self.last_map(image))
+
+    def last_map(self, image: Tensor) -> Tensor:
+        """What the pool reads: (B, channels, h, w)."""
+        return self.trunk(self.pixels(image))
+
+    def pooled(self, seen: Tensor) -> Tensor:
+        """Features (B, out_features) of a last map."""
+        return self.pool(seen).flatten(1)
 
     @torch.no_grad()
     def _count_features(self, image_shape: tuple[int, int, int]) -> int:
