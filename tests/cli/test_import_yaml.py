@@ -217,6 +217,22 @@ def test_the_published_tables_of_actions_and_line_points_are_recognised() -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "chosen", "left"),
+    [
+        ("none", {}, []),
+        ("post_concat", {"net": "shared"}, []),
+        ("unified", {"net": "shared", "fusion": "transformer"}, []),
+        ("vision_transformer", {}, ["nn.fusion_mode"]),
+        ([1], {}, ["nn.fusion_mode"]),
+    ],
+)
+def test_modes_of_fusion_are_choices_here(mode: Any, chosen: dict[str, str], left: list[str]) -> None:
+    draft = translate(leaves_of({"nn": {"fusion_mode": mode}}, "x.yaml"))
+    found = {group: draft.choices[group] for group in ("net", "fusion") if group in draft.choices}
+    assert found == chosen and [each.path for each in draft.unmapped] == left
+
+
 def test_empty_sections_are_nothing() -> None:
     assert left({"ppo": None, "btr": {}, "training": {"pretrain_encoder_path": None}}) == {}
 

@@ -22,6 +22,7 @@ from btr_tm.cli.importing.draft import (
 )
 from btr_tm.cli.importing.rules import (
     algorithm,
+    fusion_mode,
     keys_of_actions,
     line_statistics,
     maps,
@@ -74,8 +75,8 @@ LATER: dict[str, Rule] = {
     "vis.image_size.height": into("profile", "image_height"),
     "vis.use_image_head": switch("image_head"),
     "float.mlp.hidden_dim": into("profile", "float_hidden"),
-    "fusion_mode": always("none", None, ""),
-    "init_from_pretrained": absent("pretrained parts are not built yet"),
+    "fusion_mode": fusion_mode,
+    "init_from_pretrained": absent("name a run of ours, with init_from=RUN init_part=encoder"),
     "encoder": absent("other encoders are not built yet"),
     "iqn.embedding_dimension": into("profile", "cosines"),
     "iqn.n": into("profile", "taus"),

@@ -41,6 +41,20 @@ def algorithm(draft: Draft, path: str, value: Value) -> None:
         raise UserError(f"{path} must be iqn, got {value!r}; other algorithms cannot be imported")
 
 
+def fusion_mode(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
+    """Every mode but the first puts one backbone on picture and floats, which all quantiles share."""
+    modes: dict[str, dict[str, str]] = {
+        "none": {},
+        "post_concat": {"net": "shared"},
+        "unified": {"net": "shared", "fusion": "transformer"},
+    }
+    chosen = modes.get(str(value or "none"))
+    if chosen is None:
+        return "unsupported", f"{', '.join(modes)} here"
+    draft.choices.update(chosen)
+    return None
+
+
 def sigma0(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
     return None if value == 0.5 else ("unsupported", f"0.5 here; type head.linear.sigma0={value} for a run")
 
