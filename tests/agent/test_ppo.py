@@ -22,6 +22,7 @@ from btr_tm.nets.actor_critic import ActorCritic
 from btr_tm.nets.encoder.encoder import NoEncoder
 from btr_tm.nets.layers import LeakyRelu, NoNorm, Orthogonal
 from btr_tm.nets.linear import Plain
+from btr_tm.nets.state_fusion import Concat
 
 from .helpers import ADAM, STEP, step_of
 
@@ -42,6 +43,7 @@ def learner(
         linear=Plain(),
         norm=NoNorm(),
         shared=True,
+        state_fusion=Concat,
         generator=torch.Generator().manual_seed(0),
         float_hidden=16,
         activation=LeakyRelu(),
