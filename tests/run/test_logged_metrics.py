@@ -60,7 +60,9 @@ ABSENT = {
         "replay/weight_min": "sampling is uniform",
     },
 }
-ELSEWHERE = ("collector/", "learner/agreement")  # of collectors in processes of their own, of learner=bc
+PPO = ("policy_loss", "value_loss", "kl", "ratio_clipped", "explained_variance", "epochs")
+# Of collectors in processes of their own, and of other learners: bc, pretraining and ppo.
+ELSEWHERE = ("collector/", "learner/agreement", "learner/matched", *(f"learner/{name}" for name in PPO))
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

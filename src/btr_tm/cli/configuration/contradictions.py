@@ -159,7 +159,8 @@ def _moments(values: Node) -> Iterator[str]:
 def _bins(values: Node) -> Iterator[str]:
     if "bins" not in values["value"]:
         return
-    if says(values["learner"]["self_loss"], "needs_batch"):
+    learner = values["learner"]
+    if "self_loss" in learner and says(learner["self_loss"], "needs_batch"):
         yield (
             "learner/self_loss=normalised measures the width of target quantiles, which value=hl_gauss does "
             "not have; choose learner/self_loss=none, or value=quantiles"

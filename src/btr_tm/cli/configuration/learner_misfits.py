@@ -40,6 +40,8 @@ def _of_pictures(values: Node) -> Iterator[str]:
         yield "learner=pretraining learns in one process; choose parallel=none"
     if says(values["target"], "entropy_in_target"):
         yield "target=munchausen is about action values, which learner=pretraining has none of; leave it out"
+    if "bins" in values["value"]:
+        yield "value=hl_gauss is about action values, which learner=pretraining has none of; leave it out"
     if says(values["head"]["linear"], "noisy") or not says(values["head"]["norm"], "changes_nothing"):
         yield "learner=pretraining builds the image encoder alone, and no head; choose head=plain"
     if says(values["fusion"], "needs_both"):
@@ -61,6 +63,8 @@ def _of_values(values: Node) -> Iterator[str]:
 
 def _of_policies(values: Node) -> Iterator[str]:
     """For a learner of a policy, which learns from what that policy has just driven."""
+    if values["demos"]:
+        yield "learner=ppo learns from what it drives itself; leave demos out"
     if not says(values["net"], "has_policy"):
         yield "learner=ppo needs a network with a policy; choose net=actor_critic, or +experiment=ppo"
     for group in ("replay", "credit"):
