@@ -35,7 +35,7 @@ HERE = Path("experiments")  # every path here is relative to the root, as in the
 COMMAND = re.compile(r"^    python -m btr_tm\.(compare|ablate) (.* --out experiments/.*)$", re.MULTILINE)
 BLOCK = "<!-- made by experiments/report.py: {name} -->\n"
 END = "<!-- end -->\n"
-BEST_TABLES = (("search", "What was tried on seed 0"), ("records", "The recipe"), ("changes", "One change each"))
+BEST_TABLES = {"search": "What was tried on seed 0", "records": "The recipe", "changes": "One change each"}
 
 
 class Command(NamedTuple):
@@ -62,11 +62,8 @@ def texts() -> Iterator[tuple[Path, str]]:
     yield HERE / "traced" / "traced.md", tables.traced(HERE / "traced" / "traced.json")
     yield HERE / "driver" / "sections.md", driver_tables.page(HERE / "driver" / "measured.json")
     best = HERE / "a01_best"
-    yield (
-        best / "search.md",
-        run_tables.page("What was tried on seed 0", run_tables.runs_below(best / "search")),
-    )
-    yield best / "records.md", run_tables.page("The recipe", run_tables.runs_below(best / "records"))
+    for name, title in BEST_TABLES.items():
+        yield best / f"{name}.md", run_tables.page(title, run_tables.runs_below(best / name))
     for name, table in (tables.IN_README | {"driver": driver_tables.tables}).items():
         path = HERE / name / "README.md"
         yield path, with_block(path.read_text(encoding="utf-8"), name, table(HERE / name))
