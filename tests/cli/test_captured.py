@@ -36,8 +36,9 @@ ALL_OPTIONS = (
     "learner/reset=partial", "learner/target_sync=hard", "convention.target_hard_every=2",
     "convention.noise_draw=sample", "convention.symmetric_taus=true", "profile.micro_batch=8",
 )  # fmt: skip
-# PPO learns from whole rollouts and reads how far its policy has moved: no update of it is captured.
-CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS if name != "ppo"}
+# PPO learns from whole rollouts and reads how far its policy has moved; pretraining learns eagerly.
+EAGER = ("ppo", "pretrain")
+CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS if name not in EAGER}
 CHOICES["bc"] += ("demos=unread",)
 CHOICES["all options"] = ("+experiment=quickstart", *ALL_OPTIONS)
 
