@@ -35,7 +35,12 @@ HERE = Path("experiments")  # every path here is relative to the root, as in the
 COMMAND = re.compile(r"^    python -m btr_tm\.(compare|ablate) (.* --out experiments/.*)$", re.MULTILINE)
 BLOCK = "<!-- made by experiments/report.py: {name} -->\n"
 END = "<!-- end -->\n"
-BEST_TABLES = {"search": "What was tried on seed 0", "records": "The recipe", "changes": "One change each"}
+BEST_TABLES = {
+    "search": "What was tried on seed 0",
+    "records": "The recipe",
+    "tracks": "The other tracks",
+    "changes": "One change each",
+}
 
 
 class Command(NamedTuple):
