@@ -36,7 +36,7 @@ def line(name: str, folder: Path) -> str:
         f"{last['canonical/discounted_return']:.1f}",
         f"{last['eval/finish_rate']:.0%}",
         seconds(last.get("eval/mean_time_s")),
-        seconds(last["canonical/time_s"]),
+        seconds(last["canonical/time_s"] if last["canonical/finished"] else None),
         seconds(best),
         f"{best * ratio / now:.3f}" if best and ratio and now else "–",
         f"{summary['cpu_s']:.0f}",
