@@ -62,7 +62,10 @@ def draw_losses(
         Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="author"),
         Line2D([], [], color=INK, marker=".", ls="", label="driver against the fence"),
     ]
-    axes.legend(handles=shown, frameon=False, fontsize=9, loc="upper left")
+    above = (0.0, 1.0)  # where no track lies
+    axes.legend(
+        handles=shown, frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=above, ncols=len(shown)
+    )
     return coloured
 
 
