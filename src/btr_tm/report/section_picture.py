@@ -35,7 +35,8 @@ def section_picture(
     figure.colorbar(coloured, ax=above, label="s lost in the section", shrink=0.8, pad=0.01, aspect=30)
     draw_speeds(below, track, compared, driver, author)
     title = f"{track.name}: {ending(compared, driver, author)}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+    head = figure.legend(handles=signs(), title=title, frameon=False, loc="outside upper left", ncols=3)
+    head.set(alignment="left")
     return save(figure, path)
 
 
@@ -57,16 +58,16 @@ def draw_losses(
     axes.add_collection(coloured)
     touching = driver.wall.numpy() != 0
     axes.plot(*line[touching].T, ".", color=INK, ms=4, zorder=4)
-    shown = [
+    return coloured
+
+
+def signs() -> list[Line2D]:
+    """What the lines and dots of the map mean."""
+    return [
         Line2D([], [], color=RED, lw=3, label="driver"),
         Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="author"),
         Line2D([], [], color=INK, marker=".", ls="", label="driver against the fence"),
     ]
-    above = (0.0, 1.0)  # where no track lies
-    axes.legend(
-        handles=shown, frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=above, ncols=len(shown)
-    )
-    return coloured
 
 
 def draw_speeds(
