@@ -9,16 +9,22 @@ import pytest
 from btr_tm.cli.assembly.driver import read_driver
 from btr_tm.cli.commands import film, watch
 from btr_tm.core.errors import UserError
+from btr_tm.report.film import FULL, SMALL, Look
 
 GAS = "0-0.05 press up # flat out\n"
+
+
+looks: list[Look] = []
 
 
 @pytest.fixture
 def filmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Name of the track and ticks of each race that was filmed; a real film takes seconds."""
     races: list[tuple[str, int]] = []
+    looks.clear()
 
-    def film_racers(track, racers, path, fps):
+    def film_racers(track, racers, path, look):
+        looks.append(look)
         races.extend((track.name, len(racer.race.actions)) for racer in racers)
         return Path(path)
 
@@ -31,6 +37,16 @@ def test_scripts_of_any_usual_name_are_watched(tmp_path, filmed, name):
     (tmp_path / name).write_text(GAS)
     watch.main([str(tmp_path / name), "--track", "oval"])
     assert filmed == [("oval", 5)]
+
+
+@pytest.mark.parametrize(
+    ("words", "look"),
+    [([], FULL), (["--small"], SMALL), (["--small", "--fps", "10"], SMALL._replace(fps=10))],
+)
+def test_a_small_film_has_fewer_and_smaller_pictures(tmp_path, filmed, words, look):
+    (tmp_path / "race.inputs").write_text(GAS)
+    watch.main([str(tmp_path / "race.inputs"), "--track", "oval", *words])
+    assert looks == [look]
 
 
 def test_a_file_that_is_no_driver_is_named_for_what_it_is(tmp_path):

@@ -42,7 +42,8 @@ def short_hold(monkeypatch):
 
 def test_an_mp4_has_the_pictures_of_the_race_and_a_hold_at_its_end(tmp_path, short_hold):
     av = pytest.importorskip("av")
-    path = film(tmp_path / "deep" / "race.mp4", [Scene(TRACK, [Racer("one", driven())])], size=SIZE)
+    look = films.Look(size=SIZE)
+    path = film(tmp_path / "deep" / "race.mp4", [Scene(TRACK, [Racer("one", driven())])], look)
     with av.open(str(path)) as shown:
         stream = shown.streams.video[0]
         assert (stream.height, stream.width, float(stream.average_rate)) == (*SIZE, 50.0)
@@ -51,7 +52,7 @@ def test_an_mp4_has_the_pictures_of_the_race_and_a_hold_at_its_end(tmp_path, sho
 
 def test_without_pyav_a_gif_is_written_instead_with_half_the_pictures(tmp_path, short_hold, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    path = film(tmp_path / "race.mp4", [Scene(TRACK, [Racer("one", driven())])], size=(720, 1280), fps=50)
+    path = film(tmp_path / "race.mp4", [Scene(TRACK, [Racer("one", driven())])])
     assert path.suffix == ".gif"
     with Image.open(path) as shown:
         assert shown.size == (640, 360) and shown.info["duration"] == 40

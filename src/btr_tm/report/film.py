@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,18 +14,32 @@ from torch import Tensor
 from btr_tm.report.overlay import Moment, Overlay
 from btr_tm.report.race_signs import Signs, recent_walls, result, splits
 from btr_tm.report.redrive import TICK_MS, Redriven
-from btr_tm.report.video import Film
+from btr_tm.report.video import COMPACT, QUICK, Film
 from btr_tm.sim.colour.car_mesh import Colour
 from btr_tm.sim.colour.view import ColourView, OtherCar
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
-FPS, SIZE = 50, (720, 1280)
+SIZE = (720, 1280)
 RATES = (1, 2, 4, 5, 10, 20, 25, 50, 100)  # pictures a second: each is taken at the end of a tick
 HOLD_S = 1.5  # how long the finish is shown
 GHOST, GHOST_OPACITY = (70, 190, 110), 0.45
 PAINTS: tuple[Colour, ...] = ((225, 70, 50), (240, 195, 60), (150, 90, 210), (60, 190, 200))
 PICTURES_AT_ONCE = 64
+
+
+class Look(NamedTuple):
+    """How a film is written."""
+
+    fps: int = 50  # pictures per second of race time, one of RATES
+    size: tuple[int, int] = SIZE  # height and width in points, even
+    encoding: Mapping[str, str] = QUICK
+
+
+FULL = Look()
+# Of a run, with half the pictures: it is soon over. Lost races are long, and few watch them.
+FINISHED, UNFINISHED = Look(fps=25), Look(fps=10, size=(360, 640))
+SMALL = Look(25, (360, 640), COMPACT)  # about 1 MB for a race on A01
 
 
 class Racer(NamedTuple):
@@ -44,13 +58,14 @@ class Scene(NamedTuple):
     author: Redriven | None = None
 
 
-def film(path: str | Path, scenes: Sequence[Scene], fps: int = FPS, size: tuple[int, int] = SIZE) -> Path:
+def film(path: str | Path, scenes: Sequence[Scene], look: Look = FULL) -> Path:
     """Write a film of the scenes on one track, one after the other; where it was written.
 
-    `fps` is one of RATES; `size` (height, width), even. docs/simulator.md says how long that takes.
+    docs/simulator.md says how long that takes.
     """
+    fps, size, encoding = look
     pictures = sum(len(ticks_of(each.racers[0].race, fps)) for each in scenes)
-    with Film(path, fps, size) as writer, Progress(transient=True) as bar:
+    with Film(path, fps, size, encoding) as writer, Progress(transient=True) as bar:
         task = bar.add_task("film", total=pictures)
         view: ColourView | None = None
         for each in scenes:

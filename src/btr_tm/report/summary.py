@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 
 OF_THE_GAME = 0  # version of physics that an .inputs file names for races of the game itself
-# Pictures a second and size of the film: half as many as `watch` makes, so that a run is soon over. Races
-# that did not finish are long, and few watch them.
-FINISHED, UNFINISHED = (25, (720, 1280)), (10, (360, 640))
 
 
 @dataclass(frozen=True)
@@ -129,12 +126,12 @@ class RaceReport:
 
     def _film(self, best: Race, race: Redriven, author: Redriven | None, path: Path) -> Path:
         """Beside the author's car, with the action values where they are known."""
-        from btr_tm.report.film import Racer, Scene, film
+        from btr_tm.report.film import FINISHED, UNFINISHED, Racer, Scene, film
         from btr_tm.report.redrive import values_per_tick
 
         values = values_per_tick(best.q, self.decision_ticks) if len(best.q) else best.q
         scene = Scene(self.track, [Racer(best.origin, race, values)], author)
-        return film(path, [scene], *(FINISHED if race.finished else UNFINISHED))
+        return film(path, [scene], FINISHED if race.finished else UNFINISHED)
 
 
 def outcome(race: Redriven) -> str:

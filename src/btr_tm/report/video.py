@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +15,19 @@ from btr_tm.core.errors import UserError
 GIF_FPS, GIF_WIDTH = 25, 640
 SUFFIXES = (".mp4", ".mkv", ".mov", ".gif")  # that PyAV and Pillow take these pictures for
 # A third of the time of "veryfast" at its usual quality, for files twice as large: 16 MB for a race on A01.
-ENCODING = {"crf": "28", "preset": "ultrafast"}
+QUICK = {"crf": "28", "preset": "ultrafast"}
+COMPACT = {"crf": "34", "preset": "slow"}
 
 
 class Mp4Writer:
     """Pictures of one size to H.264; sizes must be even."""
 
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]):
+    def __init__(self, path: Path, fps: float, size: tuple[int, int], encoding: Mapping[str, str]):
         import av  # takes a while: only where films are made
 
         self.container = av.open(str(path), mode="w")
         rate = Fraction(fps).limit_denominator(1000)
-        self.stream = self.container.add_stream("libx264", rate=rate, options=ENCODING)
+        self.stream = self.container.add_stream("libx264", rate=rate, options=dict(encoding))
         self.stream.height, self.stream.width = size
         self.stream.pix_fmt = "yuv420p"
         self._frame = av.VideoFrame.from_ndarray
@@ -47,7 +48,7 @@ class GifWriter:
     It has at most GIF_FPS pictures a second, none wider than GIF_WIDTH: all of them are held in memory.
     """
 
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]):
+    def __init__(self, path: Path, fps: float, size: tuple[int, int], _: Mapping[str, str]):
         self.path = path
         self.pictures: list[Image.Image] = []
         self.every = max(1, round(fps / GIF_FPS))
@@ -70,7 +71,9 @@ class GifWriter:
 class Film:
     """Context that writes pictures to `path`: MP4, or GIF where the suffix or a missing PyAV asks for it."""
 
-    def __init__(self, path: str | Path, fps: float, size: tuple[int, int]):
+    def __init__(
+        self, path: str | Path, fps: float, size: tuple[int, int], encoding: Mapping[str, str] = QUICK
+    ):
         if size[0] % 2 or size[1] % 2:
             raise UserError(f"the height and width of a video must be even, got {size[0]} x {size[1]}")
         self.path = Path(path)
@@ -79,10 +82,10 @@ class Film:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = GifWriter if self.path.suffix == ".gif" else Mp4Writer
         try:
-            self.writer = kind(self.path, fps, size)
+            self.writer = kind(self.path, fps, size, encoding)
         except ImportError:
             self.path = self.path.with_suffix(".gif")
-            self.writer = GifWriter(self.path, fps, size)
+            self.writer = GifWriter(self.path, fps, size, encoding)
 
     def __enter__(self) -> Film:
         return self

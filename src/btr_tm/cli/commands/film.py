@@ -11,14 +11,14 @@ from btr_tm.cli.commands.common import refuse_unwritable_file
 from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import RedrivableEnv
-from btr_tm.report.film import FPS, RATES, Racer, Scene, film
+from btr_tm.report.film import FULL, RATES, Look, Racer, Scene, film
 from btr_tm.report.redrive import Redriven, per_tick, redrive, redrive_all, redrive_author, values_per_tick
 from btr_tm.report.video import SUFFIXES
 from btr_tm.run.race import Race
 from btr_tm.sim.track.ribbon import Track
 
 
-def refuse_film(path: str | Path, fps: int = FPS) -> None:
+def refuse_film(path: str | Path, fps: int = FULL.fps) -> None:
     """Raise UserError, before anything is driven, if there can be no such film."""
     refuse_unwritable_file(path, *SUFFIXES)
     if fps not in RATES:
@@ -34,9 +34,9 @@ def refuse_elsewhere(driver: Driver) -> None:
         )
 
 
-def film_driver(driver: Driver, race: Race, path: str | Path, fps: int = FPS) -> Path:
+def film_driver(driver: Driver, race: Race, path: str | Path) -> Path:
     """Drive the canonical `race` of `driver` again and film it with the action values it was driven by."""
-    return film_racers(driver.parts.track, [racer_of(driver, race)], path, fps)
+    return film_racers(driver.parts.track, [racer_of(driver, race)], path)
 
 
 def racer_of(driver: Driver, race: Race) -> Racer:
@@ -60,15 +60,15 @@ def world_of(driver: Driver) -> RedrivableEnv:
     return env
 
 
-def film_racers(track: Track, racers: Sequence[Racer], path: str | Path, fps: int = FPS) -> Path:
+def film_racers(track: Track, racers: Sequence[Racer], path: str | Path, look: Look = FULL) -> Path:
     """Film racers that start together, beside the author's car; the picture follows the first."""
-    return film_scenes([Scene(track, racers, redrive_author(track))], path, fps)
+    return film_scenes([Scene(track, racers, redrive_author(track))], path, look)
 
 
-def film_scenes(scenes: Sequence[Scene], path: str | Path, fps: int = FPS) -> Path:
-    """Film one scene after the other at `fps` pictures a second out of RATES."""
+def film_scenes(scenes: Sequence[Scene], path: str | Path, look: Look = FULL) -> Path:
+    """Film one scene after the other."""
     with INTERRUPTS.unwinding():  # half a film is removed
-        return film(path, scenes, fps)
+        return film(path, scenes, look)
 
 
 def learning_scenes(folder: Path, driver: Driver) -> list[Scene]:

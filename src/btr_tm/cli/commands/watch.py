@@ -14,7 +14,7 @@ from btr_tm.core.files import MIB, short
 
 if TYPE_CHECKING:
     from btr_tm.race.inputs_file import InputsFile
-    from btr_tm.report.film import Racer, Scene
+    from btr_tm.report.film import Look, Racer, Scene
     from btr_tm.sim.track.ribbon import Track
 
 SUFFIXES = (".inputs", ".txt", ".csv")  # of races as text: TMInterface's own scripts and tables of keys too
@@ -41,8 +41,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fps",
         type=int,
-        default=50,
-        help="pictures per second of race time (default: 50); half as many take half the time",
+        help="pictures per second of race time (default: 50, --small: 25); half as many take half the time",
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="640 x 360 points and about 1 MB, to send or to put on a page"
     )
     commands.add_place(parser)
     return parser
@@ -57,16 +59,25 @@ def watch(arguments: argparse.Namespace) -> None:
     """Drive, film, and say where the film is."""
     from btr_tm.cli.commands.film import refuse_film
 
-    refuse_film(arguments.out, arguments.fps)
+    look = look_of(arguments)
+    refuse_film(arguments.out, look.fps)
     if len(arguments.drivers) > 2:
         raise UserError(f"a film shows one or two drivers, got {len(arguments.drivers)}")
     began = time.monotonic()
-    path = watch_learning(arguments) if arguments.learning else watch_races(arguments)
+    path = watch_learning(arguments, look) if arguments.learning else watch_races(arguments, look)
     size = path.stat().st_size / MIB if path.exists() else 0.0
     print(f"{path} ({size:.1f} MB, {time.monotonic() - began:.0f} s)")
 
 
-def watch_races(arguments: argparse.Namespace) -> Path:
+def look_of(arguments: argparse.Namespace) -> Look:
+    """How large, and how many pictures a second."""
+    from btr_tm.report.film import FULL, SMALL
+
+    look = SMALL if arguments.small else FULL
+    return look if arguments.fps is None else look._replace(fps=arguments.fps)
+
+
+def watch_races(arguments: argparse.Namespace, look: Look) -> Path:
     """One race of each driver, side by side."""
     from btr_tm.cli.commands.film import film_racers
 
@@ -79,7 +90,7 @@ def watch_races(arguments: argparse.Namespace) -> Path:
                 "both on one"
             )
     print("filming", flush=True)
-    return film_racers(track, [racer for _, racer in found], arguments.out, arguments.fps)
+    return film_racers(track, [racer for _, racer in found], arguments.out, look)
 
 
 def raced(where: str | None, arguments: argparse.Namespace) -> tuple[Track, Racer]:
@@ -119,7 +130,7 @@ def raced_inputs(where: str, arguments: argparse.Namespace) -> tuple[Track, Race
     return track, Racer(where, race)
 
 
-def watch_learning(arguments: argparse.Namespace) -> Path:
+def watch_learning(arguments: argparse.Namespace, look: Look) -> Path:
     """The first, the middle and the last evaluation of a run."""
     from btr_tm.cli.assembly.driver import load_driver
     from btr_tm.cli.commands.film import film_scenes, learning_scenes, refuse_elsewhere
@@ -133,7 +144,7 @@ def watch_learning(arguments: argparse.Namespace) -> Path:
     scenes = learning_scenes(Path(arguments.drivers[0]), driver)
     for each in scenes:
         print(f"{each.racers[0].name}: {outcome_of(each)}", flush=True)
-    return film_scenes(scenes, arguments.out, arguments.fps)
+    return film_scenes(scenes, arguments.out, look)
 
 
 def outcome_of(scene: Scene) -> str:
