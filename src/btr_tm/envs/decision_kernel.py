@@ -19,9 +19,11 @@ from btr_tm.race.lookup_kernel import Places, look_up
 from btr_tm.race.progress_kernel import Line, ProgressArrays, advance_car
 from btr_tm.race.reward.kernel import After, Before, RewardNumbers, length3, potential_of, reward_of
 from btr_tm.sim.physics.car_kernel import Reading, read_car, stand_car
-from btr_tm.sim.physics.kernel import FINISH, TICK, Course, Scratch, drive_car
+from btr_tm.sim.physics.kernel import FINISH, HEIGHT, TICK, Course, Scratch, drive_car
+from btr_tm.sim.physics.road import LOST_M
 
 Flags = NDArray[np.bool_]
+LOST = np.float32(LOST_M)
 Bytes = NDArray[np.uint8]
 
 
@@ -58,7 +60,7 @@ class Present(NamedTuple):
 
 # Rows of Brought.numbers; the final potential is 0 where the race ended.
 POTENTIAL, FINAL_POTENTIAL, REWARD, PROGRESS_M, REWARD_SUM = range(5)
-FINISHED, TRUNCATED, DONE, FROM_START = range(4)  # rows of Brought.flags
+FINISHED, TERMINATED, TRUNCATED, DONE, FROM_START = range(5)  # rows of Brought.flags
 
 
 WRONG = -1  # instead of a number of cars
@@ -69,7 +71,7 @@ class Brought(NamedTuple):
 
     floats: Floats  # (E, F)
     numbers: Floats  # (5, E)
-    flags: Flags  # (4, E)
+    flags: Flags  # (5, E)
     time_ms: Integers  # (E,)
 
 
@@ -112,18 +114,20 @@ def decide(
         after = After(progress.metres[e], progress.furthest_metres[e], time_ms, finished)
         reward = reward_of(rules.reward, before, after, car, now.points, e, actions[e], coefficients)
         stuck = time_ms - progress.last_advance_ms[e] > rules.no_progress_ms
-        truncated = (time_ms > rules.race_ms or stuck) and not finished
-        done = (finished or truncated) and not now.over[e]
+        terminated = finished or body[HEIGHT] < -LOST
+        truncated = (time_ms > rules.race_ms or stuck) and not terminated
+        done = (terminated or truncated) and not now.over[e]
         now.over[e] |= done
         count += done
         now.reward_sum[e] += reward
         now.time_ms[e] = out.time_ms[e] = time_ms
-        out.flags[FINISHED, e], out.flags[TRUNCATED, e], out.flags[DONE, e] = finished, truncated, done
+        out.flags[FINISHED, e], out.flags[TERMINATED, e] = finished, terminated
+        out.flags[TRUNCATED, e], out.flags[DONE, e] = truncated, done
         out.flags[FROM_START, e] = now.from_start[e]
         potential = potential_of(rules.reward, after, car, now.points, e)
         out.numbers[POTENTIAL, e], out.numbers[FINAL_POTENTIAL, e] = (
             potential,
-            ZERO if finished else potential,
+            ZERO if terminated else potential,
         )
         out.numbers[REWARD, e], out.numbers[REWARD_SUM, e] = reward, now.reward_sum[e]
         out.numbers[PROGRESS_M, e] = after.furthest_metres - rules.start_m

@@ -20,6 +20,7 @@ from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
 from btr_tm.sim.appearance import NO_VARIATION, Appearance, Variation
+from btr_tm.sim.physics.road import LOST_M
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.world import World
@@ -46,6 +47,7 @@ class Here(NamedTuple):
     car: CarState
     time_ms: Tensor  # (E,) int64
     finished: Tensor  # (E,) bool
+    fallen: Tensor  # (E,) bool, lies below the road for good
     progress: Progress
     history: History
     floats: Tensor  # (E, F) float32
@@ -117,12 +119,13 @@ class Rules:
         self, drive: Drive, here: Here, action: Tensor, coefficients: Tensor
     ) -> tuple[Drive, Tensor, Outcome]:
         """What it means that `action` led from `drive` to `here`, and Phi (E,) there."""
-        sim, car, time_ms, finished, progress, history, floats = here
+        sim, car, time_ms, finished, fallen, progress, history, floats = here
         moment = self._moment(floats, car, progress, time_ms)
         reward = self.reward(drive.moment, moment, action, finished, coefficients)
-        truncated = self.cut_offs(progress, time_ms) & ~finished
+        terminated = finished | fallen
+        truncated = self.cut_offs(progress, time_ms) & ~terminated
         races = Races(
-            done=(finished | truncated) & ~drive.over,
+            done=(terminated | truncated) & ~drive.over,
             finished=finished,
             time_ms=time_ms,
             progress_m=progress.furthest_metres - self.line.start_m,
@@ -132,8 +135,8 @@ class Rules:
         over = drive.over | races.done
         after = Drive(sim, moment, history, races.reward, drive.from_start, over, drive.variation)
         potential = self.reward.potential(moment)
-        final = torch.where(finished, 0.0, potential)
-        return after, potential, Outcome(reward, finished, truncated, final, races)
+        final = torch.where(terminated, 0.0, potential)
+        return after, potential, Outcome(reward, terminated, truncated, final, races)
 
     def _moment(self, floats: Tensor, car: CarState, progress: Progress, time_ms: Tensor) -> Moment:
         read, points = self.float_lookup(self.features, floats, car, progress, self.line)
@@ -165,7 +168,7 @@ class Race(Rules):
         car, (time_ms, finished) = self.world.car(sim), clock(sim)
         progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
         history, floats = self.observe(drive.history, action, car, progress)
-        here = Here(sim, car, time_ms, finished, progress, history, floats)
+        here = Here(sim, car, time_ms, finished, fallen(sim, finished), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
 
@@ -179,6 +182,11 @@ def clock(sim: SimState) -> tuple[Tensor, Tensor]:
     """Race time (E,) int64, that of the finish where a car has finished, and whether it has (E,)."""
     finished = sim.finish_tick >= 0
     return TICK_MS * torch.where(finished, sim.finish_tick, sim.tick), finished
+
+
+def fallen(sim: SimState, finished: Tensor) -> Tensor:
+    """Which cars (E,) lie in the gap of a jump, where no race goes on; none of the `finished` (E,)."""
+    return (sim.height_m < -LOST_M) & ~finished
 
 
 def restart(present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
@@ -214,7 +222,7 @@ class StagedRace:
         car, (time_ms, finished) = self.instruments(sim), clock(sim)
         progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
         history, floats = self.observe(drive.history, action, car, progress)
-        here = Here(sim, car, time_ms, finished, progress, history, floats)
+        here = Here(sim, car, time_ms, finished, fallen(sim, finished), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.race.seen(after, floats, potential), outcome
 

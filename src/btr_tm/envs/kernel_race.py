@@ -112,10 +112,10 @@ class KernelRace:
         self._some_done = any(done_in_parts)
         floats, numbers, flags, time_ms = map(torch.from_numpy, brought)
         potential, final, reward, progress_m, reward_sum = numbers.unbind(0)
-        finished, truncated, done, from_start = flags.unbind(0)
+        finished, terminated, truncated, done, from_start = flags.unbind(0)
         races = Races(done, finished, time_ms, progress_m, from_start, reward_sum)
         seen = Seen(Obs(cars.image(), floats), potential)
-        return cars.drive, seen, Outcome(reward, finished, truncated, final, races)
+        return cars.drive, seen, Outcome(reward, terminated, truncated, final, races)
 
     def _drive(self, cars: Cars, keys: Integers, weights: Floats, brought: Brought) -> list[int]:
         """As `decide` for all cars, with coefficients `weights` (K,); what it gives for each part of them."""
@@ -152,7 +152,7 @@ def _room(cars: int, floats: int) -> Brought:
     return Brought(
         floats=np.empty((cars, floats), np.float32),
         numbers=np.empty((5, cars), np.float32),
-        flags=np.empty((4, cars), np.bool_),
+        flags=np.empty((5, cars), np.bool_),
         time_ms=np.empty(cars, np.int64),
     )
 

@@ -174,7 +174,8 @@ class OneCarVectorEnv(TensorVectorEnv):
         finished = torch.tensor([sighting.finished], device=self.device)
         progress = self._advance(before.moment.progress, car.position, time, finished)
         history, floats = self._observe(before.history, action, car, progress)
-        here = Here(before.sim, car, time, finished, progress, history, floats)
+        nowhere = torch.zeros_like(finished)  # no game says that a car has fallen
+        here = Here(before.sim, car, time, finished, nowhere, progress, history, floats)
         after, potential, outcome = self._judge(before, here, action, self.coefficients())
         return Driven(after, Seen(Obs(sighting.image.to(self.device), floats), potential), outcome)
 

@@ -15,6 +15,7 @@ from btr_tm.sim.physics.constants import CarConstants, surface_row
 from btr_tm.sim.track.ribbon import GRASS, Track
 
 REACH_M = 1.0  # deeper than this below the road the car has fallen into a gap and nothing carries it
+LOST_M = 4.0  # deeper than this no slope brings it back, and the race is over
 _COLUMNS = 21
 _TYRE = 17  # first of the four surface columns
 
