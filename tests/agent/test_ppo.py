@@ -55,10 +55,10 @@ def learner(
     sizes = {"minibatches": 1, "rows_at_once": 12} | passes
     builder = PpoBuilder(
         Constant(RATE),
-        ClippedSurrogate(0.2, value_clip, VALUE_WEIGHT, ENTROPY_WEIGHT),
-        Passes(epochs=epochs, trace=TRACE, target_kl=target_kl, **sizes),
         partial(step_of, **(STEP | {"clip_norm": CLIP_NORM})),
         OnlineWeights,
+        ClippedSurrogate(0.2, value_clip, VALUE_WEIGHT, ENTROPY_WEIGHT),
+        Passes(epochs=epochs, trace=TRACE, target_kl=target_kl, **sizes),
     )
     policy = PpoPolicy(net, Clock(), torch.Generator().manual_seed(1), Eager())
     return builder.build(policy, ADAM, torch.Generator().manual_seed(2))

@@ -58,7 +58,7 @@ def net_for(objective: Objective) -> PretrainingNet:
 def learner_for(objective: Objective, rows_at_once: int = 32) -> PretrainingLearner:
     scaling = partial(for_precision, precision="fp32")
     step = partial(GuardedStep, clip_norm=10.0, clip_value=1e9, weight_decay_ratio=0.0, scaling=scaling)
-    builder = PretrainingBuilder(Constant(3e-3), rows_at_once, step, OnlineWeights)
+    builder = PretrainingBuilder(Constant(3e-3), step, OnlineWeights, rows_at_once)
     policy = RandomPolicy(net_for(objective), torch.Generator().manual_seed(1), 12, ())
     adam = partial(torch.optim.Adam, lr=3e-3)
     return builder.build(policy, adam, torch.Generator().manual_seed(2), Clock())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from btr_tm.agent.execution import Execution
+from btr_tm.agent.net_policy import NetPolicy
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
-from btr_tm.core.types import Obs, StateDict
+from btr_tm.core.types import Obs
 from btr_tm.losses.quantile import draw_taus, fixed_taus, refuse_odd
 from btr_tm.nets.iqn import IQN
 
@@ -30,15 +29,12 @@ class Exploration(Protocol):
         ...
 
 
-class IqnPolicy:
-    """Acts on the mean over `act_taus` quantiles of `net`, which it shares with the learner.
+class IqnPolicy(NetPolicy[IQN]):
+    """Acts on the mean over `act_taus` quantiles of `net`.
 
     Exploring: fresh parameter noise (if the exploration wants it), random fractions (mirrored with
     `symmetric_taus`, see draw_taus), then the exploration's choice. Not exploring: noise off, a fixed grid of
     fractions, the best action: deterministic. Raises UserError for an odd number of mirrored fractions.
-
-    `execution` runs the forward passes. What it may record reads the tensors of `net` where they are:
-    `forget` where they have been replaced.
     """
 
     def __init__(
@@ -51,18 +47,13 @@ class IqnPolicy:
         symmetric_taus: bool,
         execution: Execution,
     ) -> None:
-        self.net, self.exploration, self.clock, self.generator = net, exploration, clock, generator
-        self.act_taus, self.symmetric_taus = act_taus, symmetric_taus
+        super().__init__(net, clock, generator, execution)
+        self.exploration, self.act_taus, self.symmetric_taus = exploration, act_taus, symmetric_taus
         refuse_odd("taus_act", act_taus, symmetric_taus)
         self._grid = fixed_taus(act_taus, generator.device)[None]
-        self.execution, self._unchanged = execution, False
-        # Noise on or off, and what was computed once, are no operations: each case is recorded by itself.
+        # Noise on or off is no operation either: each case is recorded by itself.
         ways = [(noise, unchanged) for noise in (False, True) for unchanged in (False, True)]
         self._values = {way: execution.part(self._mean_values) for way in ways}
-
-    def forget(self) -> None:
-        """Some tensors of the network have been replaced."""
-        self.execution.forget()
 
     def _mean_values(self, obs: Obs, taus: Tensor) -> Tensor:
         return self.net.values(obs, taus).mean(1)
@@ -91,19 +82,3 @@ class IqnPolicy:
             return self
         rest = (self.exploration, self.clock, self.generator, self.act_taus, self.symmetric_taus)
         return IqnPolicy(net, *rest, self.execution)
-
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """While this lasts, nobody changes the weights of the network."""
-        with self.net.unchanged():
-            self._unchanged = True
-            try:
-                yield
-            finally:
-                self._unchanged = False
-
-    def state_dict(self) -> StateDict:
-        return {"generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: StateDict) -> None:
-        self.generator.set_state(state["generator"].cpu())

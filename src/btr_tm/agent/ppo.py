@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from btr_tm.agent.driver_weights import DriverWeights
 from btr_tm.agent.execution import Execution
+from btr_tm.agent.net_learner import BuildOptimizer, NetLearner, NetLearnerBuilder
 from btr_tm.agent.ppo_policy import PpoPolicy
-from btr_tm.agent.step import GuardedStep
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
-from btr_tm.core.protocols import Stateful, Update
-from btr_tm.core.schedule import Schedule
+from btr_tm.core.protocols import Update
 from btr_tm.core.tree import take_rows
 from btr_tm.core.types import Batch, Obs, StateDict
 from btr_tm.losses.policy_gradient import (
@@ -57,14 +55,11 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class PpoBuilder:
-    """What a configuration says of PPO; a run adds what `step` and `driver_weights` still lack."""
+class PpoBuilder(NetLearnerBuilder[ActorCritic]):
+    """What a configuration says of PPO."""
 
-    learning_rate: Schedule
     loss: ClippedSurrogate
     passes: Passes
-    step: Callable[..., GuardedStep]
-    driver_weights: Callable[[ActorCritic], DriverWeights[ActorCritic]]
 
     on_policy = True
     probed = False
@@ -74,20 +69,12 @@ class PpoBuilder:
         """Drives with `net`."""
         return PpoPolicy(net, clock, generator, execution)
 
-    def build(
-        self,
-        policy: PpoPolicy,
-        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        generator: torch.Generator,
-    ) -> PpoLearner:
-        """Trains `policy.net`, whose parameters it lays out anew; `generator` draws the order of rows."""
-        step = self.step(policy.net, optimizer)
-        policy.forget()
-        weights = self.driver_weights(policy.net)
-        return PpoLearner(policy, self.loss, self.passes, step, self.learning_rate, weights, generator)
+    def build(self, policy: PpoPolicy, optimizer: BuildOptimizer, generator: torch.Generator) -> PpoLearner:
+        """Trains the network of `policy`; `generator` draws the order of rows."""
+        return PpoLearner(self, policy, optimizer, generator)
 
 
-class PpoLearner:
+class PpoLearner(NetLearner[ActorCritic]):
     """Trains the network of `policy` on rollouts that it has driven itself, with its present weights.
 
     So what the driver thought is what the network says when an update begins, and nobody has to store it.
@@ -95,28 +82,12 @@ class PpoLearner:
     that drove, to the bit.
     """
 
-    extra_uses = 0
-
     def __init__(
-        self,
-        policy: PpoPolicy,
-        loss: ClippedSurrogate,
-        passes: Passes,
-        step: GuardedStep,
-        learning_rate: Schedule,
-        driver_weights: DriverWeights[ActorCritic],
-        generator: torch.Generator,
+        self, parts: PpoBuilder, policy: PpoPolicy, optimizer: BuildOptimizer, generator: torch.Generator
     ) -> None:
-        self.policy, self.online, self.clock = policy, policy.net, policy.clock
-        self.loss, self.passes, self.step, self.learning_rate = loss, passes, step, learning_rate
-        self.driver_weights, self.driver = driver_weights, policy.with_net(driver_weights.net)
-        self.generator = generator
+        super().__init__(parts, policy, optimizer, generator, policy.clock)
+        self.loss, self.passes = parts.loss, parts.passes
         self.samples = 0  # decisions learnt from, repetitions counted
-
-    @property
-    def networks(self) -> set[ActorCritic]:
-        """All that are run."""
-        return {self.online, self.driver.net}
 
     def update(self, batch: Batch) -> Update:
         """All passes over one rollout. The end by `target_kl` waits for the device at every step."""
@@ -203,31 +174,17 @@ class PpoLearner:
 
     def take(self) -> dict[str, Tensor | float]:
         """For a row of the log; a rollout is used as often as there are epochs."""
-        passes, frames = self.passes, self.clock.frames
-        decay = self.step.weight_decay_ratio * self.learning_rate(frames)
-        settings = {"weight_decay": decay, "uses_per_transition": passes.epochs}
-        used: dict[str, Tensor | float] = {
+        epochs = self.passes.epochs
+        return {
+            "settings/weight_decay": self.weight_decay,
+            "settings/uses_per_transition": epochs,
             "replay/samples_used": self.samples,
-            "replay/samples_due": passes.epochs * frames,
+            "replay/samples_due": epochs * self.clock.frames,
         }
-        return {f"settings/{name}": value for name, value in settings.items()} | used
-
-    def close(self) -> None:
-        """Nothing to release."""
 
     def state_dict(self) -> StateDict:
-        """Everything the next update depends on, loadable with `weights_only=True`."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        own = {"generator": self.generator.get_state(), "samples": self.samples}
-        return {"online": self.online.state_dict(), **parts, **own}
+        return super().state_dict() | {"samples": self.samples}
 
     def load_state_dict(self, state: StateDict) -> None:
-        self.policy.forget()
-        self.online.load_state_dict(state["online"])
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.generator.set_state(state["generator"].cpu())
+        super().load_state_dict(state)
         self.samples = int(state["samples"])
-
-    def _parts(self) -> dict[str, Stateful]:
-        return {"step": self.step, "driver": self.driver_weights, "policy": self.policy}

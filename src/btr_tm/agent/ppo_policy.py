@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor
 
 from btr_tm.agent.execution import Execution
+from btr_tm.agent.net_policy import NetPolicy
 from btr_tm.core.block import by_slot
 from btr_tm.core.clock import Clock
 from btr_tm.core.protocols import Decision
-from btr_tm.core.types import Obs, StateDict
+from btr_tm.core.types import Obs
 from btr_tm.nets.actor_critic import ActorCritic
 
 
-class PpoPolicy:
-    """Draws from the probabilities of `net`, which it shares with the learner; not exploring, the likeliest.
-
-    `execution` runs the forward passes. What it may record reads the tensors of `net` where they are:
-    `forget` where they have been replaced.
-    """
+class PpoPolicy(NetPolicy[ActorCritic]):
+    """Draws from the probabilities of `net`; not exploring, the likeliest."""
 
     def __init__(
         self, net: ActorCritic, clock: Clock, generator: torch.Generator, execution: Execution
     ) -> None:
-        self.net, self.clock, self.generator, self.execution = net, clock, generator, execution
+        super().__init__(net, clock, generator, execution)
         self._logits = execution.part(net.logits)
-        self._unchanged = False
-        # What was computed once is no operation: each case is recorded by itself.
         self._valued = {unchanged: execution.part(self._values) for unchanged in (False, True)}
-
-    def forget(self) -> None:
-        """Some tensors of the network have been replaced."""
-        self.execution.forget()
 
     def _values(self, obs: Obs) -> Tensor:
         """(E, [K,] A): the value of the state for the likeliest action, and less for others by as many nats
@@ -60,19 +48,3 @@ class PpoPolicy:
     def with_net(self, net: ActorCritic) -> PpoPolicy:
         """This policy if it has `net`, else one like it, with the same random numbers, that has."""
         return self if net is self.net else PpoPolicy(net, self.clock, self.generator, self.execution)
-
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """While this lasts, nobody changes the weights of the network."""
-        with self.net.unchanged():
-            self._unchanged = True
-            try:
-                yield
-            finally:
-                self._unchanged = False
-
-    def state_dict(self) -> StateDict:
-        return {"generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: StateDict) -> None:
-        self.generator.set_state(state["generator"].cpu())

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic
 
 import torch
 from torch import Tensor
 
+from btr_tm.agent.driver_weights import Net
 from btr_tm.core.block import Block
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Obs, StateDict
-from btr_tm.nets.network import Network
 
 HELD = 6  # decisions on average: a key that is held for 50 ms hardly moves a car aside
 
 
-class RandomPolicy:
+class RandomPolicy(Generic[Net]):
     """Holds a random action for a random while. Not exploring it drives straight ahead, by action 0.
 
     It carries `net`, which others train, and never asks it. (E,) actions, or (E, K) for blocks.
     """
 
-    def __init__(self, net: Network, generator: torch.Generator, actions: int, block: Block) -> None:
+    def __init__(self, net: Net, generator: torch.Generator, actions: int, block: Block) -> None:
         self.net, self.generator, self.actions, self.block = net, generator, actions, block
         self._held: Tensor | None = None  # what each car did last
 
@@ -41,7 +42,7 @@ class RandomPolicy:
         self._held = torch.where(changed.view(-1, *(1 for _ in self.block)), drawn, self._held)
         return Decision(self._held, torch.zeros(cars, dtype=torch.bool, device=device), nothing)
 
-    def with_net(self, net: Network) -> RandomPolicy:
+    def with_net(self, net: Net) -> RandomPolicy[Net]:
         """This policy if it has `net`, else one like it that has."""
         return self if net is self.net else RandomPolicy(net, self.generator, self.actions, self.block)
 
