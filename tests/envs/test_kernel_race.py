@@ -36,6 +36,8 @@ PUBLISHED = {"potential_ahead": 0.3, "speed_as_s": 3.0}
 RACES: dict[str, dict[str, Any]] = {
     "as shipped": {"anywhere_share": 1.0},
     "published": {"reward": linesight(**PUBLISHED), "gates": CheckpointGates, "action_delay_ticks": 3},
+    "late": {"action_delay_ticks": (0, 7), "anywhere_share": 1.0},
+    "late blocks": {"action_delay_ticks": (2, 4), "action_offsets_ms": (0, 10, 20)},
     "race time": {"reward": RaceTimeReward(1.3, 0.07, 2.1), "anywhere_share": 1.0},
     "every bonus": {"reward": linesight(ALL), "action_offsets_ms": (0, 10, 20)},
     "camera only": {"features": camera_features(), "reward": linesight(SLIDES, **PUBLISHED)},

@@ -11,6 +11,7 @@ import torch
 from btr_tm.core.tree import concat_rows, flatten, take_rows
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.author.run import drive as drive_actions
+from btr_tm.sim.delays import delayed
 from btr_tm.sim.kernel_world import KernelWorld
 from btr_tm.sim.physics import constants, dynamics, kernel, road, state
 from btr_tm.sim.physics.state import SimState
@@ -92,6 +93,26 @@ def test_any_number_of_cars_drives_as_in_the_reference(
     start = starts(reference, cars, generator)
     ours, theirs = (driven(each, start, actions) for each in (world, reference))
     assert all(map(equal, ours, theirs))
+
+
+@pytest.mark.parametrize("block", [(), (2,), (9,)])
+def test_cars_with_delays_of_their_own_drive_as_each_would_in_its_own_world(block: tuple[int, ...]) -> None:
+    track, generator = made_road(), torch.Generator().manual_seed(4)
+    delays = torch.arange(36) % 6
+    actions = [keys(36, block, generator) for _ in range(12)]
+    worlds = [kind(track, action_delay_ticks=5) for kind in (World, KernelWorld)]
+    start = starts(worlds[0], 36, generator)
+    reference, ours = (driven(world, delayed(start, delays), actions)[-1] for world in worlds)
+    assert equal(reference, ours)
+    for delay in range(6):
+        rows = torch.nonzero(delays == delay)[:, 0]
+        alone = take_rows(start, rows)
+        alone = alone._replace(queue=alone.queue[:, :delay])
+        own = World(track, action_delay_ticks=delay)
+        expected = driven(own, alone, [action[rows] for action in actions])[-1]
+        late = take_rows(ours, rows)
+        assert bool((late.queue[:, delay:] == state.NO_ACTION).all())
+        assert equal(late._replace(queue=late.queue[:, :delay]), expected)
 
 
 @pytest.mark.parametrize("name", TRACKS)

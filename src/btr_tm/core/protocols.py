@@ -266,7 +266,12 @@ class RedrivableEnv(DrivingEnv, Protocol):
 
     @property
     def action_delay_ticks(self) -> int:
-        """Ticks before an action reaches the car."""
+        """Ticks before an action reaches the car, in races from the canonical start."""
+        ...
+
+    @property
+    def longest_delay_ticks(self) -> int:
+        """The same in any race."""
         ...
 
 

@@ -31,7 +31,7 @@ def plain_simulator(
     features: FeatureSet | None = None,
     reward: Reward | None = None,
     ticks_per_action: int = 5,
-    action_delay_ticks: int = 0,
+    action_delay_ticks: int | Sequence[int] = 0,
     action_offsets_ms: Sequence[int] = (0,),
     cut_offs: CutOffs = CUT_OFFS,
     appearance: Appearance | None = None,

@@ -33,10 +33,10 @@ class ScriptedRaces:
     """
 
     def __init__(self, env: SimVectorEnv) -> None:
-        if env.action_delay_ticks:
+        if env.longest_delay_ticks:
             raise UserError(
                 "keys of a file reach the car at once, so demonstrations need env.action_delay_ticks=0, got "
-                f"{env.action_delay_ticks}"
+                f"{env.longest_delay_ticks}"
             )
         self.env, world = env, env.race.world
         self._world = ScriptedWorld(env.track, world.constants, env.decision_ticks)

@@ -26,12 +26,12 @@ from btr_tm.race.progress import CutOffs
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.appearance import Appearance
+from btr_tm.sim.delays import delayed, delays_of
 from btr_tm.sim.physics.constants import CarConstants
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
 
-LONGEST_DELAY = 1000  # ticks: 10 s
 VARIATION_SEED = 0  # of what evaluation draws: the same in every run
 MOST_UNDRAWN = 2**16  # numbers
 START_BATCH = 64  # starts rendered at once, so that a large pool does not need a large frame
@@ -45,6 +45,8 @@ class SimVectorEnv(TensorVectorEnv):
     `restarts` may add states that the cars themselves have reached.
     After `reset(options={"start": "evaluation"})` nothing restarts: a race ends once and stays over.
     Each start of the pool draws a variation of `appearance`; evaluation is plain unless asked otherwise.
+    So it does how late actions reach the car, between the two `action_delay_ticks` if they are a pair;
+    races from the canonical start are compared, in evaluation and training, at the middle of the two.
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
@@ -64,7 +66,7 @@ class SimVectorEnv(TensorVectorEnv):
         cars: int,
         image_size: tuple[int, int],
         ticks_per_action: int,
-        action_delay_ticks: int,
+        action_delay_ticks: int | Sequence[int],
         action_offsets_ms: Sequence[int],
         cut_offs: CutOffs,
         gates: Callable[[Tensor, Tensor], Gates],
@@ -84,17 +86,13 @@ class SimVectorEnv(TensorVectorEnv):
         for name, count in counts.items():
             if count < 1:
                 raise UserError(f"env.{name} must be 1 or larger, got {count}")
-        if not 0 <= action_delay_ticks <= LONGEST_DELAY:
-            raise UserError(
-                f"env.action_delay_ticks must be from 0 to {LONGEST_DELAY}, got {action_delay_ticks}"
-            )
         self.name = f"the simulator on {track.name}"
         self.track, self.device = track.to(device), torch.device(device)
         compile = within_reach(compile, self.device)
         self.block = actions.block(action_offsets_ms)
         self.decision_ticks = self.block[0] if self.block else ticks_per_action
-        self.action_delay_ticks = action_delay_ticks
-        world = WORLDS[compile](self.track, CarConstants(), self.decision_ticks, action_delay_ticks)
+        self.delays = delays_of(action_delay_ticks)
+        world = WORLDS[compile](self.track, CarConstants(), self.decision_ticks, self.delays.longest)
         camera = CAMERAS[compile](self.track, *image_size) if image_size[0] else NoCamera()
         line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
         self.appearance = appearance or Appearance()
@@ -143,20 +141,28 @@ class SimVectorEnv(TensorVectorEnv):
         sim = self.starts.training(self.start_pool, self.anywhere_share, self.generator)
         # A stream of its own: starts do not depend on the pictures.
         variation = self.appearance.draw(self.start_pool, make_generator(self.seed, "looks", self.device))
-        pool = self._begin(sim, self.starts.is_canonical(sim), variation)
+        delay = self.delays.draw(self.start_pool, make_generator(self.seed, "delays")).to(self.device)
+        from_start = self.starts.is_canonical(sim) & (delay == self.delays.canonical)
+        pool = self._begin(delayed(sim, delay), from_start, variation)
         self._pool = self.restarts.begin(pool, self.num_envs, self.seed)
         self._restarts, self._undrawn = True, 1
         self._drive, self._seen = take_rows(self._pool, self._draw())
 
     def _canonical(self, variation: Tensor) -> None:
-        self._place(self.starts.canonical(self.num_envs), variation)
+        self._place(self._canonical_starts(self.num_envs), variation)
 
     def _evaluation(self, variation: Tensor) -> None:
         """Car 0 at the canonical start, the others at seeded ones that are the same in every run."""
         if self.num_envs == 1:
             return self._canonical(variation)
-        seeded = self.starts.evaluation(self.num_envs - 1)
-        self._place(concat_rows([self.starts.canonical(1), seeded]), variation)
+        others = self.num_envs - 1
+        delay = self.delays.draw(others, make_generator(VARIATION_SEED, "delays"))
+        seeded = delayed(self.starts.evaluation(others), delay)
+        self._place(concat_rows([self._canonical_starts(1), seeded]), variation)
+
+    def _canonical_starts(self, count: int) -> SimState:
+        start = self.starts.canonical(count)
+        return delayed(start, torch.full((count,), self.delays.canonical))
 
     def _place(self, sim: SimState, variation: Tensor) -> None:
         self._restarts = False
@@ -215,6 +221,16 @@ class SimVectorEnv(TensorVectorEnv):
         assert not self._restarts and self.can_shrink
         self._drive, self._seen = take_rows((self._drive, self._seen), rows)
         return self._seen.obs
+
+    @property
+    def action_delay_ticks(self) -> int:
+        """Of races from the canonical start: ticks before an action reaches the car."""
+        return self.delays.canonical
+
+    @property
+    def longest_delay_ticks(self) -> int:
+        """Of any race."""
+        return self.delays.longest
 
     @property
     def decision_ms(self) -> int:

@@ -1,6 +1,6 @@
 """The embedded game: a track, a car and the clock; many races side by side, one row of tensors each.
 
-Letters in shapes: E cars, K ticks of a decision, Q ticks of delay, G gates.
+Letters in shapes: E cars, K ticks of a decision, Q ticks of the longest delay, G gates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from btr_tm.sim.physics.car_state import axes, car_state
 from btr_tm.sim.physics.constants import CarConstants, TickConstants, tick_constants
 from btr_tm.sim.physics.dynamics import LEAST_STRETCH, Body, Keys, Tick, eager_tick, fly, meet
 from btr_tm.sim.physics.road import REACH_M, Road, pack_road
-from btr_tm.sim.physics.state import HOLD, TICK, SimState, pack
+from btr_tm.sim.physics.state import HOLD, NO_ACTION, TICK, SimState, pack
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.ribbon import Track
 
@@ -32,7 +32,7 @@ class World:
     """Cars on a track, driven by key combinations; pure functions of a SimState.
 
     A decision holds one action for `ticks_per_action` ticks of 10 ms, or brings one action per tick;
-    each reaches the car `action_delay_ticks` later.
+    each reaches the car as late as the queue of its state says, Q = `action_delay_ticks` after a `start`.
     """
 
     track: Track
@@ -73,7 +73,7 @@ class World:
 
     def _driver_keys(self, state: SimState, action: Tensor) -> tuple[list[Keys], Tensor]:
         ticks = action.shape[1]
-        arriving = torch.cat([state.queue, action], dim=1)
+        arriving = _after(state.queue, action)
         driven = arriving[:, :ticks]
         # A copy: the strides of a slice would differ from those of `start`, and each layout is compiled anew.
         queue = arriving[:, ticks:].clone(memory_format=torch.contiguous_format)
@@ -158,3 +158,13 @@ class World:
         counters = torch.stack([clock, clock - 1, gates, delay_ticks], dim=1)
         queue = torch.full((s_m.shape[0], self.action_delay_ticks), NO_KEYS, device=s_m.device)
         return SimState(pack(body), counters, queue)
+
+
+def _after(queue: Tensor, action: Tensor) -> Tensor:
+    """The actions (E, Q) under way and (E, K) after them, then NO_ACTION: (E, Q + K)."""
+    if not queue.shape[1]:
+        return action
+    ticks = torch.arange(action.shape[1], device=action.device)
+    delay = (queue != NO_ACTION).sum(1, keepdim=True)
+    room = torch.full_like(action, NO_ACTION)
+    return torch.cat([queue, room], dim=1).scatter(1, delay + ticks, action)

@@ -142,7 +142,7 @@ def _of_driver(word: str, arguments: argparse.Namespace) -> Source:
     driver = load_driver(word, "cpu", arguments.track, arguments.plugin)
     refuse_elsewhere(driver)
     env = cast(RedrivableEnv, driver.parts.env(arguments.races, start_pool=1))
-    if env.action_delay_ticks:
+    if env.longest_delay_ticks:
         raise UserError(f"{word} drives with a delay, so its keys cannot be driven again as they are")
     names = [f"{word}, start {number}" for number in range(arguments.races)]
     return Source(

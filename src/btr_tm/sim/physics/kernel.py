@@ -297,9 +297,10 @@ def drive_car(
 ) -> None:
     """Moves one car by a decision: car (25,), counter (4,), queue (Q,), actions (A,)."""
     k = course.constants[0]
-    here, arriving, delay = scratch.here, scratch.arriving, len(queue)
-    for q in range(delay):
-        arriving[q] = queue[q]
+    here, arriving, delay = scratch.here, scratch.arriving, 0
+    while delay < len(queue) and queue[delay] >= 0:  # after that, NO_ACTION
+        arriving[delay] = queue[delay]
+        delay += 1
     for tick in range(ticks):
         arriving[delay + tick] = actions[min(tick, len(actions) - 1)]
     first, furthest = ticks + 1, -np.float32(np.inf)

@@ -1,6 +1,6 @@
 """Everything about E races in three tensors, so that picking rows of it costs three operations.
 
-Letters in shapes: E cars, Q ticks of delay.
+Letters in shapes: E cars, Q ticks of the longest delay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from btr_tm.sim.physics.dynamics import Body, from_rows, to_rows
 
 _S, _D, _HEIGHT = 12, 13, 14
 TICK, FINISH, GATE, HOLD = range(4)
+NO_ACTION = -1  # fills the places of a queue that is longer than a car's delay
 
 
 class SimState(NamedTuple):
@@ -20,7 +21,7 @@ class SimState(NamedTuple):
 
     floats: Tensor  # (E, 25) float32, the fields of dynamics.Body side by side
     counters: Tensor  # (E, 4) int64: tick, finish tick, next gate, tick before which no key reaches the car
-    queue: Tensor  # (E, Q) int64, actions under way to the car
+    queue: Tensor  # (E, Q) int64, actions under way to the car, as many as its delay; NO_ACTION after them
 
     @property
     def tick(self) -> Tensor:
