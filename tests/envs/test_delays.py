@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
 import pytest
 import torch
 from torch import Tensor
@@ -130,6 +131,16 @@ def test_a_race_that_counts_as_one_from_the_start_can_be_driven_again_from_its_a
         for car in range(24)
     ]
     assert all(again[car] == home[car] for car in torch.nonzero(counted)[:, 0].tolist())
+
+
+def test_a_single_car_draws_its_delay_in_every_race() -> None:
+    env = gymnasium.make("btr_tm/Oval-v0", image_size=(0, 0), action_delay_ticks=[0, 4]).unwrapped
+    drawn = set()
+    for seed in range(20):
+        env.reset(seed=seed)
+        drawn.add(int((env._drive.sim.queue != NO_ACTION).sum()))
+    env.reset(options={"start": "canonical"})
+    assert drawn == {0, 1, 2, 3, 4} and int((env._drive.sim.queue != NO_ACTION).sum()) == 2
 
 
 def test_a_start_is_given_its_delay() -> None:

@@ -14,6 +14,7 @@ from btr_tm.core.types import Obs
 from btr_tm.envs.arrays import Arrays, arrays, check_size, observation_space, simulator_for
 from btr_tm.envs.contract import early_step
 from btr_tm.race.actions import check_actions
+from btr_tm.sim.delays import delayed
 
 if TYPE_CHECKING:
     from btr_tm.sim.colour.view import ColourView
@@ -73,6 +74,9 @@ class SingleEnv(gymnasium.Env):
         sim = starts.training(1, share, generator)
         drawn = appearance.draw(1, generator).to(self._cars.device)
         variation = torch.zeros_like(drawn) if canonical else drawn
+        delays = self._cars.delays
+        delay = torch.tensor([delays.canonical]) if canonical else delays.draw(1, generator)
+        sim = delayed(sim, delay)
         self._drive, seen = self._cars.race.begin(sim, starts.is_canonical(sim), variation)
         return _of_one(seen.obs), RaceInfo(time_ms=0, progress_m=0.0, finished=False)
 
@@ -80,10 +84,10 @@ class SingleEnv(gymnasium.Env):
     def step(  # type: ignore[override]
         self, action: int | np.ndarray
     ) -> tuple[Arrays, float, bool, bool, RaceInfo]:
-        """One decision, or (K,) of a block; raises UserError for an action out of 0..11."""
+        """One decision, or (K,) of a block; raises UserError for an unknown action."""
         if not hasattr(self, "_drive"):
             raise early_step()
-        check_actions(action)
+        check_actions(action, self._cars.actions)
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()
         self._drive, seen, outcome = self._cars.decide(self._drive, chosen, coefficients)
