@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from btr_tm.cli.assembly.memory import refuse_large_learner
+from btr_tm.cli.assembly.memory import layer_inputs, refuse_large_learner
 from btr_tm.cli.assembly.parts import Parts, checked
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core import memory
 from btr_tm.core.errors import UserError
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Spec
+from btr_tm.core.types import Obs
 
 GIB = 2**30
 
@@ -40,6 +41,12 @@ def test_a_replay_that_does_not_fit_names_the_size_that_does() -> None:
     most = int(str(said.value).split("profile.replay_capacity to ")[1].split()[0])
     assert 1_000_000 < most < 1_500_000
     assert parts("encoder=none", f"profile.replay_capacity={most}").replay(env).capacity >= most
+
+
+def test_a_rollout_that_does_not_fit_names_the_steps_that_do() -> None:
+    run = parts("+experiment=ppo", "encoder=none", "replay.steps=1e7", "profile.total_frames=1e9")
+    with pytest.raises(UserError, match=r"^rollouts of 80,000,000 decisions need .*; lower replay.steps to"):
+        run.replay(run.env(8))
 
 
 def test_a_capacity_of_1e12_is_a_sentence() -> None:
@@ -119,3 +126,38 @@ def test_networks_of_every_encoder_and_precision_are_counted_before_they_are_bui
         assert all(
             each.is_meta for each in run.plain_net(Spec((1, 40, 40), FloatLayout.full(), 12)).parameters()
         )
+
+
+NETWORKS = {
+    "concat": ["encoder=impala_sn_pool", "head=noisy_ln"],
+    "film": ["encoder=impala_sn_pool", "fusion=film"],
+    "transformer": ["encoder=cnn_pool", "fusion=transformer"],
+    "shared": ["encoder=none", "net=shared"],
+    "ppo": ["+experiment=ppo", "fusion=transformer"],
+    "two eyes": ["+experiment=ppo", "net.shared=false"],
+    "reconstruction": ["+experiment=pretrain"],
+    "contrast": ["+experiment=pretrain", "net/objective=contrast"],
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_counted_is_kept_by_the_real_network_which_keeps_little_else(name: str) -> None:
+    run = parts(*NETWORKS[name])
+    height, width = run.image_size
+    spec, taus = Spec((1, height, width), FloatLayout.full(), 12), run.profile["taus"]
+    with torch.device("meta"):
+        counted = layer_inputs(run.plain_net(spec), spec, taus)
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    net = run.plain_net(spec)
+    own = {weight.untyped_storage().data_ptr() for weight in net.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        net.answers(
+            Obs(torch.zeros(1, 1, height, width, dtype=torch.uint8), torch.zeros(1, spec.layout.size)), taus
+        )
+    real = sum(tensor.numel() for place, tensor in kept.items() if place not in own)
+    assert counted <= real <= 5 * counted

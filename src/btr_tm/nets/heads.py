@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from btr_tm.core.block import Block
 from btr_tm.nets.builders import Atoms, BuildActivation, BuildLinear, BuildNorm
+from btr_tm.nets.precision import autocast
 
 
 class Head(nn.Module):
@@ -16,7 +16,7 @@ class Head(nn.Module):
 
     def values(self, layer: nn.Module, hidden: Tensor) -> Tensor:
         """`layer(hidden)` with all digits, whatever format autocast has chosen for the layers before."""
-        with torch.autocast(hidden.device.type, enabled=False):
+        with autocast(hidden.device, enabled=False):
             return layer(hidden.float())
 
     def last_layers(self) -> list[nn.Module]:

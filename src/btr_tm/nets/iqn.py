@@ -90,6 +90,10 @@ class IQN(Network):
         """
         return self.reading.read(self(obs, taus))
 
+    def answers(self, obs: Obs, taus: int) -> Tensor:
+        """What the loss scores, at `taus` fractions."""
+        return self(obs, obs.floats.new_zeros(len(obs.floats), taus))
+
     def last_layers(self) -> list[nn.Module]:
         """The layers whose outputs are advantages and value."""
         return self.head.last_layers()

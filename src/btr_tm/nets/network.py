@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from btr_tm.nets.encoder.norm import SpectrallyNormalised
 from btr_tm.nets.floats import FloatHead, NoFloats
 from btr_tm.nets.layers import initialise
 from btr_tm.nets.linear import NoisyLinear
-from btr_tm.nets.precision import Format, Precision, resolved
+from btr_tm.nets.precision import Format, Precision, autocast, resolved
 from btr_tm.nets.state_fusion import StateFusion
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -53,10 +53,10 @@ class Network(nn.Module):
         with self._autocast(obs.image, "bf16", "fp16"):
             return fusion(encoder, obs.image, floats)
 
-    def _autocast(self, like: Tensor, *formats: Format) -> torch.autocast:
+    def _autocast(self, like: Tensor, *formats: Format) -> AbstractContextManager[object]:
         """Autocast to the format of this network, if that is one of `formats`."""
         half = _HALF.get(self.precision)
-        return torch.autocast(like.device.type, half, enabled=self.precision in formats)
+        return autocast(like.device, half, enabled=self.precision in formats)
 
     def reset_noise(self, generator: torch.Generator, samples: int = 1) -> None:
         """Draw new parameter noise: for all rows, or for each of `samples`, as the layers are built."""
@@ -100,6 +100,10 @@ class Network(nn.Module):
     def redraw(self, generator: torch.Generator) -> None:
         """Draw all initial weights again, as they were drawn first; on the CPU."""
         initialise(self, generator, self._weights)
+
+    def answers(self, obs: Obs, taus: int) -> object:
+        """A forward pass as for an update; of networks that know of fractions, at `taus` of them."""
+        return self(obs)
 
     def last_layers(self) -> list[nn.Module]:
         """The layers whose outputs are what the network says, or its parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Literal
 
@@ -18,6 +19,13 @@ def resolved(precision: Precision, device_type: str) -> Format:
     if precision != "auto":
         return precision
     return "bf16" if _multiplies_bf16(device_type) else "fp32"
+
+
+def autocast(
+    device: torch.device, dtype: torch.dtype | None = None, enabled: bool = True
+) -> AbstractContextManager[object]:
+    """torch's; nothing on device "meta", of shapes without numbers, which torch's does not know."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, dtype, enabled=enabled)
 
 
 @cache

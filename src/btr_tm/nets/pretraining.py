@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.types import Obs
 from btr_tm.nets.builders import BuildActivation, DrawWeights
 from btr_tm.nets.encoder.conv import Conv
 from btr_tm.nets.encoder.encoder import ImageEncoder
@@ -53,6 +54,10 @@ class PretrainingNet(Network):
         with self._autocast(image, "bf16", "fp16"):
             features = self.encoder(image)
         return self.part(features.float())
+
+    def answers(self, obs: Obs, taus: int) -> Tensor:
+        """What the part says of the pictures."""
+        return self(obs.image)
 
     def last_layers(self) -> list[nn.Module]:
         return [self.part]

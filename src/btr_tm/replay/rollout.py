@@ -10,6 +10,7 @@ from torch import Tensor
 
 from btr_tm.core.block import Block
 from btr_tm.core.errors import UserError
+from btr_tm.core.memory import refuse_too_much
 from btr_tm.core.tree import flatten, tree_map, unflatten
 from btr_tm.core.types import Batch, Obs, StateDict, Transition
 from btr_tm.replay.horizon.segment import Horizon, Segment
@@ -42,6 +43,9 @@ class Rollout:
         self.steps, self.cars = steps, cars
         self.capacity = steps * cars
         self._horizon, self._generator = horizon, generator
+        row = _bytes(_empty((1, 1), image_shape, floats, block, "meta"))
+        what = f"rollouts of {self.capacity:,} decisions"
+        refuse_too_much(row * self.capacity, torch.device(device), what, "replay.steps", steps)
         self._rows = _empty((steps, cars), image_shape, floats, block, device)
         self._count = self._filled = 0  # rows since the last update, and rows that were ever written
 
@@ -52,7 +56,7 @@ class Rollout:
     @property
     def bytes_per_transition(self) -> float:
         """Allocated memory divided by the capacity."""
-        return sum(leaf.numel() * leaf.element_size() for leaf in flatten(self._rows)) / self.capacity
+        return _bytes(self._rows) / self.capacity
 
     def add(self, transition: Transition, cars: slice = ALL) -> None:
         """Store one decision of each car."""
@@ -125,6 +129,10 @@ class Rollout:
     @staticmethod
     def prune(folder: str | Path, manifests: Iterable[StateDict]) -> None:
         """No file was written."""
+
+
+def _bytes(rows: Transition) -> int:
+    return sum(leaf.numel() * leaf.element_size() for leaf in flatten(rows))
 
 
 def _empty(
