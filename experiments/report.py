@@ -35,11 +35,12 @@ HERE = Path("experiments")  # every path here is relative to the root, as in the
 COMMAND = re.compile(r"^    python -m btr_tm\.(compare|ablate) (.* --out experiments/.*)$", re.MULTILINE)
 BLOCK = "<!-- made by experiments/report.py: {name} -->\n"
 END = "<!-- end -->\n"
-BEST_TABLES = {
-    "search": "What was tried on seed 0",
-    "records": "The recipe",
-    "tracks": "The other tracks",
-    "changes": "One change each",
+RUN_TABLES = {
+    "a01_best/search": "What was tried on seed 0",
+    "a01_best/records": "The recipe",
+    "a01_best/tracks": "The other tracks",
+    "a01_best/changes": "One change each",
+    "camera/search": "What was tried with the camera alone",
 }
 
 
@@ -66,9 +67,8 @@ def texts() -> Iterator[tuple[Path, str]]:
     yield HERE / "learner_update" / "update.md", tables.updates(HERE / "learner_update" / "update.json")
     yield HERE / "traced" / "traced.md", tables.traced(HERE / "traced" / "traced.json")
     yield HERE / "driver" / "sections.md", driver_tables.page(HERE / "driver" / "measured.json")
-    best = HERE / "a01_best"
-    for name, title in BEST_TABLES.items():
-        yield best / f"{name}.md", run_tables.page(title, run_tables.runs_below(best / name))
+    for name, title in RUN_TABLES.items():
+        yield HERE / f"{name}.md", run_tables.page(title, run_tables.runs_below(HERE / name))
     for name, table in (tables.IN_README | {"driver": driver_tables.tables}).items():
         path = HERE / name / "README.md"
         yield path, with_block(path.read_text(encoding="utf-8"), name, table(HERE / name))

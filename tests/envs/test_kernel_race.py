@@ -35,6 +35,7 @@ ALL = {"line": bonus(CloseToLine, ALWAYS), "kamikaze": bonus(Kamikaze, ALWAYS), 
 PUBLISHED = {"potential_ahead": 0.3, "speed_as_s": 3.0}
 RACES: dict[str, dict[str, Any]] = {
     "as shipped": {"anywhere_share": 1.0},
+    "stuck is lost": {"cut_offs": CutOffs(race_ms=900, no_progress_ms=300, no_progress_terminates=True)},
     "published": {"reward": linesight(**PUBLISHED), "gates": CheckpointGates, "action_delay_ticks": 3},
     "late": {"action_delay_ticks": (0, 7), "anywhere_share": 1.0},
     "late blocks": {"action_delay_ticks": (2, 4), "action_offsets_ms": (0, 10, 20)},

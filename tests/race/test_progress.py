@@ -233,6 +233,16 @@ def test_races_are_cut_strictly_after_the_limits():
     assert cut(progress_at([0, 0, 299_000, 300_000]), time_ms).tolist() == [False, True, False, True]
 
 
+def test_only_a_stuck_car_has_lost_and_only_where_that_is_chosen():
+    time_ms, seen = torch.tensor([2001, 2000, 300_001]), progress_at([0, 0, 300_000])
+    assert CutOffs(300_000, 2_000, no_progress_terminates=True).lost(seen, time_ms).tolist() == [
+        True,
+        False,
+        False,
+    ]
+    assert not cut_offs().lost(seen, time_ms).any()
+
+
 def test_cut_offs_that_never_let_a_car_drive_are_refused():
     with pytest.raises(UserError, match="no_progress_ms must be more than 0 milliseconds, got 0"):
         cut_offs(no_progress_ms=0)

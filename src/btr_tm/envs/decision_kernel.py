@@ -40,6 +40,7 @@ class Rules(NamedTuple):
     start_m: np.float32
     race_ms: int
     no_progress_ms: int
+    no_progress_terminates: bool
 
 
 class Present(NamedTuple):
@@ -114,7 +115,8 @@ def decide(
         after = After(progress.metres[e], progress.furthest_metres[e], time_ms, finished)
         reward = reward_of(rules.reward, before, after, car, now.points, e, actions[e], coefficients)
         stuck = time_ms - progress.last_advance_ms[e] > rules.no_progress_ms
-        terminated = finished or body[HEIGHT] < -LOST
+        lost = body[HEIGHT] < -LOST or (stuck and rules.no_progress_terminates)
+        terminated = finished or lost
         truncated = (time_ms > rules.race_ms or stuck) and not terminated
         done = (terminated or truncated) and not now.over[e]
         now.over[e] |= done

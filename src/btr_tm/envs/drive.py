@@ -122,7 +122,7 @@ class Rules:
         sim, car, time_ms, finished, fallen, progress, history, floats = here
         moment = self._moment(floats, car, progress, time_ms)
         reward = self.reward(drive.moment, moment, action, finished, coefficients)
-        terminated = finished | fallen
+        terminated = finished | fallen | self.cut_offs.lost(progress, time_ms)
         truncated = self.cut_offs(progress, time_ms) & ~terminated
         races = Races(
             done=(terminated | truncated) & ~drive.over,

@@ -50,6 +50,7 @@ def rules_of(race: Race) -> Rules | None:
         start_m=np.float32(race.line.start_m),
         race_ms=race.cut_offs.race_ms,
         no_progress_ms=race.cut_offs.no_progress_ms,
+        no_progress_terminates=race.cut_offs.no_progress_terminates,
     )
 
 

@@ -99,10 +99,14 @@ def metres_at(line: ReferenceLine, zone: Tensor, position: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class CutOffs:
-    """When a race that has not finished is given up: a truncation, never a termination."""
+    """When a race that has not finished is given up: a truncation, whose last state keeps its value.
+
+    With `no_progress_terminates` a car that is stuck has lost: nothing is earned after it.
+    """
 
     race_ms: int
     no_progress_ms: int
+    no_progress_terminates: bool = False
 
     def __post_init__(self) -> None:
         for name in ("race_ms", "no_progress_ms"):
@@ -111,7 +115,14 @@ class CutOffs:
 
     def __call__(self, progress: Progress, time_ms: Tensor) -> Tensor:
         """Which races are too long or stuck at race time `time_ms` (E,), (E,) bool."""
-        return (time_ms > self.race_ms) | (time_ms - progress.last_advance_ms > self.no_progress_ms)
+        return (time_ms > self.race_ms) | self._stuck(progress, time_ms)
+
+    def lost(self, progress: Progress, time_ms: Tensor) -> Tensor:
+        """Which of them terminate, (E,) bool."""
+        return self._stuck(progress, time_ms) & self.no_progress_terminates
+
+    def _stuck(self, progress: Progress, time_ms: Tensor) -> Tensor:
+        return time_ms - progress.last_advance_ms > self.no_progress_ms
 
 
 def _begin(line: ReferenceLine, position: Tensor, zone: Tensor) -> Progress:

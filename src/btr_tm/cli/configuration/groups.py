@@ -13,6 +13,7 @@ DECIDES = {
     "env": "the game",
     "env/appearance": "whether each training race of the simulator looks different",
     "env/restarts": "where training races of the simulator begin",
+    "env/cut_offs": "what it means that a car is stuck: its race is cut off, or lost",
     "env/telemetry": "what a game in a window says about its car",
     "env/screen": "who takes the pictures of the window",
     "env/controls": "what drives in it: the keyboard, or a pad",
