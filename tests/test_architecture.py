@@ -82,6 +82,7 @@ UNTYPED = {  # files that may say Any, and the library that gives no type there
     "cli/importing/draft.py": "PyYAML: the values of a file",
     "core/types.py": "json, and torch's state dicts",
     "envs/arrays.py": "the options of gymnasium.make",
+    "envs/desktop/dxcam.py": "dxcam: everything",
     "envs/desktop/keyboard.py": "pynput: everything",
     "envs/desktop/pad.py": "vgamepad: everything",
     "envs/desktop/win32.py": "ctypes: the functions of a DLL",
