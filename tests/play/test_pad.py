@@ -10,9 +10,11 @@ import pytest
 
 from btr_tm.envs.desktop import pad as driven
 from btr_tm.envs.desktop.protocols import NO_KEYS
+from btr_tm.envs.desktop.telemetry.schemas import CONNECT33
 from btr_tm.play.game import Game
 from btr_tm.play.pad import LONGEST, PadPort
 from btr_tm.play.records import Records
+from btr_tm.play.serving import ServedGame, said
 from btr_tm.play.window import Window
 from btr_tm.race.actions import KEYS
 from btr_tm.sim.track.load import load_track
@@ -87,6 +89,23 @@ def test_the_pad_that_drives_a_game_drives_ours_over_a_port(game: Game, monkeypa
         assert game.laps == laps + 1
     until(port, game, lambda: not held(game))  # it was pulled out
     port.close()
+
+
+def test_a_stick_steers_by_half_and_the_telemetry_says_so(tmp_path) -> None:
+    game, port = ServedGame(TRACK, [], Records(TRACK, tmp_path)), PadPort(0)
+    game.clock_ms = 0.0
+    with socket.create_connection(("127.0.0.1", port.port)) as wire:
+        for sent, applied in ((-0.1, 0), (-0.5, -0.5), (-1, -1), (0.5, 0.5), (1, 1), (0.5, 0.5), (0.2, 0)):
+            wire.sendall(f"steer {sent}\n".encode())
+            time.sleep(0.05)
+            port.poll(game)
+            until(port, game, lambda applied=applied: steer_of(game) == applied)
+    port.close()
+
+
+def steer_of(game: Game) -> object:
+    game.advance(10.0)
+    return said(game, CONNECT33, "")["steer"]
 
 
 @pytest.mark.parametrize("sent", [b"steer nan\n", b"GET / HTTP/1.1\n", b"gas 1e999\n", b"x" * LONGEST])

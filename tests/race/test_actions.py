@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from btr_tm.core.errors import UserError
-from btr_tm.race import actions
+from btr_tm.race import actions, actions_kernel
 
 
 def test_the_table_has_the_published_order():
@@ -33,6 +33,28 @@ def test_keys_are_the_rows_of_the_table_in_any_shape():
     every = torch.arange(12)
     assert torch.equal(actions.keys(every), actions.TABLE)
     assert torch.equal(actions.keys(every.view(3, 4)), actions.TABLE.view(3, 4, 4))
+
+
+def test_half_a_turn_is_added_to_each_of_the_pedals():
+    every = torch.arange(actions.ALL)
+    held = actions.keys(every)
+    assert torch.equal(held, actions.ALL_ROWS) and torch.equal(actions.rows(held), every)
+    assert held[12:].tolist() == [
+        [gas, brake, left, right]
+        for gas, brake in ((1, 0), (0, 0), (0, 1), (1, 1))
+        for left, right in ((0.5, 0), (0, 0.5))
+    ]
+    assert actions.only_gas(every).nonzero()[:, 0].tolist() == [0, 1, 2, 12, 13]
+    assert (actions.count(False), actions.count(True)) == (12, 20)
+    actions.check_actions(19, 20)
+    with pytest.raises(UserError, match="from 0 to 19 .*got 20"):
+        actions.check_actions(20, 20)
+
+
+def test_kernels_read_the_same_keys():
+    for action, row in enumerate(actions.ALL_ROWS.tolist()):
+        assert list(actions_kernel.held_keys.py_func(action)) == row
+        assert actions_kernel.only_gas.py_func(action) == bool(actions.only_gas(torch.tensor(action)))
 
 
 @pytest.mark.parametrize("action", [0, 11, [3, 4], np.arange(12), torch.zeros(0, dtype=torch.int64)])

@@ -38,6 +38,26 @@ def test_any_race_survives_a_round_trip(tmp_path, ticks_per_action):
     assert torch.equal(read.to_actions(ticks_per_action), decisions)
 
 
+def test_half_a_turn_is_written_as_an_analog_steer_and_read_again():
+    text = InputsFile("a01", 1, 0, torch.tensor([0, 12, 12, 13, 1, 14, 3])).text()
+    assert text.splitlines()[4:] == [
+        "0.00-0.05 press up",
+        "0.04-0.05 press left",
+        "0.01-0.03 steer -32768",
+        "0.03-0.04 steer 32768",
+        "0.05-0.06 steer -32768",
+    ]
+    decisions = torch.randint(0, 20, (400,), generator=torch.Generator().manual_seed(3))
+    file = InputsFile("a01", 1, 0, decisions)
+    for written in (file.text(), file.events_text(), file.keys_text(1)):
+        assert torch.equal(parse(written).actions, decisions)
+    assert "10,12,up half left" in file_of(12).keys_text(1)
+
+
+def file_of(action: int) -> InputsFile:
+    return InputsFile("a01", 1, 0, torch.tensor([0, action]))
+
+
 def test_a_race_of_minutes_survives_a_round_trip():
     decisions = torch.randint(0, 12, (6000,), generator=torch.Generator().manual_seed(0))
     assert torch.equal(parse(InputsFile.from_actions(decisions, 5, "", 1, 0).text()).to_actions(5), decisions)
@@ -79,7 +99,8 @@ def test_inputs_finer_than_the_decisions_are_refused_in_a_sentence():
         ("0.00-0.10\n", "must read .*line 1"),
         ("0.00-0.10-0.20 press up\n", "must read .*line 1"),
         ("0,00-0,10 press up\n", "must read .*line 1"),
-        ("0.5 steer -300\n", "steer must be -65536, 0 or 65536, got -300 .*line 1"),
+        ("0.5 steer -300\n", "steer must be -65536, -32768, 0, 32768 or 65536, got -300 .*line 1"),
+        ("0.5 gas 32768\n", "gas must be -65536, 0 or 65536, got 32768 .*line 1"),
         ("0.5 gas 30000\n", "gas must be -65536, 0 or 65536, got 30000 .*line 1"),
         ("0.5 steer\n", "must read .*line 1"),
         ("0.5 steer left\n", "must read .*line 1"),
@@ -213,5 +234,5 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path):
 
 
 def test_a_row_outside_the_table_cannot_be_written():
-    with pytest.raises(UserError, match="got 12"):
-        InputsFile("", 1, 0, torch.tensor([12]))
+    with pytest.raises(UserError, match="got 20"):
+        InputsFile("", 1, 0, torch.tensor([20]))

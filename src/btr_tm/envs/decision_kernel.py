@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from btr_tm.core.kernels import ZERO, Floats, Integers, kernel
 from btr_tm.envs.drive import TICK_MS
-from btr_tm.race.actions import COUNT
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features_kernel import Ahead, HistoryArrays, observe_car
 from btr_tm.race.lookup_kernel import Places, look_up
@@ -41,6 +40,7 @@ class Rules(NamedTuple):
     race_ms: int
     no_progress_ms: int
     no_progress_terminates: bool
+    actions: int  # to choose from
 
 
 class Present(NamedTuple):
@@ -94,7 +94,7 @@ def decide(
     """
     for e in range(len(actions)):
         for action in actions[e]:
-            if action < 0 or action >= COUNT:
+            if action < 0 or action >= rules.actions:
                 return WRONG
     car, progress, count = now.car, now.progress, 0
     for e in range(first, end):

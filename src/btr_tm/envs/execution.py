@@ -126,17 +126,21 @@ class Moves(NamedTuple):
     check: Callable[[Tensor], None]  # of actions before a decision: UserError for unknown ones
 
 
-def decision(race: Race, compile: Compile) -> Moves:
-    """How to decide and to begin anew in `race`, whose world and camera are those for `compile`."""
+def decision(race: Race, compile: Compile, actions: int) -> Moves:
+    """How to decide, among so many `actions`, and to begin anew in `race`.
+
+    Its world and camera are those for `compile`.
+    """
+    known = partial(check_actions, count=actions)
     begin_anew = HOW[for_moves(compile, race.world.device)](restart)
     if compile != "kernel":
-        check = check_actions if race.world.device.type == "cpu" else _believe
+        check = known if race.world.device.type == "cpu" else _believe
         return Moves(HOW[compile](race.decide), begin_anew, _perhaps, check)
-    rules = rules_of(race)
+    rules = rules_of(race, actions)
     if rules is not None:
         whole = KernelRace(race, rules)
         return Moves(whole, whole.restart, whole.some_done, _believe)  # the kernel itself looks
-    return Moves(_staged(race), begin_anew, _some, check_actions)
+    return Moves(_staged(race), begin_anew, _some, known)
 
 
 def _perhaps(done: Tensor) -> bool:

@@ -17,7 +17,7 @@ from btr_tm.core.tree import Leaves, flatten, tree_map
 from btr_tm.core.types import Obs, Races
 from btr_tm.envs.decision_kernel import WRONG, Brought, Bytes, Present, Rules, decide, put_rows
 from btr_tm.envs.drive import CarsAndViews, Drive, Outcome, Race, Seen
-from btr_tm.race.actions import check_actions
+from btr_tm.race.actions import COUNT, check_actions
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features_kernel import HistoryArrays, KernelObserve, can_observe
 from btr_tm.race.lookup_kernel import places_read
@@ -33,8 +33,8 @@ from btr_tm.sim.pose import COLUMNS, unpack
 CARS_PER_THREAD = 512  # that are driven, which takes a millisecond
 
 
-def rules_of(race: Race) -> Rules | None:
-    """The rules for the kernel, or None where a part of `race` is unknown to it."""
+def rules_of(race: Race, actions: int = COUNT) -> Rules | None:
+    """The rules for the kernel, of so many `actions`; None where a part of `race` is unknown to it."""
     reward, places = reward_numbers(race.reward), places_read(race.float_lookup, race.features)
     known = can_advance(race.line) and can_observe(race.features) and type(race.cut_offs) is CutOffs
     if reward is None or places is None or not known or not isinstance(race.world, KernelWorld):
@@ -51,6 +51,7 @@ def rules_of(race: Race) -> Rules | None:
         race_ms=race.cut_offs.race_ms,
         no_progress_ms=race.cut_offs.no_progress_ms,
         no_progress_terminates=race.cut_offs.no_progress_terminates,
+        actions=actions,
     )
 
 
@@ -105,11 +106,11 @@ class KernelRace:
         count, weights = action.shape[0], np.ascontiguousarray(coefficients.numpy(), np.float32)
         keys = np.ascontiguousarray(action.numpy(), np.int64).reshape(count, -1)
         if action.dtype != torch.int64:
-            check_actions(action)
+            check_actions(action, self._rules.actions)
         brought = _room(count, self._size)
         done_in_parts = self._drive(cars, keys, weights, brought)
         if WRONG in done_in_parts:
-            check_actions(action)  # which raises
+            check_actions(action, self._rules.actions)  # which raises
         self._some_done = any(done_in_parts)
         floats, numbers, flags, time_ms = map(torch.from_numpy, brought)
         potential, final, reward, progress_m, reward_sum = numbers.unbind(0)

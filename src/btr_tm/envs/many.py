@@ -67,9 +67,9 @@ class ManyEnv(VectorEnv):
     def step(self, actions: np.ndarray) -> Result:  # type: ignore[override]
         """One decision of every car: rows of race.actions.TABLE (E,), or (E, K) of blocks.
 
-        Raises UserError for an action out of 0..11.
+        Raises UserError for an unknown action.
         """
-        check_actions(actions)
+        check_actions(actions, self._cars.actions)
         chosen = torch.as_tensor(actions, device=self._cars.device).long()
         obs, reward, terminated, truncated, info = self._cars.step(chosen)
         infos = _infos(info["races"], info["final_obs"])

@@ -83,14 +83,15 @@ class OneCarVectorEnv(TensorVectorEnv):
         float_lookup: FloatLookup,
         clock: Clock,
         device: str | torch.device,
+        half_steer: bool = False,
     ) -> None:
-        """What a race is, and what is seen of it."""
+        """What a race is, what is seen of it, and whether drivers may steer by half."""
         self.device = torch.device(device)
         line = ReferenceLine.from_points(track.line()).gated(gates, track.gate_centres())
         self.rules = Rules(line.to(self.device), features, reward, cut_offs, float_lookup)
         self._advance, self._observe, self._judge = stages(self.rules, self.device)
         self.coefficients = Coefficients(reward, clock, self.device)
-        self.layout, self.actions = features.layout, actions.COUNT
+        self.layout, self.actions = features.layout, actions.count(half_steer)
         self._ended: Driven | None = None  # the last decision of a race that is over
         self._restarts = self._lost = False
         self.lost_races = 0
@@ -109,10 +110,10 @@ class OneCarVectorEnv(TensorVectorEnv):
 
     @torch.no_grad()
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
-        """One decision: `action` (1,) int64 in 0..11, or (1, K) with one per tick; RaceLost if it fails."""
+        """One decision: `action` (1,) int64 below `actions`, or (1, K) per tick; RaceLost if it fails."""
         if not hasattr(self, "_drive"):
             raise early_step()
-        actions.check_actions(action)
+        actions.check_actions(action, self.actions)
         if self._lost:
             raise RaceLost("the race was lost, begin another with reset()")
         if self._ended is not None:

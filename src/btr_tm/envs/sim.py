@@ -47,6 +47,7 @@ class SimVectorEnv(TensorVectorEnv):
     Each start of the pool draws a variation of `appearance`; evaluation is plain unless asked otherwise.
     So it does how late actions reach the car, between the two `action_delay_ticks` if they are a pair;
     races from the canonical start are compared, in evaluation and training, at the middle of the two.
+    `half_steer`: there are 20 actions, 8 of which steer by half, and not 12.
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
@@ -79,6 +80,7 @@ class SimVectorEnv(TensorVectorEnv):
         compile: Compile,
         appearance: Appearance | None = None,
         restarts: Restarts | None = None,
+        half_steer: bool = False,
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"env.anywhere_share must be from 0 to 1, got {anywhere_share}")
@@ -102,9 +104,9 @@ class SimVectorEnv(TensorVectorEnv):
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts, self.restarts = Starts(world), restarts or Restarts()
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
-        self.layout, self.actions = features.layout, actions.COUNT
+        self.layout, self.actions = features.layout, actions.count(half_steer)
         self.image_shape = (1, image_size[0], image_size[1])
-        self.decide, self._restart, self._some_done, self._check = decision(self.race, compile)
+        self.decide, self._restart, self._some_done, self._check = decision(self.race, compile, self.actions)
         # What torch compiles depends on the mode; elsewhere nothing has a gradient in any.
         self._mode = torch.no_grad if compile == "compiled" else nullcontext
         self.set_spaces(cars)
@@ -183,7 +185,7 @@ class SimVectorEnv(TensorVectorEnv):
         return torch.randint(self.start_pool, shape, device=self.device, generator=self.generator)[-1]
 
     def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, StepInfo]:  # type: ignore[override]
-        """One decision: `action` (E,) int64 in 0..11, or (E, K) with one action per tick.
+        """One decision: `action` (E,) int64, below `actions`, or (E, K) with one action per tick.
 
         An action out of range is a UserError on the CPU; on other devices looking would be a host sync.
         """

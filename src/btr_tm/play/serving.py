@@ -18,7 +18,7 @@ from btr_tm.play.faults import Fault
 from btr_tm.play.game import LAG_MS, Game
 from btr_tm.play.lap import Rival
 from btr_tm.play.telemetry_server import TelemetryServer
-from btr_tm.race.actions import TABLE
+from btr_tm.race.actions import ALL_ROWS
 from btr_tm.sim.appearance import NO_VARIATION
 from btr_tm.sim.grey.kernel.camera import KernelCamera, drawn_by
 from btr_tm.sim.pose import pack
@@ -62,7 +62,7 @@ class ServedGame(Game):
 def said(game: Game, schema: Schema, map_id: str) -> dict[str, Value]:
     """What telemetry says about a game at this moment, as `Schema.record` takes it."""
     lap, car = game.lap, game.world.instruments(game.lap.state)
-    accelerate, brake, left, right = TABLE[lap.actions[-1]].tolist() if lap.actions else (0, 0, 0, 0)
+    accelerate, brake, left, right = ALL_ROWS[lap.actions[-1]].tolist() if lap.actions else (0, 0, 0, 0)
     _, up, forward = car.rotation[0].t().tolist()
     race_ms = lap.time_ms if lap.actions else min(0, int(game.clock_ms))
     return {

@@ -1,4 +1,4 @@
-"""The 12 key combinations a driver may hold during a decision."""
+"""What a driver may hold during a decision: 12 key combinations, and 8 more where it may steer by halves."""
 
 from __future__ import annotations
 
@@ -29,25 +29,36 @@ TABLE = torch.tensor(
 )
 FORWARD = 0  # accelerate only: also what "no action yet" reads as
 COUNT = len(TABLE)
+HALF = 0.5  # of the way of a stick
+# The pedals of every third row of TABLE, with half to the left and half to the right: rows 12 to 19.
+HALVES = torch.cat([TABLE[row] + HALF * TABLE[4:6] for row in range(0, COUNT, 3)])
+ALL_ROWS = torch.cat([TABLE, HALVES])
+ALL = len(ALL_ROWS)
 TICK_MS = 10
 
 
 def keys(action: Tensor) -> Tensor:
-    """Rows of TABLE for int64 actions of any shape (...) -> (..., 4) float32.
+    """Rows of ALL_ROWS for int64 actions of any shape (...) -> (..., 4) float32.
 
     Computed rather than looked up: TABLE lives on the CPU, and copying it to the device on every call
     would be a host sync.
     """
-    steer, pedals = action % 3, action // 3
+    half, number = action >= COUNT, action - COUNT
+    steer = torch.where(half, 1 + number % 2, action % 3)
+    pedals = torch.where(half, number // 2, action // 3)
     held = ((pedals == 0) | (pedals == 3), pedals >= 2, steer == 1, steer == 2)
-    return torch.stack(held, dim=-1).to(torch.float32)
+    accelerate, brake, left, right = (each.to(torch.float32) for each in held)
+    way = torch.where(half, HALF, 1.0)
+    return torch.stack((accelerate, brake, left * way, right * way), dim=-1)
 
 
 def rows(held: Tensor) -> Tensor:
     """Actions (...) int64 for keys (..., 4), the inverse of `keys`; left and right are never both held."""
     up, down, left, right = (column.bool() for column in held.unbind(-1))
     pedals = torch.where(up, torch.where(down, 3, 0), torch.where(down, 2, 1))
-    return 3 * pedals + torch.where(left, 1, torch.where(right, 2, 0))
+    fully = 3 * pedals + torch.where(left, 1, torch.where(right, 2, 0))
+    half = (held[..., 2:] == HALF).any(-1)
+    return torch.where(half, COUNT + 2 * pedals + right.long(), fully)
 
 
 def block(offsets_ms: object) -> Block:
@@ -64,14 +75,27 @@ def block(offsets_ms: object) -> Block:
     return () if len(offsets) == 1 else (len(offsets),)
 
 
-def check_actions(action: object) -> None:
-    """UserError unless `action` (tensor, array or int) holds integers 0..11; a host sync, for API edges."""
+def count(half_steer: bool) -> int:
+    """How many actions there are to choose from."""
+    return ALL if half_steer else COUNT
+
+
+def only_gas(action: Tensor) -> Tensor:
+    """Whether actions (...) hold nothing but gas and perhaps a direction."""
+    return (action < 3) | ((action >= COUNT) & (action < COUNT + 2))
+
+
+def check_actions(action: object, count: int = COUNT) -> None:
+    """UserError unless `action` (tensor, array or int) holds integers 0..`count` - 1.
+
+    A host sync, for API edges.
+    """
     values = action.cpu().numpy() if isinstance(action, Tensor) else np.asarray(action)
     if values.dtype.kind not in "iu":
-        raise UserError(f"actions must be whole numbers from 0 to {COUNT - 1}, got {values.dtype}")
+        raise UserError(f"actions must be whole numbers from 0 to {count - 1}, got {values.dtype}")
     # One search, as each takes as long as a car's decision: numbers below 0 become large ones.
-    if values.size and values.astype(np.uint64).max() >= COUNT:
-        wrong = values[(values < 0) | (values >= COUNT)]
+    if values.size and values.astype(np.uint64).max() >= count:
+        wrong = values[(values < 0) | (values >= count)]
         raise UserError(
-            f"actions must be from 0 to {COUNT - 1} (rows of race.actions.TABLE), got {int(wrong[0])}"
+            f"actions must be from 0 to {count - 1} (rows of race.actions.TABLE), got {int(wrong[0])}"
         )

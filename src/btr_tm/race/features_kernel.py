@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.kernels import ONE, ZERO, Floats, Integers, Number, kernel, part
+from btr_tm.race.actions_kernel import held_keys
 from btr_tm.race.car import CarState
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.features import REMAINING_CAP_M, CameraFeatures, Features, FeatureSet, History
@@ -101,11 +102,9 @@ def _remember(previous: Floats, actions: Integers) -> None:
             for key in range(4):
                 previous[number, key] = previous[later, key]
         else:
-            steer, pedals = actions[later - keep] % 3, actions[later - keep] // 3
-            previous[number, 0] = ONE if pedals == 0 or pedals == 3 else ZERO
-            previous[number, 1] = ONE if pedals >= 2 else ZERO
-            previous[number, 2] = ONE if steer == 1 else ZERO
-            previous[number, 3] = ONE if steer == 2 else ZERO
+            gas, brake, left, right = held_keys(actions[later - keep])
+            previous[number, 0], previous[number, 1] = gas, brake
+            previous[number, 2], previous[number, 3] = left, right
 
 
 @part

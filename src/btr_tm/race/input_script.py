@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
-from btr_tm.race.actions import TICK_MS
+from btr_tm.race.actions import HALF, TICK_MS
 
 LONGEST_TICKS = 360_000  # an hour; a longer race is taken for a typing error
 HELD_ON_TICKS = 6_000  # keys that a script never releases stay down for another minute
@@ -49,7 +49,7 @@ class Command(NamedTuple):
     start: Time
     end: Time | None  # where a range lets go
     input: int  # index into INPUTS
-    value: int  # 0, or -1 or 1
+    value: int  # of a key 0 or 1; of an analog input in halves of its way, -2 to 2
     line: int  # from 1
 
 
@@ -63,8 +63,10 @@ class Change(NamedTuple):
     line: int
 
 
-def held_keys(text: str, source: str, ticks: int = 0) -> NDArray[np.bool_]:
+def held_keys(text: str, source: str, ticks: int = 0) -> NDArray[np.float32]:
     """Keys (T, 4) that are held in each tick, in the order of PRESSES; T is 0 if nothing is pressed.
+
+    1 where one is held, HALF where the car steers by half.
 
     T is at least `ticks`. Where that is 0 (unknown), keys which are not released stay down for a minute more.
     Raises UserError with `source` and the line.
@@ -77,8 +79,11 @@ def held_keys(text: str, source: str, ticks: int = 0) -> NDArray[np.bool_]:
     values = values[:length]
     gas, steer = values[:, INPUTS.index("gas")], values[:, INPUTS.index("steer")]
     analog = np.stack([gas < 0, gas > 0, steer < 0, steer > 0], 1)
-    held = (values[:, : len(PRESSES)] > 0) | analog
-    _refuse_both_ways(held, changes, source)
+    fully = (values[:, : len(PRESSES)] > 0) | analog
+    _refuse_both_ways(fully, changes, source)
+    held = fully.astype(np.float32)
+    by_half = (np.abs(steer) == 1) & ~(values[:, 2:4] > 0).any(1)
+    held[:, 2:][by_half] *= HALF
     return held
 
 
@@ -118,10 +123,14 @@ def _action(action: str, where: str) -> tuple[str, int]:
     if verb in ("press", "rel") and rest in PRESSES:
         return rest, int(verb == "press")
     if verb in ANALOG and re.fullmatch("[+-]?[0-9]{1,6}", rest):
-        if abs(int(rest)) in (0, FULL):
-            return verb, int(rest) // FULL
+        halves, rest_of_way = divmod(2 * int(rest), FULL)
+        if not rest_of_way and abs(halves) in ((0, 2) if verb == "gas" else (0, 1, 2)):
+            return verb, halves
+        ways = (
+            f"{-FULL}, 0 or {FULL}" if verb == "gas" else f"{-FULL}, {-FULL // 2}, 0, {FULL // 2} or {FULL}"
+        )
         raise UserError(
-            f"the simulator's car has keys only, so {verb} must be {-FULL}, 0 or {FULL}, got {rest} ({where})"
+            f"the simulator's car has nothing between, so {verb} must be {ways}, got {rest} ({where})"
         )
     if verb in ("press", "rel") and rest in ("enter", "delete"):
         what = "goes back to a checkpoint" if rest == "enter" else "starts again"

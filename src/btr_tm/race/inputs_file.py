@@ -23,7 +23,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.files import MIB, read_text, short, write_atomic
 from btr_tm.race import actions as table
 from btr_tm.race import key_table
-from btr_tm.race.input_script import LONGEST_TICKS, PRESSES, held_keys
+from btr_tm.race.input_script import FULL, LONGEST_TICKS, PRESSES, held_keys
 
 TEXT_BYTES = 2 * MIB  # an hour in which a key changes every 50 ms
 
@@ -41,7 +41,7 @@ class InputsFile:
     half_width_m: float = 0.0  # of the road, where the track is a reference line
 
     def __post_init__(self) -> None:
-        table.check_actions(self.actions)
+        table.check_actions(self.actions, table.ALL)
         assert self.actions.ndim == 1, self.actions.shape
 
     @classmethod
@@ -78,14 +78,20 @@ class InputsFile:
         """The file as text: from when to when each key is held."""
         presses = sorted((first, key, last) for key, first, last in self._presses())
         lines = [f"{_seconds(first)}-{_seconds(last)} press {PRESSES[key]}" for first, key, last in presses]
-        return "\n".join(self._header() + lines) + "\n"
+        halves = [
+            f"{_seconds(first)}-{_seconds(last)} steer {steer}" for steer, first, last in self._halves()
+        ]
+        return "\n".join(self._header() + lines + halves) + "\n"
 
     def events_text(self) -> str:
         """The same as events: when each key is pressed and released."""
-        starts = ((first, 1, key, "press") for key, first, _ in self._presses())
-        ends = ((last, 0, key, "rel") for key, _, last in self._presses())
-        events = sorted([*starts, *ends])  # of those in one tick, what is released comes first
-        lines = [f"{_seconds(tick)} {verb} {PRESSES[key]}" for tick, _, key, verb in events]
+        starts = ((first, 1, key, f"press {PRESSES[key]}") for key, first, _ in self._presses())
+        ends = ((last, 0, key, f"rel {PRESSES[key]}") for key, _, last in self._presses())
+        turns = ((first, 1, len(PRESSES), f"steer {steer}") for steer, first, _ in self._halves())
+        straight = ((last, 0, len(PRESSES), "steer 0") for _, _, last in self._halves())
+        # Of those in one tick, what is released comes first.
+        events = sorted([*starts, *ends, *turns, *straight])
+        lines = [f"{_seconds(tick)} {what}" for tick, _, _, what in events]
         return "\n".join(self._header() + lines) + "\n"
 
     def keys_text(self, ticks_per_action: int) -> str:
@@ -106,8 +112,15 @@ class InputsFile:
 
     def _presses(self) -> list[tuple[int, int, int]]:
         """Key (column of PRESSES), first tick and tick past the last of each press."""
-        held = table.keys(self.actions)
+        held = (table.keys(self.actions) == 1).float()
         return [(key, first, last) for key in range(4) for first, last in _runs(held[:, key])]
+
+    def _halves(self) -> list[tuple[int, int, int]]:
+        """Steer as a script has it, first tick and tick past the last, where it is half of the way."""
+        held = (table.keys(self.actions) == table.HALF).float()
+        ways = ((2, -FULL // 2), (3, FULL // 2))
+        found = [(first, steer, last) for key, steer in ways for first, last in _runs(held[:, key])]
+        return [(steer, first, last) for first, steer, last in sorted(found)]
 
 
 def parse(text: str, source: str = "inputs") -> InputsFile:

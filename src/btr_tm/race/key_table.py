@@ -66,8 +66,8 @@ def _row(line: str, where: str) -> tuple[int, int]:
     time_ms, action = int(found[1]), int(found[2])
     if time_ms % table.TICK_MS or time_ms >= LONGEST_TICKS * table.TICK_MS:
         raise UserError(f"a time must be a multiple of 10 ms within an hour, got {time_ms} ({where})")
-    if action >= table.COUNT:
-        raise UserError(f"actions must be from 0 to {table.COUNT - 1}, got {action} ({where})")
+    if action >= table.ALL:
+        raise UserError(f"actions must be from 0 to {table.ALL - 1}, got {action} ({where})")
     keys = (found[3] or "").split()
     if keys and keys != KEYS_OF[action].split():
         held = KEYS_OF[action] or "no key"
@@ -88,9 +88,10 @@ def _refuse_disorder(starts: Sequence[int], lines: Sequence[int], source: str) -
 
 
 def _names(row: Sequence[float]) -> str:
-    return " ".join(name for name, held in zip(PRESSES, row, strict=True) if held)
+    ways = {table.HALF: "half ", 1.0: ""}
+    return " ".join(ways[held] + name for name, held in zip(PRESSES, row, strict=True) if held)
 
 
 KEYS_OF = tuple(
-    _names(row) for row in table.TABLE.tolist()
+    _names(row) for row in table.ALL_ROWS.tolist()
 )  # of each action, as the game's scripts name them

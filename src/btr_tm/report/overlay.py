@@ -32,7 +32,7 @@ class Moment(NamedTuple):
 
     time_ms: int
     position: Tensor  # (C, 3) world
-    action: int  # row of race.actions.TABLE
+    action: int  # row of race.actions.ALL_ROWS
     speed_kmh: float
     q: Tensor  # (A,), or empty
 
@@ -61,7 +61,7 @@ class Overlay:
         self.inset.image.paste(background)
         self.here: tuple[float, float] | None = None
         self.letters = Lettering(self.unit)
-        self._keys = lru_cache(actions.COUNT)(self._draw_keys)
+        self._keys = lru_cache(actions.ALL)(self._draw_keys)
         self._panel = lru_cache(1)(self._draw_panel)
         self._names = lru_cache(1)(self._draw_names)
 
@@ -101,7 +101,7 @@ class Overlay:
         left, top = width / 2 - 1.5 * side - gap, height - 2 * side - 2.5 * gap
         stamp = Stamp((left, top), (3 * side + 2 * gap, 2 * side + gap))
         left, top = left - stamp.corner[0], top - stamp.corner[1]
-        for key, held in enumerate(actions.TABLE[action].tolist()):
+        for key, held in enumerate(actions.ALL_ROWS[action].tolist()):
             column, row = PLACES[key]
             x, y = left + column * (side + gap), top + row * (side + gap)
             fill = (BRAKING if key == 1 else HELD) if held else IDLE
@@ -164,13 +164,13 @@ class Overlay:
         with stamp.layer() as draw:
             draw.rounded_rectangle((0, 0, length + 50 * unit, height), 5 * unit, fill=PLATE)
         with stamp.layer() as draw:
-            for action in range(min(count, actions.COUNT)):
+            for action in range(min(count, actions.ALL)):
                 self._arrows(draw, x, y + action * row, action)
         return stamp
 
     def _arrows(self, draw: ImageDraw.ImageDraw, x: float, y: float, action: int) -> None:
         y, side = y + 1.5 * self.unit, 9 * self.unit
-        for key, held in enumerate(actions.TABLE[action].tolist()):
+        for key, held in enumerate(actions.ALL_ROWS[action].tolist()):
             if held:
                 arrow = [(x + (key + 0.8 * px) * side, y + 0.8 * py * side) for px, py in ARROWS[key]]
                 draw.polygon(arrow, fill=BRAKING if key == 1 else TEXT)

@@ -50,6 +50,9 @@ class FakeGame:
         self.opened = self.closed = 0
         self.ours = False
         self.taps: list[str] = []
+        self.ways = NO_KEYS  # how far they are held
+        self.stick = 0.0  # it is a keyboard
+        self.steering = lambda sent: sent  # what it applies
         self.picture = b""
         self.record: Reading | None = None  # made when somebody asks
 
@@ -99,12 +102,12 @@ class FakeGame:
 
     def said(self) -> Reading:
         seen, applied = self.world._seen(), self.world.held
-        accelerate, brake, left, right = map(float, applied)
+        accelerate, brake, left, right = (way * on for way, on in zip(self.ways, applied, strict=True))
         columns = list(zip(*(seen.rotation[row : row + 3] for row in (0, 3, 6)), strict=True))
         speed = float(torch.tensor(seen.velocity).norm())
         known = {"race_ms": max(0, self.world.time_ms), "velocity": seen.velocity} if self.clock else {}
         known |= {"up": columns[1], "forward": columns[2]} if self.clock else {}
-        steer, wheel = right - left, (seen.gear, seen.rpm)
+        steer, wheel = self.steering(right - left), (seen.gear, seen.rpm)
         position = seen.position
         return Reading(
             self.number,
@@ -134,6 +137,7 @@ class FakeGame:
     def hold(self, keys: Keys) -> None:
         if not self.deaf:
             self.world.held = tuple(map(bool, keys))
+            self.ways = keys
 
     def tap(self, button: str) -> None:
         self.taps.append(button)

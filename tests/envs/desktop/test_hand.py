@@ -111,6 +111,9 @@ def test_a_pad_steers_with_the_stick_and_takes_the_triggers_for_pedals(
         ("press_button", 0x2000),
         ("update",),
     ]
+    pads.said.clear()
+    device.drive((1, 0, 0, 0.5), (1, 0, 1, 0))  # half of the share that right stands for
+    assert pads.said[0] == ("left_joystick_float", 0.25, 0.0)
     with pytest.raises(UserError, match="none"):
         pad.within(float("nan"), -1)
     with pytest.raises(UserError, match="env.game.controls.buttons.restart must be one of A, B"):

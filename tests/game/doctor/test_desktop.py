@@ -11,8 +11,8 @@ from btr_tm.game.doctor.diagnosis import Answer, diagnose
 from tests.envs.desktop.standin import FakeGame, desktop
 
 
-def looked_at(game: FakeGame) -> dict[str, tuple[Answer, str]]:
-    env = desktop(game)
+def looked_at(game: FakeGame, **options: bool) -> dict[str, tuple[Answer, str]]:
+    env = desktop(game, **options)
     bench = Bench(env.racing, game.timer)
     return {
         verdict.name: (verdict.answer, f"{verdict.found} {verdict.fix}") for verdict in diagnose(LINKS, bench)
@@ -47,3 +47,21 @@ def test_the_first_broken_link_is_found(link: str) -> None:
     found = looked_at(game)
     broken = [name for name, (answer, _) in found.items() if answer is Answer.BROKEN]
     assert broken == [link] and FAULTS[link][1] in found[link][1], found
+
+
+def test_a_pad_whose_steer_is_applied_as_sent_is_well() -> None:
+    game = FakeGame()
+    assert "a keyboard steers fully or not at all" in looked_at(game)["steering"][1]
+    game = FakeGame()
+    game.stick = 1.0
+    found = looked_at(game, half_steer=True)
+    assert found["steering"] == (Answer.OK, "applied as sent: -1.00, +1.00, -0.50, +0.50 "), found
+
+
+def test_a_game_with_a_dead_zone_is_told_in_one_sentence() -> None:
+    game = FakeGame()
+    game.stick, game.steering = 1.0, lambda sent: sent if abs(sent) > 0.5 else 0.3 * sent
+    answer, told = looked_at(game, half_steer=True)["steering"]
+    assert answer is Answer.BROKEN
+    assert "applies a steer of -0.15 where -0.50 was sent, +0.15 where +0.50 was sent" in told
+    assert "dead zone" in told

@@ -23,7 +23,7 @@ class Setup(NamedTuple):
 
     kind: str  # keyboard or pad
     names: Mapping[str, str]  # of keys or buttons
-    steer: float  # of a pad
+    steer: float  # of a pad, 0 for a keyboard
     stall_s: float
 
 
@@ -37,6 +37,7 @@ class HandControls:
                     f"env.game.controls.{name} must be more than 0 and at most {LONGEST_S:g}, got {value}"
                 )
         self._window, self._tap_s, self._needs_focus = window, tap_s, needs_focus
+        self.stick = setup.steer
         words = [sys.executable, "-m", "btr_tm.envs.desktop.hand"]
         self._process = subprocess.Popen(
             words,
@@ -56,7 +57,7 @@ class HandControls:
     def hold(self, keys: Keys) -> None:
         """As `Controls.hold`."""
         self._refuse_unfocused()
-        self._tell(f"hold {' '.join(map(str, keys))}")
+        self._tell(_line(keys))
 
     def tap(self, button: Button) -> None:
         """As `Controls.tap`."""
@@ -65,7 +66,7 @@ class HandControls:
 
     def release(self) -> None:
         """As `Controls.release`: a hand that does not answer is gone, or about to let go by itself."""
-        self._ask(f"hold {' '.join(map(str, NO_KEYS))}")
+        self._ask(_line(NO_KEYS))
 
     def close(self) -> None:
         """As `Controls.close`."""
@@ -108,10 +109,14 @@ class HandControls:
         self._process.stdout.close()
 
 
+def _line(keys: Keys) -> str:
+    return f"hold {' '.join(f'{key:g}' for key in keys)}"
+
+
 def keyboard(window: Window, keys: Mapping[str, str], tap_s: float, stall_s: float) -> HandControls:
     """Keys of the keyboard, named in `keys`, let go of after `stall_s` without a decision."""
     names = {name: keys[name] for name in (*actions.KEYS, *BUTTONS)}
-    return HandControls(window, Setup("keyboard", names, 1.0, stall_s), tap_s, needs_focus=True)
+    return HandControls(window, Setup("keyboard", names, 0.0, stall_s), tap_s, needs_focus=True)
 
 
 def pad(

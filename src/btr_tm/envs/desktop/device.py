@@ -35,7 +35,7 @@ class Recorder:
 
     def drive(self, keys: Keys, before: Keys) -> None:
         """As `Device.drive`."""
-        self.events.append("drive " + "".join(map(str, keys)))
+        self.events.append("drive " + "".join(f"{key:g}" for key in keys))
 
     def press(self, button: Button) -> None:
         """As `Device.press`."""

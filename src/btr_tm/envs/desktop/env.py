@@ -59,6 +59,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         turn: Turn,
         say: Callable[[str], None] | None = None,
         timer: Timer = REAL_TIME,
+        half_steer: bool = False,
     ) -> None:
         if actions.block(action_offsets_ms):
             raise UserError(
@@ -68,7 +69,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.name = f"the game in a window, on {track.name}"
         self._map_id = track.source.map_id if track.source is not None else ""
         self.facts = {"game": "in a window of this computer, in real time"}
-        self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device)
+        self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device, half_steer)
         points = torch.from_numpy(track.line()).float()
         self._estimate = CarEstimate(points[1] - points[0])
         self.image_shape = (1, *image_size)
@@ -76,7 +77,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self._at_rest, self._rehearsed = _at_rest((x, y, z)), False
         self._say = say or _say
         at = pace(self.decision_ms, timer)
-        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer)
+        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer, half_steer)
         self.set_spaces(cars)
 
     def check_ready(self) -> None:
@@ -97,7 +98,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         return self._sighting(moment)
 
     def _go_on(self, action: Tensor) -> Sighting:
-        accelerate, brake, left, right = actions.keys(action.reshape(-1)).int().tolist()[0]
+        accelerate, brake, left, right = actions.keys(action.reshape(-1)).tolist()[0]
         keys: Keys = (accelerate, brake, left, right)
         moment, began_ms = self.racing.decide(keys), int(self._drive.moment.time_ms)
         if moment.time_ms < began_ms:  # the same time again is that of a record that is a little late

@@ -1,7 +1,7 @@
 """The hand on the controls: a process that holds what it is told, and lets go when nobody tells it anything.
 
 It outlives whoever started it for as long as it takes to let go, however that one ended. One line in, one
-line out: "hold 1 0 0 1", "tap restart 0.1"; the answer is empty, or says what went wrong.
+line out: "hold 1 0 0 0.5", "tap restart 0.1"; the answer is empty, or says what went wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Hand:
         """What a line says."""
         verb, *words = line.split()
         if verb == "hold":
-            self.hold(cast(Keys, tuple(int(word) for word in words)))
+            self.hold(cast(Keys, tuple(float(word) for word in words)))
         else:
             assert verb == "tap", line
             self.tap(cast(Button, words[0]), float(words[1]))

@@ -14,7 +14,8 @@ import numpy as np
 from btr_tm.core.errors import UserError
 
 Three = tuple[float, float, float]
-Keys = tuple[int, int, int, int]  # accelerate, brake, left, right: 0 or 1, as race.actions.KEYS
+# Accelerate, brake, left, right, as race.actions.KEYS: 0 or 1, or 0.5 of left or right, which a pad can hold
+Keys = tuple[float, float, float, float]
 NO_KEYS: Keys = (0, 0, 0, 0)
 Button = Literal["restart", "confirm"]
 
@@ -74,6 +75,11 @@ class Telemetry(Protocol):
 
 class Controls(Protocol):
     """A keyboard or a pad that the game listens to."""
+
+    @property
+    def stick(self) -> float:
+        """Share of a stick's way that left and right stand for; 0 for a keyboard, which has none."""
+        ...
 
     def reaches_game(self) -> bool:
         """Whether the game would hear it now; GameLost if there is no game."""

@@ -89,7 +89,7 @@ class Moment(NamedTuple):
 
 
 class Racing:
-    """Races one after the other, from `start`, where the line begins."""
+    """Races one after the other, from `start`, where the line begins; `half_steer` needs a stick."""
 
     def __init__(
         self,
@@ -101,7 +101,9 @@ class Racing:
         say: Callable[[str], None],
         turn: Turn,
         timer: Timer,
+        half_steer: bool,
     ) -> None:
+        self.half_steer = half_steer
         self._now, self._sleep = timer
         self._game, self._size, self._pace, self.limits = game, size, pace, limits
         self._start, self._start_known, self._say, self._turn = start, False, say, turn
@@ -174,6 +176,7 @@ class Racing:
         if self._devices is None:
             self._turn.take()
             self._devices = self._game.open(self._size)
+            self._refuse_keys(self._devices.controls)
         elif not self._listens:
             self._turn.take()
             self._devices = self._devices._replace(telemetry=self._game.listen())
@@ -253,6 +256,14 @@ class Racing:
             controls.hold(GAS)  # said again, as a hand lets go of what nobody asks for any more
             reading = telemetry.after(reading.number, max(left_s, self.limits.stall_s))
         raise GameLost(f"no race has begun {self.limits.countdown_s:.0f} s after the restart")
+
+    def _refuse_keys(self, controls: Controls) -> None:
+        if self.half_steer and not controls.stick:
+            self.close()
+            raise UserError(
+                "a key steers fully or not at all, and env.half_steer=true steers by half; choose "
+                "env/controls=pad, or a driver that was trained without"
+            )
 
     def _refuse_stalled(self, reading: Reading) -> float:
         age_s = self._now() - reading.at_s

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from btr_tm.envs.desktop.echo import HALF, PROMPT_S, Echo
-from btr_tm.envs.desktop.protocols import NO_KEYS, Capture, Controls, GameLost, Keys, Timer
+from btr_tm.envs.desktop.protocols import NO_KEYS, Capture, Controls, GameLost, Keys, Reading, Timer
 from btr_tm.envs.desktop.racing import Devices, Moment, Racing
 from btr_tm.game.doctor.diagnosis import Link, broken
+from btr_tm.race.actions import HALF as HALF_WAY
 
 PICTURES = 60
 BUDGET_MS = 10.0  # for a picture: a fifth of a decision
@@ -23,6 +24,7 @@ TRIALS = 10  # of a key whose delay is measured
 REST_S = 10.0  # within which a car comes to rest
 STILL_S = 0.3  # with the same picture: it rests
 LOOK_S = 0.01  # between two looks at the picture: as exact as its delay is known
+EXACT = 0.05  # of the whole way, to which a steer is as sent
 HELD = 12  # times that a key is asked for while its echo is awaited
 GAS: Keys = (1, 0, 0, 0)
 TRIED: dict[str, Keys] = {
@@ -113,10 +115,7 @@ def check_echo(bench: Bench) -> str:
             echo = Echo()
             for held in (keys, NO_KEYS):
                 echo.hold(held, bench.timer.now())
-                for _ in range(HELD):  # said again and again, as in a race: a hand lets go if nobody does
-                    bench.devices.controls.hold(held)
-                    bench.timer.sleep(2 * PROMPT_S / HELD)
-                reading = bench.devices.telemetry.latest()
+                reading = _held(bench, held)
                 if held[2:] != (0, 0):
                     steers.append(f"{reading.steer:+.2f}")
                 try:
@@ -124,6 +123,36 @@ def check_echo(bench: Bench) -> str:
                 except GameLost as error:
                     broken(f"{name}: {error}", FOCUS)
     return f"{', '.join(TRIED)} are applied, and let go; left and right steer {' and '.join(steers)}"
+
+
+def check_steering(bench: Bench) -> str:
+    """The game applies the steer that a pad sends, whatever its dead zone and sensitivity."""
+    stick, found = bench.devices.controls.stick, []
+    if not stick:
+        return "a keyboard steers fully or not at all"
+    with _undone(bench):
+        bench.racing.begin_once()
+        for way in (1.0, HALF_WAY) if bench.racing.half_steer else (1.0,):
+            for left, right in ((way, 0.0), (0.0, way)):
+                applied = _held(bench, (1, 0, left, right)).steer
+                found.append((stick * (right - left), applied))
+    other = [
+        f"{applied:+.2f} where {sent:+.2f} was sent" for sent, applied in found if abs(applied - sent) > EXACT
+    ]
+    if other:
+        broken(
+            f"the game applies a steer of {', '.join(other)}",
+            "set the dead zone of the pad in the game to 0 and its sensitivity to the most",
+        )
+    return f"applied as sent: {', '.join(f'{applied:+.2f}' for _, applied in found)}"
+
+
+def _held(bench: Bench, keys: Keys) -> Reading:
+    """What the game says once `keys` have been held for long enough."""
+    for _ in range(HELD):  # said again and again, as in a race: a hand lets go if nobody does
+        bench.devices.controls.hold(keys)
+        bench.timer.sleep(2 * PROMPT_S / HELD)
+    return bench.devices.telemetry.latest()
 
 
 def check_delay(bench: Bench) -> str:
@@ -184,6 +213,7 @@ LINKS: tuple[Link[Bench], ...] = (
     Link("telemetry", ("devices",), check_telemetry),
     Link("restart", ("picture", "telemetry"), check_restart),
     Link("applied keys", ("restart",), check_echo),
+    Link("steering", ("applied keys",), check_steering),
     Link("delay", ("applied keys",), check_delay),
     Link("punctual", ("applied keys",), check_punctual),
 )

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.schedule import Linear, Schedule
+from btr_tm.race.actions import only_gas
 from btr_tm.race.car import forward_speed, lateral_speed
 from btr_tm.race.reward.moment import Moment
 
-_GAS = 2  # actions 0 to 2 hold nothing but gas and perhaps a direction
 # Where 20 |v_x| over this figure is 2, a slide on asphalt is best: [km/h forwards, figure], held outside.
 _SLIDE_TABLE = ((0.0, 80.0), (100.0, 80.0), (200.0, 75.0), (300.0, 67.0), (400.0, 60.0), (500.0, 55.0))
 
@@ -75,7 +75,7 @@ class Kamikaze(_Scheduled):
     """
 
     def __call__(self, after: Moment, action: Tensor) -> Tensor:
-        gas = (action.reshape(len(action), -1) <= _GAS).all(1)
+        gas = only_gas(action.reshape(len(action), -1)).all(1)
         return (gas | (after.car.wheel_contact.sum(1) <= 1)).to(torch.float32)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from btr_tm.core.kernels import ONE, ZERO, Floats, Integers, Number, clamp, multiply_add, part, positive, sum3
+from btr_tm.race.actions_kernel import only_gas
 from btr_tm.race.car_arrays import CarArrays
 from btr_tm.race.reward import bonus
 from btr_tm.race.reward.bonus import CloseToLine, Kamikaze, Neoslide, Speedslide
@@ -155,7 +156,7 @@ def _bonus(kind: int, limits: Floats, car: CarArrays, points: Floats, e: int, ac
     if kind == KAMIKAZE:
         gas = True
         for action in actions:
-            gas &= action <= bonus._GAS
+            gas &= only_gas(action)
         return ONE if gas or down <= ONE else ZERO
     return clamp(length3(points[0, 0], points[0, 1], points[0, 2]), limits[0], limits[1])
 

@@ -28,6 +28,7 @@ from btr_tm.core.kernels import (
     sum2,
     sum3,
 )
+from btr_tm.race.actions_kernel import held_keys
 
 # Columns of SimState.floats: the fields of dynamics.Body
 POSITION, VELOCITY, FORWARD, UP = 0, 3, 6, 9
@@ -255,11 +256,9 @@ def _tick(
 
 @part
 def _keys(action: int) -> Vector:
-    """Gas, brake and steering of a key combination, as race.actions.keys has them."""
-    steer, pedals = action % 3, action // 3
-    gas = ONE if pedals == 0 or pedals == 3 else ZERO
-    brake = ONE if pedals >= 2 else ZERO
-    return gas, brake, ONE if steer == 2 else -ONE if steer == 1 else ZERO
+    """Gas, brake and steering of an action, as race.actions.keys has them."""
+    gas, brake, left, right = held_keys(action)
+    return gas, brake, right - left
 
 
 class Course(NamedTuple):
