@@ -67,3 +67,49 @@ def test_every_cell_is_what_the_configuration_allows(learner: str, words: str) -
 def test_demonstrations_are_refused_by_a_learner_that_cannot_use_them() -> None:
     with pytest.raises(UserError, match="learner=ppo learns from what it drives itself"):
         checked(compose_job(["+experiment=ppo", "demos=some.safetensors"]).values)
+
+
+PPO, BC = ["+experiment=ppo"], ["+experiment=bc", "demos=some.safetensors"]
+LACKS = "a part that learner=ppo does not have; leave {} out, or choose another learner$"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["learner=ppo", "replay=prioritized_linesight"],
+            "^replay=prioritized_linesight sets learner/priority_error, "
+            + LACKS.format("replay=prioritized_linesight"),
+        ),
+        ([*PPO, "preset=btr_paper"], "^preset=btr_paper sets .*, " + LACKS.format("preset=btr_paper")),
+        (
+            ["+experiment=a01_v2", "learner=ppo"],
+            "^experiment=a01_v2 sets .*" + LACKS.format("experiment=a01_v2"),
+        ),
+        ([*PPO, "learner/priority_error=mean"], "^learner/priority_error=mean: learner=ppo has no such part"),
+        (
+            [*PPO, "replay=prioritized"],
+            "learner=ppo learns from what it has just driven; choose replay=rollout",
+        ),
+        ([*PPO, "collector=processes"], "learner=ppo learns from .*; choose collector=inline"),
+        ([*PPO, "env=desktop"], "a game in real time .* learner=ppo .*; choose learner=iqn"),
+        (
+            [*PPO, "replay.steps=100000"],
+            "^learner=ppo would learn nothing: a rollout is .* lower replay.steps to",
+        ),
+        ([*BC, "net=actor_critic"], "which learner=bc learns; choose net=separate"),
+        ([*BC, "net=pretraining"], "which learner=bc learns; choose net=separate"),
+        (
+            [*BC, "replay=rollout"],
+            "not to learner=bc; choose replay=demonstrations",
+        ),
+        ([*BC, "replay=prioritized"], "learner=bc would clone what it drives itself"),
+        ([*BC, "credit=rollout"], "not to learner=bc; choose credit=frames"),
+    ],
+)
+def test_what_does_not_suit_a_learner_is_a_sentence_that_names_it_and_says_what_to_do(
+    words: list[str], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence) as refusal:
+        checked(compose_job(words).values)
+    assert "\n" not in str(refusal.value)

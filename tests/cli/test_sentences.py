@@ -41,7 +41,10 @@ from btr_tm.core.errors import UserError
         (["+profile.cas=3"], r"unknown key 'profile\.cas'; did you mean 'cars'\?"),
         (["+foo=3"], "unknown key 'foo'; valid: activation, collector"),
         (["target.alpha=3"], r"unknown key 'target\.alpha'"),
-        (["encoder=none", "encoder/body=impala"], "encoder/body cannot be chosen here"),
+        (
+            ["encoder=none", "encoder/body=impala"],
+            "^encoder/body=impala: encoder=none has no such part; leave it out, or choose another encoder$",
+        ),
         (["experiment=quickstart"], r"type \+experiment="),
         (["+encoder=cnn"], r"without the \+"),
         (["seed=0,1"], "add -m to sweep over both"),

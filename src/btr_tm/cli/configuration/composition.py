@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +33,7 @@ from btr_tm.core.errors import UserError
 
 A_YEAR_MIN = 365 * 24 * 60
 ALWAYS = 1000
+NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError)  # bare ones are Hydra's
 
 
 @dataclass(frozen=True)
@@ -187,21 +189,40 @@ def sentences(overrides: Sequence[str], config_dir: str | None) -> Iterator[None
     """Turn what Hydra and OmegaConf raise about `overrides` into one sentence."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # bare ones are Hydra's
+    except NOT_COMPOSED as error:
         raise user_error(error, _known(overrides, config_dir)) from error
 
 
 def _known(overrides: Sequence[str], config_dir: str | None) -> Known:
     """What could have been typed: the choices, and the values that the choices among `overrides` lead to."""
     groups = choices(*([config_dir] if config_dir else []))
-    chosen = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups and "," not in text]
+    chosen = [text for text in overrides if typed.key_of(text) in groups and "," not in text]
+    asking = partial(_asking, chosen, config_dir)
     for kept in (chosen, []):
         try:
             base = compose("config", [*search_path(config_dir), *kept])
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+        except NOT_COMPOSED:
             continue  # the choices themselves are what is wrong
-        return Known(groups, OmegaConf.to_container(base, resolve=False))  # type: ignore[arg-type]
+        return Known(groups, OmegaConf.to_container(base, resolve=False), asking)  # type: ignore[arg-type]
     return Known(groups, {})
+
+
+def _asking(chosen: Sequence[str], config_dir: str | None, group: str) -> tuple[str, str]:
+    """The first of the choices, the one in `group` and the experiment before all, with which the others do
+    not compose, and what is chosen in `group` without it; see `Known`.
+    """
+    ranks = {group: 0, "experiment": 1}
+    kept, choice = search_path(config_dir), ""
+    for text in ("", *sorted(chosen, key=lambda text: ranks.get(typed.key_of(text), 2))):
+        more = [text] if text else []
+        try:
+            composed = compose("config", [*kept, *more], return_hydra_config=True)
+        except NOT_COMPOSED:
+            # An experiment may itself choose what lacks the part.
+            told = typed.key_of(text) != "experiment" or any(typed.key_of(each) == group for each in chosen)
+            return text.lstrip("+"), choice if told else ""
+        choice, kept = str(composed.hydra.runtime.choices[group]), [*kept, *more]
+    return "", ""
 
 
 def search_path(config_dir: str | None) -> list[str]:

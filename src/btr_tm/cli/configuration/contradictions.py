@@ -119,8 +119,6 @@ def _demonstrated(values: Node) -> Iterator[str]:
         yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"
     if share < 1 and says(values["collector"], "drives_nothing"):
         yield "collector=idle drives nothing to learn from; choose replay=demonstrations, or collector=inline"
-    if share < 1 and "loss" in values["learner"] and says(values["learner"]["loss"], "needs_demonstrations"):
-        yield "learner=bc would clone what it drives itself; choose replay=demonstrations"
 
 
 def _noise(values: Node) -> Iterator[str]:
@@ -202,6 +200,8 @@ def _sizes(values: Node) -> Iterator[str]:
     for name in ("taus", "taus_act"):
         if values["convention"]["symmetric_taus"] and profile[name] % 2:
             yield f"profile.{name} must be even, since half of them are mirrored, got {profile[name]}"
+    if says(values["learner"], "on_policy"):  # batches are rollouts, and there is neither warm-up nor memory
+        return
     if profile["batch_size"] % profile["micro_batch"]:
         yield (
             f"profile.micro_batch ({profile['micro_batch']}) must divide profile.batch_size "

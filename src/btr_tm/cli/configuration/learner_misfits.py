@@ -52,13 +52,19 @@ def _of_pictures(values: Node) -> Iterator[str]:
 
 def _of_values(values: Node) -> Iterator[str]:
     """For a learner of action values."""
-    if says(values["net"], "learns_pictures"):
-        yield "net=pretraining has no action values; choose net=separate, or +experiment=pretrain"
-    if says(values["net"], "has_policy"):
-        yield "net=actor_critic has no action values, which learner=iqn learns; choose net=separate"
-    for group, instead in (("replay", "uniform or prioritized"), ("credit", "frames")):
+    clones = "loss" in values["learner"] and says(values["learner"]["loss"], "needs_demonstrations")
+    learner, replay = ("bc", "demonstrations") if clones else ("iqn", "uniform or prioritized")
+    for net in ("pretraining", "actor_critic"):
+        if says(values["net"], "learns_pictures" if net == "pretraining" else "has_policy"):
+            yield f"net={net} has no action values, which learner={learner} learns; choose net=separate"
+    for group, instead in (("replay", replay), ("credit", "frames")):
         if says(values[group], "on_policy"):
-            yield f"{group}=rollout belongs to learner=ppo; choose {group}={instead}, or +experiment=ppo"
+            yield (
+                f"{group}=rollout belongs to learner=ppo, not to learner={learner}; choose "
+                f"{group}={instead}, or +experiment=ppo"
+            )
+    if clones and values["replay"].get("demo_share", 0.0) < 1:
+        yield "learner=bc would clone what it drives itself; choose replay=demonstrations"
 
 
 def _of_policies(values: Node) -> Iterator[str]:
@@ -70,6 +76,11 @@ def _of_policies(values: Node) -> Iterator[str]:
     for group in ("replay", "credit"):
         if not says(values[group], "on_policy"):
             yield f"learner=ppo learns from what it has just driven; choose {group}=rollout"
+    if says(values["env"], "real_time"):
+        yield (
+            "a game in real time does not wait for the updates that learner=ppo makes between two rollouts; "
+            "choose learner=iqn"
+        )
     if not says(values["collector"], "acts_with_learner"):
         yield (
             "learner=ppo learns from what its present weights have driven, while other processes drive with "
@@ -77,7 +88,19 @@ def _of_policies(values: Node) -> Iterator[str]:
         )
     if not says(values["parallel"], "alone"):
         yield "learner=ppo learns in one process; choose parallel=none"
+    yield from _rollouts(values)
     yield from _ingredients(values)
+
+
+def _rollouts(values: Node) -> Iterator[str]:
+    """Rollouts that a run would end before."""
+    cars = 1 if says(values["env"], "one_car") else values["profile"]["cars"]
+    frames, total = values["replay"].get("steps", 1) * cars, values["profile"]["total_frames"]
+    if frames > total:
+        yield (
+            f"learner=ppo would learn nothing: a rollout is {frames} frames (replay.steps times {cars} "
+            f"cars), and profile.total_frames {total}; lower replay.steps to {total // cars} or less"
+        )
 
 
 def _ingredients(values: Node) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hydra.errors import (
@@ -28,10 +28,15 @@ def suggest(name: str, valid: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """What could have been typed: choices by group, and the composed values, interpolations as they stand."""
+    """What could have been typed: choices by group, and the composed values, interpolations as they stand.
+
+    `asking(group)` is the override that asks for a part which the chosen `group` lacks, and what is chosen
+    there; either is empty where nobody can tell.
+    """
 
     groups: Mapping[str, Iterable[str]]
     values: Mapping[str, object]
+    asking: Callable[[str], tuple[str, str]] = lambda group: ("", "")
 
     def node(self, parts: Iterable[str]) -> object:
         """The value at a path, None where there is none."""
@@ -75,8 +80,19 @@ def _not_composed(error: ConfigCompositionException, known: Known) -> UserError:
     if key in ("experiment", "ablation"):
         return UserError(f"{key} needs a + in front; type +{found[1]}=... before other choices")
     if "No match in the defaults list" in text and key in known.groups:
-        return UserError(f"{key} cannot be chosen here: the chosen {key.split('/')[0]} has no such part")
+        return UserError(_no_such_part(key, known))
     return _unknown_key(key, known)
+
+
+def _no_such_part(key: str, known: Known) -> str:
+    group = key.rpartition("/")[0]
+    asking, choice = known.asking(group)
+    chosen = f"{group}={choice}" if choice else f"the chosen {group}"
+    if asking.startswith(f"{key}="):
+        return f"{asking}: {chosen} has no such part; leave it out, or choose another {group}"
+    what = f"{asking} sets {key}, a part" if asking else f"{key} is a part"
+    leave = f"leave {asking} out, or " if asking else ""
+    return f"{what} that {chosen} does not have; {leave}choose another {group}"
 
 
 def _unknown_key(key: str, known: Known) -> UserError:
