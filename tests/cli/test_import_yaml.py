@@ -103,6 +103,77 @@ def test_keys_without_a_counterpart_are_told_apart() -> None:
     }
 
 
+def test_numbers_of_ppo_arrive_where_they_count(imported: Path) -> None:
+    values = checked(job(imported, "+experiment=tokens_ppo").values)
+    learner, profile = values["learner"], values["profile"]
+    assert learner["_target_"].endswith(".PpoBuilder") and values["net"]["_target_"].endswith(".ActorCritic")
+    assert (learner["loss"]["clip"], learner["loss"]["value_clip"]) == (0.25, 0.3)
+    assert (learner["loss"]["entropy_weight"], learner["loss"]["value_weight"]) == (0.01, 0.7)
+    assert (learner["passes"]["epochs"], learner["passes"]["minibatches"]) == (5, 6)
+    assert (learner["passes"]["trace"], learner["step"]["clip_norm"]) == (0.9, 0.4)
+    assert profile["cars"] * values["replay"]["steps"] == 1024  # decisions of an update
+    assert values["schedule"]["gamma"]["points"] == [[0, 0.98], [2000000, 0.99]]
+    assert values["schedule"]["gamma"]["speed"] == values["schedule"]["speed"] == 2
+    assert learner["learning_rate"]["points"] == [[0, 0.0007], [1000000, 0.0001]]
+    assert values["optimizer"]["betas"] == [0.8, 0.999] and values["optimizer"]["eps"] == 0.001
+    fusion = values["fusion"]
+    assert (fusion["width"], fusion["heads"], fusion["layers"]) == (96, 6, 3)
+    assert values["encoder"]["body"] == {"_target_": "btr_tm.nets.encoder.impala.ImpalaBody", "model_size": 1}
+    assert values["reward"]["per_ms"] == -0.001 and profile["head_hidden"] == 256
+
+
+def test_keys_of_ppo_without_a_counterpart_are_told_apart() -> None:
+    draft = translate(read(SAMPLES / "tokens_ppo.yaml"))
+    assert {each.path: each.kind for each in draft.unmapped} == {
+        "nn.training.warm_restarts": "unknown",
+        "ppo.anneal": "unknown",
+        "ppo.ent_coef_schedule": "unsupported",
+        "nn.encoder.float_token_layout": "unsupported",
+        "nn.encoder.transformer.ff_mult": "unsupported",
+        "nn.encoder.transformer.dropout": "unsupported",
+        "ppo.gamma": "no effect",
+        "environment.temporal_mini_race_duration_ms": "no effect",
+        "nn.iqn.n": "no effect",
+        "nn.training.use_ddqn": "no effect",
+        "nn.training.clip_grad_norm": "no effect",
+        "memory.prio_alpha": "no effect",
+    }
+
+
+def test_numbers_of_pretraining_arrive_where_they_count(imported: Path) -> None:
+    values = checked(job(imported, "+experiment=simclr").values)
+    objective = values["net"]["objective"]
+    assert values["learner"]["_target_"].endswith(".PretrainingBuilder")
+    assert objective["_target_"].endswith(".Contrast") and objective["temperature"] == 0.2
+    assert objective["part"]["size"] == 32 and values["pixels"]["_target_"].endswith(".Unit")
+    assert values["profile"]["batch_size"] == values["profile"]["micro_batch"] == 96
+    assert values["learner"]["learning_rate"]["value"] == 0.002
+    assert values["learner"]["step"]["clip_norm"] == 1e9  # not at all
+
+
+def test_keys_of_pretraining_without_a_counterpart_are_told_apart() -> None:
+    found = left(yaml.safe_load((SAMPLES / "simclr.yaml").read_text()))
+    assert {path for path, kind in found.items() if kind != "no effect"} == {
+        "rl_config_path",
+        "n_stack",
+        "warm_restarts",
+    }
+    assert found["warm_restarts"] == "unknown" and found["lightning.precision"] == "no effect"
+
+
+@pytest.mark.parametrize(
+    ("task", "objective"),
+    [("ae", "reconstruction"), ("vae", "reconstruction"), ("simclr", "contrast")],
+)
+def test_every_task_of_pretraining_is_an_objective(task: str, objective: str, tmp_path: Path) -> None:
+    (tmp_path / "theirs.yaml").write_text(f"task: {task}\nproj_dim: 32\n")
+    main([str(tmp_path / "theirs.yaml"), "--out", str(tmp_path / "conf" / "experiment" / "mine.yaml")])
+    values = checked(compose_job(["+experiment=mine"], str(tmp_path / "conf")).values)
+    plain = compose_job(["+experiment=pretrain", f"net/objective={objective}"]).values
+    assert values["net"]["objective"]["_target_"] == plain["net"]["objective"]["_target_"]
+    assert left({"task": task}) == ({"task": "unsupported"} if task == "vae" else {})
+
+
 def test_the_report_and_the_file_name_every_key_left_over(tmp_path: Path, capsys) -> None:
     out = tmp_path / "experiment" / "mine.yaml"
     main([str(SAMPLES / "later.yaml"), "--out", str(out)])
@@ -135,7 +206,18 @@ def test_an_imported_experiment_keeps_to_the_composition_rules(imported: Path) -
         ({"training": [1]}, r"section 'training' of x.yaml must hold keys, got \[1\]"),
         (["training"], "x.yaml must hold sections with keys, got .'training'"),
         ({"nn": {"iqn": {}}, "neural_network": {"iqn_n": 8}}, "has both nn and neural_network"),
-        ({"training": {"algorithm": "ppo"}}, "training.algorithm must be iqn, got 'ppo'"),
+        ({"training": {"algorithm": "grpo"}}, "training.algorithm must be iqn or ppo, got 'grpo'"),
+        ({"task": "bc"}, "task must be ae, vae, simclr, got 'bc'; other tasks cannot be imported"),
+        ({"task": "ae", "image_normalization": "z"}, "cannot read image_normalization: 'z'"),
+        ({"task": "ae", "batch_size": 0}, "batch_size must be 1 or larger, got 0"),
+        (
+            {"training": {"algorithm": "ppo"}, "ppo": {"rollout_steps_per_update": 0}},
+            "ppo.rollout_steps_per_update must be 1 or larger, got 0",
+        ),
+        (
+            {"training": {"algorithm": "ppo"}, "ppo": {"ent_coef_schedule": []}},
+            "ppo.ent_coef_schedule must hold points",
+        ),
         ({"training": {"batch_size": "many"}}, "cannot read training.batch_size: 'many'"),
         ({"btr": {"use_munchausen": "maybe"}}, "cannot read btr.use_munchausen: 'maybe'"),
         (

@@ -15,7 +15,7 @@ from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.cli.importing.draft import Draft, Unmapped
 from btr_tm.cli.importing.source import read
-from btr_tm.cli.importing.text import BASE, LABEL, PARTIAL_RESET, files, heading
+from btr_tm.cli.importing.text import LABEL, bases_of, files, heading
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.errors import UserError
 
@@ -49,7 +49,7 @@ def write(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out or Path("conf", "experiment", f"{_as_name(source.stem)}.yaml"))
     root, name = _place(out)
     commands.refuse_unwritable_folder(root)
-    base = compose_job([f"{group}={choice}" for group, choice in (BASE | PARTIAL_RESET).items()]).values
+    base = compose_job([f"{group}={choice}" for group, choice in bases_of(draft).items()]).values
     texts = files(draft, name, source.name, base)
     _refuse_taken(root, name, list(texts), arguments.overwrite)
     with tempfile.TemporaryDirectory() as scratch:

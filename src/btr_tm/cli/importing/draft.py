@@ -30,6 +30,7 @@ class Draft:
     """Values by group and dotted key, flags that together name choices, and keys left over."""
 
     leaves: dict[str, Value]
+    learner: str = "iqn"  # that of ours which the file is for
     values: dict[str, dict[str, Value]] = field(default_factory=dict)
     flags: dict[str, Value] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
@@ -83,6 +84,21 @@ def on_or_off(value: Value) -> bool:
     if not isinstance(value, bool):
         raise TypeError("expected true or false")
     return value
+
+
+def last_value(group: str, key: str) -> Rule:
+    """Points [frames, value] of what stays constant here: the last value, said unless all are equal."""
+
+    def rule(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
+        values = converted(path, value, lambda rows: [float(number) for _, number in rows])
+        if not values:
+            raise UserError(f"{path} must hold points [frames, value], got {short(repr(value))}")
+        draft.set(group, key, values[-1])
+        if len(set(values)) == 1:
+            return None
+        return "unsupported", f"constant here, at its last value: {group}.{key}={values[-1]:g}"
+
+    return rule
 
 
 def always(*expected: Value) -> Rule:

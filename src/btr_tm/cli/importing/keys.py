@@ -1,7 +1,8 @@
 """What each key of the published configurations is here.
 
 The layout is that of the TrackMania runs behind the A01 results. Sections `neural_network` (older) and `nn`
-hold the same values; a key that is in none of these tables is reported as unknown.
+hold the same values; a key that is in none of these tables is reported as unknown. What is different for PPO
+stands in keys_ppo.py; files of visual pretraining, which have a layout of their own, in keys_pretraining.py.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from btr_tm.cli.importing.rules import (
     keys_of_actions,
     line_statistics,
     maps,
+    of_tokens,
     replay_steps,
     schedule,
     sigma0,
+    token_layout,
 )
 from btr_tm.core.schedule import Exponential, Linear
 
 GAME = "belongs to the real game"
 RUN = "the run folder, the profile and the logger decide here"
 SPEED = "how fast it computes, not what"
+FROZEN = "parts cannot be frozen here"
 
 
 def _half(value: Value) -> int:
@@ -74,6 +78,9 @@ LATER: dict[str, Rule] = {
     "vis.image_size.width": into("profile", "image_width"),
     "vis.image_size.height": into("profile", "image_height"),
     "vis.use_image_head": switch("image_head"),
+    "vis.no_image": flag("image_head", lambda value: not on_or_off(value)),
+    "vis.freeze": absent(FROZEN),
+    "float.freeze": absent(FROZEN),
     "float.mlp.hidden_dim": into("profile", "float_hidden"),
     "fusion_mode": fusion_mode,
     "init_from_pretrained": absent("name a run of ours, with init_from=RUN init_part=encoder"),
@@ -88,8 +95,9 @@ LATER: dict[str, Rule] = {
     "decoder.value.mlp.layers": always(1),
     "decoder.advantage.mlp.hidden_dim": absent("half of dense_hidden_dimension here"),
     "decoder.value.mlp.hidden_dim": absent("half of dense_hidden_dimension here"),
-    "decoder.advantage.freeze": absent("parts cannot be frozen here"),
-    "decoder.value.freeze": absent("parts cannot be frozen here"),
+    "decoder.shared_trunk_freeze": absent(FROZEN),
+    "decoder.advantage.freeze": absent(FROZEN),
+    "decoder.value.freeze": absent(FROZEN),
 }
 CNN: dict[str, Rule] = {
     "use_impala_cnn": switch("impala"),
@@ -107,6 +115,20 @@ BTR: dict[str, Rule] = {
     "use_noisy_linear": switch("noisy"),
     "noisy_sigma0": sigma0,
 } | dict.fromkeys(CNN, idle("nn.vis.cnn says the same key, and wins"))
+TOKENS: dict[str, Rule] = {
+    "post_concat_layout": token_layout,
+    "float_token_layout": of_tokens(always("dense")),
+    "float_token_input": of_tokens(always("raw")),
+    "transformer.d_model": of_tokens(into("fusion", "width", int)),
+    "transformer.n_heads": of_tokens(into("fusion", "heads", int)),
+    "transformer.n_layers": of_tokens(into("fusion", "layers", int)),
+    "transformer.unified_float_tokens": of_tokens(into("fusion", "float_tokens", int)),
+    "transformer.ff_mult": of_tokens(always(2)),
+    "transformer.dropout": absent("there is no dropout here"),
+    "transformer.use_hf_backbone": absent("no foreign network is loaded here"),
+    "transformer.model_name_or_path": absent("no foreign network is loaded here"),
+    "freeze": absent(FROZEN),
+}
 ENVIRONMENT: dict[str, Rule] = {
     "tm_engine_step_per_action": into("env", "ticks_per_action"),
     "ms_per_tm_engine_step": always(10),
@@ -196,6 +218,7 @@ INPUTS: dict[str, Rule] = {
 _SECTIONS: dict[str, Mapping[str, Rule]] = {
     "neural_network.": OLDER | NETWORK,
     "nn.": LATER,
+    "nn.encoder.": TOKENS,
     "nn.training.": NETWORK,
     "nn.vis.cnn.": CNN,
     "btr.": BTR,
@@ -215,7 +238,8 @@ RULES = {prefix + key: rule for prefix, rules in _SECTIONS.items() for key, rule
 # For keys without a rule of their own.
 PREFIXES: dict[str, Rule] = {
     "ppo.": idle("training.algorithm is iqn"),
-    "training.pretrain_": absent("pretrained parts are not built yet"),
+    "training.pretrain_": absent("name a run of ours, with init_from=RUN"),
+    "nn.vis.transformer.": absent("no transformer reads the picture here"),
     "nn.encoder.": absent("other encoders are not built yet"),
     "nn.decoder.advantage.transformer.": absent("heads of transformers are not built yet"),
     "nn.decoder.value.transformer.": absent("heads of transformers are not built yet"),

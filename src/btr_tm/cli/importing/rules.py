@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from btr_tm.cli.importing.draft import Draft, Kind, Rule, Unmapped, Value, converted
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import short
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.schedule import Exponential, Linear
 
@@ -37,22 +38,46 @@ def replay_steps(draft: Draft, path: str, value: Value) -> None:
 
 
 def algorithm(draft: Draft, path: str, value: Value) -> None:
-    if value != "iqn":
-        raise UserError(f"{path} must be iqn, got {value!r}; other algorithms cannot be imported")
+    if value not in ("iqn", "ppo"):
+        shown = short(repr(value))
+        raise UserError(f"{path} must be iqn or ppo, got {shown}; other algorithms cannot be imported")
 
 
 def fusion_mode(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
-    """Every mode but the first puts one backbone on picture and floats, which all quantiles share."""
-    modes: dict[str, dict[str, str]] = {
-        "none": {},
-        "post_concat": {"net": "shared"},
-        "unified": {"net": "shared", "fusion": "transformer"},
-    }
-    chosen = modes.get(str(value or "none"))
-    if chosen is None:
+    """Every mode but the first puts one backbone on picture and floats, which all quantiles of IQN share."""
+    modes = ("none", "post_concat", "unified")
+    mode = str(value or "none")
+    if mode not in modes:
         return "unsupported", f"{', '.join(modes)} here"
-    draft.choices.update(chosen)
+    if mode != "none" and draft.learner == "iqn":
+        draft.choices["net"] = "shared"
+    if _mixes_tokens(draft):
+        draft.choices["fusion"] = "transformer"
     return None
+
+
+def _mixes_tokens(draft: Draft) -> bool:
+    """Whether a transformer mixes tokens of picture and floats."""
+    mode = draft.leaves.get("nn.fusion_mode")
+    layout = draft.leaves.get("nn.encoder.post_concat_layout")
+    return mode == "unified" or (mode == "post_concat" and layout == "token_sequence")
+
+
+def of_tokens(rule: Rule) -> Rule:
+    """`rule`, where there is such a transformer."""
+
+    def checked(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
+        if _mixes_tokens(draft):
+            return rule(draft, path, value)
+        return "unsupported", "fusion=transformer has it, which nn.fusion_mode does not choose"
+
+    return checked
+
+
+def token_layout(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:
+    """`nn.fusion_mode` reads it: token_sequence makes it a transformer."""
+    known = ("fused_vector", "token_sequence")
+    return None if value in known else ("unsupported", f"{' or '.join(known)} here")
 
 
 def sigma0(draft: Draft, path: str, value: Value) -> tuple[Kind, str] | None:

@@ -32,6 +32,8 @@ def leaves_of(content: Value, name: str) -> dict[str, Value]:
     """As `read`, of parsed content."""
     if not isinstance(content, Mapping):
         raise UserError(f"{name} must hold sections with keys, got {short(content)}")
+    if "task" in content:  # visual pretraining, which has no sections
+        return _counted(dict(_leaves(content)), name)
     for section, value in content.items():
         if section not in SECTIONS:
             raise UserError(
@@ -42,7 +44,10 @@ def leaves_of(content: Value, name: str) -> dict[str, Value]:
             raise UserError(f"section '{section}' of {name} must hold keys, got {short(repr(value))}")
     if "nn" in content and "neural_network" in content:
         raise UserError(f"{name} has both nn and neural_network; remove one")
-    leaves = dict(_leaves(_filled(content)))
+    return _counted(dict(_leaves(_filled(content))), name)
+
+
+def _counted(leaves: dict[str, Value], name: str) -> dict[str, Value]:
     if len(leaves) > MOST_KEYS:
         raise UserError(
             f"{name} has {len(leaves):,} keys, and a published configuration has at most {MOST_KEYS:,}"
@@ -66,5 +71,5 @@ def _leaves(node: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, Va
         place = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, place)
-        elif path or value:  # not an empty section
+        elif path or (value is not None and value != {}):  # not an empty section
             yield place, value

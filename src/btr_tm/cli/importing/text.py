@@ -12,29 +12,59 @@ import yaml
 from btr_tm.cli.importing.draft import Draft, Kind, Value
 
 # What the published runs have in common; imported values are deltas from it.
-BASE = {
-    "preset": "btr_seed",
+RACES = {
     "profile": "a01",
     "env": "sim_from_start",
     "obs": "full",
     "reward": "linesight",
-    "exploration": "auto",
-    "horizon": "mini_race",
     "optimizer": "radam",
     "schedule": "linesight",
-    "learner/self_loss": "normalised",
 }
-PARTIAL_RESET = {"learner/reset": "partial"}  # the base of what is imported, where it is at all
+BASES = {
+    "iqn": RACES
+    | {
+        "preset": "btr_seed",
+        "exploration": "auto",
+        "horizon": "mini_race",
+        "learner/self_loss": "normalised",
+    },
+    "ppo": RACES
+    | {
+        "preset": "default",
+        "net": "actor_critic",
+        "learner": "ppo",
+        "horizon": "discounted",
+        "replay": "rollout",
+        "credit": "rollout",
+    },
+    "pretraining": {
+        "preset": "default",
+        "profile": "full",
+        "env": "sim_varied",
+        "net": "pretraining",
+        "learner": "pretraining",
+        "horizon": "discounted",
+        "optimizer": "adam",
+        "schedule": "constant",
+    },
+}
+OF_PARTS = ("fusion", "net/objective", "learner/reset")  # whose values are deltas from what is chosen there
 GLOBAL = "preset"  # the group whose files hold more than their own node
 LABEL: dict[Kind, str] = {"unknown": "unknown", "unsupported": "unsupported", "no effect": "no effect"}
 
 
+def bases_of(draft: Draft) -> dict[str, str]:
+    """The choice by group that the values of a draft are deltas from."""
+    parts = {group: draft.choices[group] for group in OF_PARTS if group in draft.choices}
+    return BASES[draft.learner] | parts
+
+
 def files(draft: Draft, name: str, source: str, base: Mapping[str, Value]) -> dict[str, str]:
-    """Text by group, the experiment first; `base` are the resolved values of BASE and PARTIAL_RESET."""
+    """Text by group, the experiment first; `base` are the resolved values of `bases_of(draft)`."""
     deltas = {group: _delta(group, values, base) for group, values in draft.values.items()}
-    bases = BASE | PARTIAL_RESET
+    bases = bases_of(draft)
     own = {group for group in bases if deltas.get(group)}
-    chosen = BASE | draft.choices | dict.fromkeys(own, name)
+    chosen = BASES[draft.learner] | draft.choices | dict.fromkeys(own, name)
     lines = ["# @package _global_", f"# Imported from {source}. {heading(draft)}"]
     lines += [f"#   {left.kind}: {left}" for left in draft.unmapped]
     lines += ["defaults:", *(f"  - override /{group}: {choice}" for group, choice in chosen.items()), ""]
