@@ -65,7 +65,7 @@ KINDS: dict[str, str] = {
     "target": "btr_tm.core.protocols.TargetFn",
     "exploration": "btr_tm.agent.policy.Exploration",
     "policy": "btr_tm.agent.driver_weights.DriverWeights",
-    "learner": "",
+    "learner": "btr_tm.agent.learner_class.LearnerClass",
     "learner.*": "",
     "learner.target_sync": "btr_tm.agent.target_sync.TargetSync",
     "learner.noise": "btr_tm.agent.noise.RedrawNoise",
@@ -225,7 +225,10 @@ def _answers(found: type, name: str, wanted: Callable[..., object]) -> bool:
         return False
     if not inspect.isfunction(method):
         return True
-    required = [p for p in inspect.signature(wanted).parameters.values() if p.default is p.empty]
+    parameters = inspect.signature(wanted).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return True  # it is given what it names
+    required = [p for p in parameters if p.default is p.empty]
     try:
         inspect.signature(method).bind(*required)
     except TypeError:
