@@ -119,7 +119,8 @@ class CutOffs:
 
     def lost(self, progress: Progress, time_ms: Tensor) -> Tensor:
         """Which of them terminate, (E,) bool."""
-        return self._stuck(progress, time_ms) & self.no_progress_terminates
+        stuck = self._stuck(progress, time_ms)
+        return stuck if self.no_progress_terminates else torch.zeros_like(stuck)
 
     def _stuck(self, progress: Progress, time_ms: Tensor) -> Tensor:
         return time_ms - progress.last_advance_ms > self.no_progress_ms
