@@ -1,0 +1,157 @@
+"""Whole runs of every learner: killed, stopped, gone wrong; and what becomes of their drivers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.commands import demos
+from btr_tm.cli.configuration.composition import compose_job
+from btr_tm.core.errors import UserError
+from btr_tm.race.inputs_file import InputsFile
+from btr_tm.run.run import NoReport, Run
+
+from .test_resume import rows, same, states
+
+LEARNERS = {
+    "ppo": ["+experiment=ppo", "replay.steps=10", "learner.passes.minibatches=2"],
+    "bc": ["+experiment=bc"],
+}
+SIZES = (
+    "profile=smoke logger=none profile.threads=1 profile.total_frames=320 profile.save_every=128 "
+    "profile.eval_every=192 profile.eval_starts=1 profile.warmup_frames=64 profile.race_ms=1000 "
+    "profile.start_pool=8 profile.image_height=16 profile.image_width=16"
+).split()
+FIRST_SAVED, SAVED, BROKEN_AT = 128, 256, 280  # frames; the last is in the middle of races and of a rollout
+BREAK = f"""
+import os, sys
+from btr_tm.__main__ import main
+from btr_tm.run import train
+store, stored = train.store, []
+
+def watched(replay, chunk):
+    store(replay, chunk)
+    stored.append(chunk.frames)
+    if sum(stored) == {BROKEN_AT}:
+        os.kill(os.getpid(), int(os.environ["SEND"]))
+
+train.store = watched
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Demonstrations: full throttle for a while."""
+    folder = tmp_path_factory.mktemp("shown")
+    InputsFile("a01", 1, 0, torch.zeros(150, dtype=torch.int64)).write(folder / "a.inputs")
+    words = ["+experiment=bc", *(word for word in SIZES if word.startswith("profile"))]
+    demos.main([folder.as_posix(), *words, "--all", "--out", (folder / "d.safetensors").as_posix()])
+    return folder / "d.safetensors"
+
+
+def words_of(learner: str, shown: Path, folder: Path) -> list[str]:
+    of_bc = [f"demos={shown.as_posix()}"] if learner == "bc" else []
+    return [*LEARNERS[learner], *SIZES, *of_bc, f"runs_dir={folder.as_posix()}"]
+
+
+def begun(words: list[str], *more: str) -> Run:
+    run = build(compose_job([*words, *more]))
+    run.report = NoReport()
+    return run
+
+
+@pytest.fixture(scope="module", params=["ppo"])
+def whole(request: pytest.FixtureRequest, shown: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that nobody disturbed; PPO's evaluations were driven beside it."""
+    words = words_of(request.param, shown, tmp_path_factory.mktemp(request.param))
+    run = begun(words, *([] if request.param == "ppo" else ["eval=inline"]))
+    run.train()
+    run.learner_name = request.param
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL if os.name != "nt" else 9, -9),
+        pytest.param(signal.SIGTERM, 75, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+    ],
+)
+def test_a_run_that_a_signal_ended_goes_on_to_the_same_end(
+    whole: Run, shown: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    words = [*words_of(whole.learner_name, shown, tmp_path), "eval=inline"]
+    done = subprocess.run(
+        [sys.executable, "-c", BREAK, *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "", "SEND": str(int(number))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == code, done.stdout
+    saved_at = SAVED if number == 9 else BROKEN_AT
+    assert (f"stopped at {saved_at:,} frames; the same command continues" in done.stdout) == (number != 9)
+    again = begun(words)
+    assert again.checkpoint.files()[0].name == f"frames_{saved_at:012d}.pt"
+    again.train()
+    expected, got = states(whole), states(again)
+    assert expected.keys() == got.keys() and whole.clock.updates == again.clock.updates > 0
+    assert [name for name, value in expected.items() if not same(value, got[name])] == []
+    assert rows(whole) == rows(again)
+
+
+class Poisoned:
+    """A step whose gradient has one number that is none."""
+
+    def __init__(self, step: object) -> None:
+        self.step = step
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.step, name)
+
+    def __call__(self, rate: float) -> torch.Tensor:
+        self.step.gradient[0] = torch.nan
+        return self.step(rate)
+
+
+def poison(run: Run, where: str) -> None:
+    """NaN in the loss or the gradient of each update after the first checkpoint."""
+    sample, step = run.replay.sample, run.learner.step
+
+    def sampled(size: int) -> object:
+        batch = sample(size)
+        if run.clock.frames <= FIRST_SAVED:
+            return batch
+        if where == "gradient":
+            run.learner.step = Poisoned(step)
+            return batch
+        return batch._replace(reward=torch.full_like(batch.reward, torch.nan))
+
+    run.replay.sample = sampled
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+@pytest.mark.parametrize("learner", ["ppo"])
+def test_learning_that_goes_wrong_stops_before_the_last_good_checkpoint_is_replaced(
+    learner: str, where: str, shown: Path, tmp_path: Path
+) -> None:
+    words = [*words_of(learner, shown, tmp_path), "eval=inline", "encoder=none"]
+    run = begun(words)
+    poison(run, where)
+    sentence = r"^learning has gone wrong: NaN or infinity \d+ times in .*learner/grad_norm.*; training "
+    with pytest.raises(UserError, match=sentence):
+        run.train()
+    assert all(parameter.isfinite().all() for parameter in run.learner.online.parameters())
+    assert [path.name for path in run.checkpoint.files()] == [f"frames_{FIRST_SAVED:012d}.pt"]
