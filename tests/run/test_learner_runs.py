@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from btr_tm.cli.assembly.assemble import build
-from btr_tm.cli.commands import demos
+from btr_tm.cli.commands import demos, evaluate, export, film, watch
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.race.inputs_file import InputsFile
@@ -155,3 +156,45 @@ def test_learning_that_goes_wrong_stops_before_the_last_good_checkpoint_is_repla
         run.train()
     assert all(parameter.isfinite().all() for parameter in run.learner.online.parameters())
     assert [path.name for path in run.checkpoint.files()] == [f"frames_{FIRST_SAVED:012d}.pt"]
+
+
+@pytest.fixture
+def filmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Ticks of each race that was filmed; a real film takes seconds."""
+    ticks: list[int] = []
+
+    def film_racers(track, racers, path, fps):
+        ticks.extend(len(racer.race.actions) for racer in racers)
+        return Path(path)
+
+    monkeypatch.setattr(film, "film_racers", film_racers)
+    yield ticks
+
+
+def test_the_driver_is_evaluated_exported_and_watched(
+    whole: Run, tmp_path: Path, filmed: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = str(whole.folder), str(tmp_path / "driver.safetensors")
+    shown = []
+    export.main([run, file])
+    for driver in (run, file):
+        capsys.readouterr()
+        evaluate.main([driver, "--races", "2"])
+        shown.append(capsys.readouterr().out.splitlines()[1:])
+        watch.main([driver, "--out", str(tmp_path / "film.mp4")])
+    assert shown[0] == shown[1] and "canonical" in shown[0][1]
+    assert filmed[0] == filmed[1] > 0
+
+
+def test_ppo_sees_with_an_encoder_that_was_pretrained(shown: Path, tmp_path: Path) -> None:
+    source = begun(["+experiment=pretrain", *SIZES, f"runs_dir={tmp_path.as_posix()}"])
+    source.checkpoint.prepare()
+    assert source.checkpoint.save()
+    source.close()
+    words = [*words_of("ppo", shown, tmp_path), "eval=inline", f"init_from='{source.folder.as_posix()}'"]
+    run = begun(words, "init_part=encoder")
+    own, theirs = run.learner.online.encoder.state_dict(), source.learner.online.encoder.state_dict()
+    assert own.keys() == theirs.keys() and all(torch.equal(own[name], theirs[name]) for name in own)
+    run.close()
+    with pytest.raises(UserError, match="take the encoder alone with init_part=encoder"):
+        begun(words)
