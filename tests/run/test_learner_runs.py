@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from btr_tm.cli.assembly.assemble import build
+from btr_tm.cli.assembly.driver import load_driver
 from btr_tm.cli.commands import demos, evaluate, export, film, watch
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
@@ -184,6 +185,26 @@ def test_the_driver_is_evaluated_exported_and_watched(
         watch.main([driver, "--out", str(tmp_path / "film.mp4")])
     assert shown[0] == shown[1] and "canonical" in shown[0][1]
     assert filmed[0] == filmed[1] > 0
+
+
+def test_the_encoder_goes_into_ppo_and_the_whole_only_where_it_fits(
+    whole: Run, shown: Path, tmp_path: Path
+) -> None:
+    words = [*words_of("ppo", shown, tmp_path), "eval=inline", f"init_from='{whole.folder.as_posix()}'"]
+    driver = load_driver(str(whole.folder), "cpu").policy.net.state_dict()
+    parts = ("encoder",) if whole.learner_name == "bc" else ("encoder", "whole")
+    for part in parts:
+        run = begun(words, f"init_part={part}", f"name={part}")
+        own = run.learner.online.state_dict()
+        taken = [name for name in own if part == "whole" or name.startswith("encoder.")]
+        assert taken and all(torch.equal(own[name], driver[name]) for name in taken)
+        run.close()
+    if whole.learner_name == "bc":
+        sentence = "the weights of .*actor, critic.* differ .*take the encoder alone with init_part=encoder"
+        with pytest.raises(UserError, match=sentence):
+            begun(words)
+    with pytest.raises(UserError, match="the encoder of .* does not fit this run, for the weights of"):
+        begun(words, "init_part=encoder", "profile.impala_model_size=0.5")
 
 
 def test_ppo_sees_with_an_encoder_that_was_pretrained(shown: Path, tmp_path: Path) -> None:
