@@ -217,7 +217,7 @@ class Parts:
         if "reset" in node:
             resetting = {"net": policy.net, "generator": generator(self.seed, "resets")}
             added["reset"] = make_with_known(node["reset"], **resetting)
-        builder = make(node, **added)
+        builder = make_with_known(node, **added)
         on_gpu = self.device.type == "cuda"
         compiled = on_gpu and within_reach(self.profile["compile"], self.device) == "compiled"
         learner: TrainedLearner = call_with_known(
