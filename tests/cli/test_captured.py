@@ -37,7 +37,7 @@ ALL_OPTIONS = (
     "convention.noise_draw=sample", "convention.symmetric_taus=true", "profile.micro_batch=8",
 )  # fmt: skip
 # PPO learns from whole rollouts and reads how far its policy has moved; pretraining learns eagerly.
-EAGER = ("ppo", "pretrain")
+EAGER = ("ppo", "ppo_cart_pole", "ppo_lunar_lander", "pretrain")
 CHOICES = {name: (f"+experiment={name}",) for name in EXPERIMENTS if name not in EAGER}
 CHOICES["bc"] += ("demos=unread",)
 CHOICES["all options"] = ("+experiment=quickstart", *ALL_OPTIONS)
