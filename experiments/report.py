@@ -41,6 +41,7 @@ RUN_TABLES = {
     "a01_best/tracks": "The other tracks",
     "a01_best/changes": "One change each",
     "camera/search": "What was tried with the camera alone",
+    "camera/stays": "Camera drivers on fresh seeds",
 }
 
 
