@@ -85,7 +85,7 @@ def test_demonstrations_that_do_not_suit_a_run_are_refused_in_one_sentence(
         ),
         (SMALL, "there are no demonstrations to learn from"),
         ([*SMALL[1:], f"demos={file.as_posix()}"], "nothing learns from demos; set replay.demo_share"),
-        ([*SMALL, f"demos={file.as_posix()}", "replay.demo_share=0.5"], "collector=idle drives nothing"),
+        ([*SMALL, f"demos={file.as_posix()}", "replay.demo_share=0.5"], "would clone what it drives itself"),
         ([*SMALL, "demos=nowhere"], "nowhere does not exist; make demonstrations"),
     ):
         with pytest.raises(UserError, match=sentence):
