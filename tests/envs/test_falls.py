@@ -13,7 +13,7 @@ from btr_tm.sim.track.load import load_track
 
 BEFORE_JUMP_M, GAS = 735.0, 0  # of a01: the road ends 30 m later
 SPEEDS_KMH = torch.tensor([80.0, 150.0, 300.0])  # too slow, and two that get across
-DECISIONS = 60  # 3 s; a car that nothing ends slides below the landing for half a minute
+DECISIONS = 60  # 3 s; a car that nothing ends slides on below the landing for a minute
 
 
 def outcomes(compile: Compile) -> list[Outcome]:

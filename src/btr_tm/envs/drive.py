@@ -168,7 +168,7 @@ class Race(Rules):
         car, (time_ms, finished) = self.world.car(sim), clock(sim)
         progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
         history, floats = self.observe(drive.history, action, car, progress)
-        here = Here(sim, car, time_ms, finished, fallen(sim, finished), progress, history, floats)
+        here = Here(sim, car, time_ms, finished, fallen(sim), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
 
@@ -184,9 +184,9 @@ def clock(sim: SimState) -> tuple[Tensor, Tensor]:
     return TICK_MS * torch.where(finished, sim.finish_tick, sim.tick), finished
 
 
-def fallen(sim: SimState, finished: Tensor) -> Tensor:
-    """Which cars (E,) lie in the gap of a jump, where no race goes on; none of the `finished` (E,)."""
-    return (sim.height_m < -LOST_M) & ~finished
+def fallen(sim: SimState) -> Tensor:
+    """Which cars (E,) lie in the gap of a jump, where no race goes on."""
+    return sim.height_m < -LOST_M
 
 
 def restart(present: CarsAndViews, done: Tensor, pool: CarsAndViews, rows: Tensor) -> CarsAndViews:
@@ -222,7 +222,7 @@ class StagedRace:
         car, (time_ms, finished) = self.instruments(sim), clock(sim)
         progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
         history, floats = self.observe(drive.history, action, car, progress)
-        here = Here(sim, car, time_ms, finished, fallen(sim, finished), progress, history, floats)
+        here = Here(sim, car, time_ms, finished, fallen(sim), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.race.seen(after, floats, potential), outcome
 

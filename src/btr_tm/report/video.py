@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -48,7 +49,7 @@ class GifWriter:
     It has at most GIF_FPS pictures a second, none wider than GIF_WIDTH: all of them are held in memory.
     """
 
-    def __init__(self, path: Path, fps: float, size: tuple[int, int], _: Mapping[str, str]):
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]):
         self.path = path
         self.pictures: list[Image.Image] = []
         self.every = max(1, round(fps / GIF_FPS))
@@ -80,12 +81,12 @@ class Film:
         if self.path.suffix not in SUFFIXES:
             raise UserError(f"the name of a film must end in {' or '.join(SUFFIXES)}, got {path}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kind = GifWriter if self.path.suffix == ".gif" else Mp4Writer
+        kind = GifWriter if self.path.suffix == ".gif" else partial(Mp4Writer, encoding=encoding)
         try:
-            self.writer = kind(self.path, fps, size, encoding)
+            self.writer = kind(self.path, fps, size)
         except ImportError:
             self.path = self.path.with_suffix(".gif")
-            self.writer = GifWriter(self.path, fps, size, encoding)
+            self.writer = GifWriter(self.path, fps, size)
 
     def __enter__(self) -> Film:
         return self
