@@ -63,7 +63,7 @@ def films(monkeypatch):
     """Calls of the film maker, which has its own tests and takes seconds."""
     calls = []
 
-    def write(path, scenes, fps, size):
+    def write(path, scenes, look):
         (shown,) = scenes
         (racer,) = shown.racers
         calls.append(racer)

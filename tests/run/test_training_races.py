@@ -157,7 +157,7 @@ def test_a_training_race_of_the_simulator_takes_the_same_time_when_driven_again(
 
 @pytest.fixture
 def filmed(monkeypatch):
-    monkeypatch.setattr(film, "film", lambda path, scenes, fps, size: path)
+    monkeypatch.setattr(film, "film", lambda path, scenes, look: path)
 
 
 def test_the_report_keeps_the_fastest_race_wherever_it_was_driven(filmed, tmp_path):
