@@ -62,7 +62,7 @@ def test_without_a_track_it_is_converted_and_not_driven(tmp_path, capsys):
         (
             "0 press up\n0.5 steer 3000",
             [],
-            "nothing between, so steer must be -65536, -32768, 0, 32768 or 65536, got 3000 .*line 2",
+            "nothing between, so steer must be a multiple of 16384 from -65536 to 65536, got 3000 .*line 2",
         ),
         ("0-0.03 press up\n0.5 press up", ["--as", "keys"], "a key changes soon after 0.00 s"),
         ("0 press up", ["--out", "nowhere/x.inputs"], "the folder nowhere does not exist"),

@@ -41,7 +41,7 @@ RACES: dict[str, dict[str, Any]] = {
     "late blocks": {"action_delay_ticks": (2, 4), "action_offsets_ms": (0, 10, 20)},
     "race time": {"reward": RaceTimeReward(1.3, 0.07, 2.1), "anywhere_share": 1.0},
     "every bonus": {"reward": linesight(ALL), "action_offsets_ms": (0, 10, 20)},
-    "half steer": {"half_steer": True, "reward": linesight(ALL), "action_offsets_ms": (0, 10)},
+    "steer levels": {"steer_levels": 4, "reward": linesight(ALL), "action_offsets_ms": (0, 10)},
     "camera only": {"features": camera_features(), "reward": linesight(SLIDES, **PUBLISHED)},
     "misread": {
         "features": Features(line_points=9, previous_actions=25),

@@ -76,7 +76,7 @@ def test_the_pad_that_drives_a_game_drives_ours_over_a_port(game: Game, monkeypa
             XUSB_BUTTON=SimpleNamespace(XUSB_GAMEPAD_B="restart", XUSB_GAMEPAD_A="confirm"),
         )
         monkeypatch.setattr(driven, "load_vgamepad", lambda: module)
-        pad = driven.Pad({"restart": "B", "confirm": "A"}, steer=1.0)
+        pad = driven.Pad({"restart": "B", "confirm": "A"}, (0.25, 0.5, 0.75, 1.0))
         pad.drive((1, 0, 1, 0), NO_KEYS)
         until(port, game, lambda: held(game) == {"accelerate", "left"})
         pad.drive((0, 1, 0, 1), (1, 0, 1, 0))
@@ -91,11 +91,20 @@ def test_the_pad_that_drives_a_game_drives_ours_over_a_port(game: Game, monkeypa
     port.close()
 
 
-def test_a_stick_steers_by_half_and_the_telemetry_says_so(tmp_path) -> None:
+def test_a_stick_steers_by_quarters_and_the_telemetry_says_so(tmp_path) -> None:
     game, port = ServedGame(TRACK, [], Records(TRACK, tmp_path)), PadPort(0)
     game.clock_ms = 0.0
     with socket.create_connection(("127.0.0.1", port.port)) as wire:
-        for sent, applied in ((-0.1, 0), (-0.5, -0.5), (-1, -1), (0.5, 0.5), (1, 1), (0.5, 0.5), (0.2, 0)):
+        for sent, applied in (
+            (-0.1, 0),
+            (-0.5, -0.5),
+            (-1, -1),
+            (0.7, 0.75),
+            (1, 1),
+            (0.5, 0.5),
+            (0.2, 0.25),
+            (0.1, 0),
+        ):
             wire.sendall(f"steer {sent}\n".encode())
             time.sleep(0.05)
             port.poll(game)

@@ -35,17 +35,22 @@ def test_keys_are_the_rows_of_the_table_in_any_shape():
     assert torch.equal(actions.keys(every.view(3, 4)), actions.TABLE.view(3, 4, 4))
 
 
-def test_half_a_turn_is_added_to_each_of_the_pedals():
+def test_parts_of_a_turn_are_added_to_each_of_the_pedals():
     every = torch.arange(actions.ALL)
     held = actions.keys(every)
     assert torch.equal(held, actions.ALL_ROWS) and torch.equal(actions.rows(held), every)
     assert held[12:].tolist() == [
         [gas, brake, left, right]
+        for part in (0.5, 0.25, 0.75)
         for gas, brake in ((1, 0), (0, 0), (0, 1), (1, 1))
-        for left, right in ((0.5, 0), (0, 0.5))
+        for left, right in ((part, 0), (0, part))
     ]
-    assert actions.only_gas(every).nonzero()[:, 0].tolist() == [0, 1, 2, 12, 13]
-    assert (actions.count(False), actions.count(True)) == (12, 20)
+    assert actions.only_gas(every).nonzero()[:, 0].tolist() == [0, 1, 2, 12, 13, 20, 21, 28, 29]
+    for levels, count in ((1, 12), (2, 20), (4, 36)):
+        assert actions.count(levels) == count
+        assert set(held[:count, 3].tolist()) - {0.0} == set(actions.ways(levels))
+    with pytest.raises(UserError, match="env.steer_levels must be 1 .*, 2 .* or 4 .*, got 3"):
+        actions.count(3)
     actions.check_actions(19, 20)
     with pytest.raises(UserError, match="from 0 to 19 .*got 20"):
         actions.check_actions(20, 20)

@@ -38,20 +38,23 @@ def test_any_race_survives_a_round_trip(tmp_path, ticks_per_action):
     assert torch.equal(read.to_actions(ticks_per_action), decisions)
 
 
-def test_half_a_turn_is_written_as_an_analog_steer_and_read_again():
-    text = InputsFile("a01", 1, 0, torch.tensor([0, 12, 12, 13, 1, 14, 3])).text()
+def test_a_part_of_a_turn_is_written_as_an_analog_steer_and_read_again():
+    text = InputsFile("a01", 1, 0, torch.tensor([0, 12, 12, 13, 1, 22, 29])).text()
     assert text.splitlines()[4:] == [
         "0.00-0.05 press up",
         "0.04-0.05 press left",
+        "0.06-0.07 press up",
         "0.01-0.03 steer -32768",
         "0.03-0.04 steer 32768",
-        "0.05-0.06 steer -32768",
+        "0.05-0.06 steer -16384",
+        "0.06-0.07 steer 49152",
     ]
-    decisions = torch.randint(0, 20, (400,), generator=torch.Generator().manual_seed(3))
+    decisions = torch.randint(0, 36, (800,), generator=torch.Generator().manual_seed(3))
     file = InputsFile("a01", 1, 0, decisions)
     for written in (file.text(), file.events_text(), file.keys_text(1)):
         assert torch.equal(parse(written).actions, decisions)
     assert "10,12,up half left" in file_of(12).keys_text(1)
+    assert "10,34,up down three quarters left" in file_of(34).keys_text(1)
 
 
 def file_of(action: int) -> InputsFile:
@@ -99,7 +102,7 @@ def test_inputs_finer_than_the_decisions_are_refused_in_a_sentence():
         ("0.00-0.10\n", "must read .*line 1"),
         ("0.00-0.10-0.20 press up\n", "must read .*line 1"),
         ("0,00-0,10 press up\n", "must read .*line 1"),
-        ("0.5 steer -300\n", "steer must be -65536, -32768, 0, 32768 or 65536, got -300 .*line 1"),
+        ("0.5 steer -300\n", "steer must be a multiple of 16384 from -65536 to 65536, got -300 .*line 1"),
         ("0.5 gas 32768\n", "gas must be -65536, 0 or 65536, got 32768 .*line 1"),
         ("0.5 gas 30000\n", "gas must be -65536, 0 or 65536, got 30000 .*line 1"),
         ("0.5 steer\n", "must read .*line 1"),
@@ -234,5 +237,5 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path):
 
 
 def test_a_row_outside_the_table_cannot_be_written():
-    with pytest.raises(UserError, match="got 20"):
-        InputsFile("", 1, 0, torch.tensor([20]))
+    with pytest.raises(UserError, match="got 36"):
+        InputsFile("", 1, 0, torch.tensor([36]))

@@ -52,7 +52,7 @@ def test_a_table_written_by_hand_is_read():
         ("0,1,up left,x", r"must read .*got '0,1,up left,x' \(inputs, line 2\)"),
         ("0,1\n15,1", r"multiple of 10 ms within an hour, got 15 \(inputs, line 3\)"),
         ("0,1\n3600000,1", r"within an hour, got 3600000 \(inputs, line 3\)"),
-        ("0,20", r"actions must be from 0 to 19, got 20 \(inputs, line 2\)"),
+        ("0,36", r"actions must be from 0 to 35, got 36 \(inputs, line 2\)"),
         ("0,1,up right", r"action 1 holds up left, got 'up right' \(inputs, line 2\)"),
         ("0,3,up", r"action 3 holds no key, got 'up' \(inputs, line 2\)"),
         ("50,1", r"first row must be at 0 ms, got 50 \(inputs, line 2\)"),

@@ -83,15 +83,15 @@ class OneCarVectorEnv(TensorVectorEnv):
         float_lookup: FloatLookup,
         clock: Clock,
         device: str | torch.device,
-        half_steer: bool = False,
+        steer_levels: int = 1,
     ) -> None:
-        """What a race is, what is seen of it, and whether drivers may steer by half."""
+        """What a race is, what is seen of it, and how finely drivers may steer."""
         self.device = torch.device(device)
         line = ReferenceLine.from_points(track.line()).gated(gates, track.gate_centres())
         self.rules = Rules(line.to(self.device), features, reward, cut_offs, float_lookup)
         self._advance, self._observe, self._judge = stages(self.rules, self.device)
         self.coefficients = Coefficients(reward, clock, self.device)
-        self.layout, self.actions = features.layout, actions.count(half_steer)
+        self.layout, self.actions = features.layout, actions.count(steer_levels)
         self._ended: Driven | None = None  # the last decision of a race that is over
         self._restarts = self._lost = False
         self.lost_races = 0

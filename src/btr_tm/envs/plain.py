@@ -43,7 +43,7 @@ def plain_simulator(
     seed: int = 0,
     compile: Compile = "eager",
     restarts: Restarts | None = None,
-    half_steer: bool = False,
+    steer_levels: int = 1,
 ) -> SimVectorEnv:
     """With the values of `env=sim`, which a test compares; the reward is progress unless told otherwise."""
     return SimVectorEnv(
@@ -66,5 +66,5 @@ def plain_simulator(
         compile,
         appearance,
         restarts,
-        half_steer,
+        steer_levels,
     )

@@ -47,7 +47,7 @@ class SimVectorEnv(TensorVectorEnv):
     Each start of the pool draws a variation of `appearance`; evaluation is plain unless asked otherwise.
     So it does how late actions reach the car, between the two `action_delay_ticks` if they are a pair;
     races from the canonical start are compared, in evaluation and training, at the middle of the two.
-    `half_steer`: there are 20 actions, 8 of which steer by half, and not 12.
+    `steer_levels`: there are 12, 20 or 36 actions, which steer fully, by halves, or by quarters.
     Schedules of the reward follow the frames of `clock`.
     A decision is one action held for `ticks_per_action` ticks of 10 ms; with `action_offsets_ms` 0, 10, 20,
     ... it is a block of as many actions, one per tick. `block` is the shape of a decision, () or (K,).
@@ -80,7 +80,7 @@ class SimVectorEnv(TensorVectorEnv):
         compile: Compile,
         appearance: Appearance | None = None,
         restarts: Restarts | None = None,
-        half_steer: bool = False,
+        steer_levels: int = 1,
     ) -> None:
         if not 0.0 <= anywhere_share <= 1.0:
             raise UserError(f"env.anywhere_share must be from 0 to 1, got {anywhere_share}")
@@ -104,7 +104,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.can_shrink = compile != "compiled"  # fewer cars would be compiled anew
         self.starts, self.restarts = Starts(world), restarts or Restarts()
         self.anywhere_share, self.start_pool, self.seed = anywhere_share, start_pool, seed
-        self.layout, self.actions = features.layout, actions.count(half_steer)
+        self.layout, self.actions = features.layout, actions.count(steer_levels)
         self.image_shape = (1, image_size[0], image_size[1])
         self.decide, self._restart, self._some_done, self._check = decision(self.race, compile, self.actions)
         # What torch compiles depends on the mode; elsewhere nothing has a gradient in any.

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from btr_tm.race.actions import HALF, KEYS, rows
+from btr_tm.race.actions import KEYS, rows
 
 LEFT, RIGHT = KEYS.index("left"), KEYS.index("right")
 
@@ -21,11 +21,11 @@ class Keyboard:
     def __init__(self) -> None:
         self._held: list[int] = []  # in the order in which they went down
         self._tapped: list[int] = []  # since the last tick
-        self._halves: set[int] = set()  # of left and right, what a stick holds by half of its way
+        self._ways: dict[int, float] = {}  # of left and right, how far they are held
 
-    def press(self, key: int, half: bool = False) -> None:
-        """Hold a key, or `half` of it, as a stick may hold left and right."""
-        (self._halves.add if half else self._halves.discard)(key)
+    def press(self, key: int, way: float = 1.0) -> None:
+        """Hold a key; left and right by a part of their `way` too, as a stick may."""
+        self._ways[key] = way
         if key not in self._held:
             self._held.append(key)
             self._tapped.append(key)
@@ -46,10 +46,10 @@ class Keyboard:
         self._tapped.clear()
         steering = [key for key in down if key in (LEFT, RIGHT)][-1:]
         pedals = [key for key in down if key not in (LEFT, RIGHT)]
-        return _row(frozenset(steering + pedals), not self._halves.isdisjoint(steering))
+        return _row(frozenset(steering + pedals), self._ways[steering[0]] if steering else 1.0)
 
 
 @cache
-def _row(held: frozenset[int], half: bool) -> int:
-    ways = [HALF if half and key in (LEFT, RIGHT) else 1.0 for key in range(len(KEYS))]
+def _row(held: frozenset[int], way: float) -> int:
+    ways = [way if key in (LEFT, RIGHT) else 1.0 for key in range(len(KEYS))]
     return int(rows(torch.tensor([way if key in held else 0.0 for key, way in enumerate(ways)])))

@@ -14,7 +14,7 @@ from btr_tm.play.telemetry_server import listening
 from btr_tm.race.actions import KEYS
 
 PRESSED = 0.5  # of the way of a trigger: the simulator's car knows nothing between
-HALF_FROM, FULL_FROM = 0.25, 0.75  # of the way of a stick: it steers by half, and fully
+QUARTERS = 4  # of the way of a stick: as fine as the car steers
 NAMES = ("steer", "gas", "brake", "restart", "confirm")
 LONGEST = 4096  # bytes that are kept of what comes
 ACCELERATE, BRAKE, LEFT, RIGHT = range(len(KEYS))
@@ -29,18 +29,18 @@ class Pad:
     def move(self, game: Game, name: str, value: float) -> None:
         """One of NAMES: steer from -1 to 1, the others from 0 to 1."""
         if name == "steer":
-            half = abs(value) < FULL_FROM
-            self._hold(game, LEFT, value <= -HALF_FROM, half)
-            self._hold(game, RIGHT, value >= HALF_FROM, half)
+            way = round(QUARTERS * value) / QUARTERS
+            self._hold(game, LEFT, way < 0, -way)
+            self._hold(game, RIGHT, way > 0, way)
         elif name in ("gas", "brake"):
             self._hold(game, ACCELERATE if name == "gas" else BRAKE, value >= PRESSED)
         elif value >= PRESSED and (name == "restart" or game.phase is Phase.FINISHED):
             game.restart()
 
-    def _hold(self, game: Game, key: int, down: bool, half: bool = False) -> None:
+    def _hold(self, game: Game, key: int, down: bool, way: float = 1.0) -> None:
         if down:
             self._held.add(key)
-            game.keyboard.press(key, half)
+            game.keyboard.press(key, min(way, 1.0))
         elif key in self._held and not down:
             self._held.remove(key)
             game.keyboard.release(key)

@@ -1,4 +1,4 @@
-"""What a driver may hold during a decision: 12 key combinations, and 8 more where it may steer by halves."""
+"""What a driver may hold during a decision: 12 key combinations, and 8 more for each finer steer."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ TABLE = torch.tensor(
 )
 FORWARD = 0  # accelerate only: also what "no action yet" reads as
 COUNT = len(TABLE)
-HALF = 0.5  # of the way of a stick
-# The pedals of every third row of TABLE, with half to the left and half to the right: rows 12 to 19.
-HALVES = torch.cat([TABLE[row] + HALF * TABLE[4:6] for row in range(0, COUNT, 3)])
-ALL_ROWS = torch.cat([TABLE, HALVES])
+HALF, QUARTER, THREE_QUARTERS = 0.5, 0.25, 0.75
+PARTS = (HALF, QUARTER, THREE_QUARTERS)  # of a stick's way, in the order of their rows
+STEER_LEVELS = (1, 2, 4)  # to each side; those of a lower one keep their rows in a higher one
+# The pedals of every third row of TABLE, with a part to the left and to the right; from 12, 20 and 28 on.
+PART_ROWS = torch.cat([TABLE[row] + part * TABLE[4:6] for part in PARTS for row in range(0, COUNT, 3)])
+ALL_ROWS = torch.cat([TABLE, PART_ROWS])
 ALL = len(ALL_ROWS)
+PER_PART = len(PART_ROWS) // len(PARTS)
 TICK_MS = 10
 
 
@@ -43,12 +46,14 @@ def keys(action: Tensor) -> Tensor:
     Computed rather than looked up: TABLE lives on the CPU, and copying it to the device on every call
     would be a host sync.
     """
-    half, number = action >= COUNT, action - COUNT
-    steer = torch.where(half, 1 + number % 2, action % 3)
-    pedals = torch.where(half, number // 2, action // 3)
+    partly, number = action >= COUNT, action - COUNT
+    steer = torch.where(partly, 1 + number % 2, action % 3)
+    pedals = torch.where(partly, number % PER_PART // 2, action // 3)
+    part = number // PER_PART
     held = ((pedals == 0) | (pedals == 3), pedals >= 2, steer == 1, steer == 2)
     accelerate, brake, left, right = (each.to(torch.float32) for each in held)
-    way = torch.where(half, HALF, 1.0)
+    way = torch.where(part == 0, HALF, torch.where(part == 1, QUARTER, THREE_QUARTERS))
+    way = torch.where(partly, way, 1.0)
     return torch.stack((accelerate, brake, left * way, right * way), dim=-1)
 
 
@@ -57,8 +62,10 @@ def rows(held: Tensor) -> Tensor:
     up, down, left, right = (column.bool() for column in held.unbind(-1))
     pedals = torch.where(up, torch.where(down, 3, 0), torch.where(down, 2, 1))
     fully = 3 * pedals + torch.where(left, 1, torch.where(right, 2, 0))
-    half = (held[..., 2:] == HALF).any(-1)
-    return torch.where(half, COUNT + 2 * pedals + right.long(), fully)
+    way, row = held[..., 2:].amax(-1), COUNT + 2 * pedals + right.long()
+    for number, part in enumerate(PARTS):
+        fully = torch.where(way == part, row + PER_PART * number, fully)
+    return fully
 
 
 def block(offsets_ms: object) -> Block:
@@ -75,14 +82,24 @@ def block(offsets_ms: object) -> Block:
     return () if len(offsets) == 1 else (len(offsets),)
 
 
-def count(half_steer: bool) -> int:
-    """How many actions there are to choose from."""
-    return ALL if half_steer else COUNT
+def count(steer_levels: int) -> int:
+    """How many actions there are to choose from: 12, 20 or 36. UserError for other levels than 1, 2 and 4."""
+    if steer_levels not in STEER_LEVELS:
+        raise UserError(
+            f"env.steer_levels must be 1 (left and right), 2 (halves too) or 4 (quarters too), "
+            f"got {steer_levels}"
+        )
+    return COUNT + PER_PART * (steer_levels - 1)
+
+
+def ways(steer_levels: int) -> tuple[float, ...]:
+    """How far a driver may steer to a side, rising to 1."""
+    return tuple((number + 1) / steer_levels for number in range(steer_levels))
 
 
 def only_gas(action: Tensor) -> Tensor:
     """Whether actions (...) hold nothing but gas and perhaps a direction."""
-    return (action < 3) | ((action >= COUNT) & (action < COUNT + 2))
+    return (action < 3) | ((action >= COUNT) & ((action - COUNT) % PER_PART < 2))
 
 
 def check_actions(action: object, count: int = COUNT) -> None:

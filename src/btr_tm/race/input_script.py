@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
-from btr_tm.race.actions import HALF, TICK_MS
+from btr_tm.race.actions import TICK_MS
 
 LONGEST_TICKS = 360_000  # an hour; a longer race is taken for a typing error
 HELD_ON_TICKS = 6_000  # keys that a script never releases stay down for another minute
 NS_PER_S = 10**9
 NS_PER_MS = 10**6
 FULL = 65_536  # of an analog input
+QUARTERS = 4  # of it, which is as fine as the simulator's car steers
 PRESSES = ("up", "down", "left", "right")  # in the order of actions.KEYS
 ANALOG = ("gas", "steer")  # gas below 0 drives forwards, steer below 0 to the left
 INPUTS = (*PRESSES, *ANALOG)
@@ -49,7 +50,7 @@ class Command(NamedTuple):
     start: Time
     end: Time | None  # where a range lets go
     input: int  # index into INPUTS
-    value: int  # of a key 0 or 1; of an analog input in halves of its way, -2 to 2
+    value: int  # of a key 0 or 1; of an analog input in quarters of its way, -4 to 4
     line: int  # from 1
 
 
@@ -66,7 +67,7 @@ class Change(NamedTuple):
 def held_keys(text: str, source: str, ticks: int = 0) -> NDArray[np.float32]:
     """Keys (T, 4) that are held in each tick, in the order of PRESSES; T is 0 if nothing is pressed.
 
-    1 where one is held, HALF where the car steers by half.
+    1 where one is held; where the car steers by a part of the way, that part: 0.25, 0.5 or 0.75.
 
     T is at least `ticks`. Where that is 0 (unknown), keys which are not released stay down for a minute more.
     Raises UserError with `source` and the line.
@@ -82,8 +83,8 @@ def held_keys(text: str, source: str, ticks: int = 0) -> NDArray[np.float32]:
     fully = (values[:, : len(PRESSES)] > 0) | analog
     _refuse_both_ways(fully, changes, source)
     held = fully.astype(np.float32)
-    by_half = (np.abs(steer) == 1) & ~(values[:, 2:4] > 0).any(1)
-    held[:, 2:][by_half] *= HALF
+    by_stick = (steer != 0) & ~(values[:, 2:4] > 0).any(1)
+    held[:, 2:][by_stick] *= np.abs(steer[by_stick, None]).astype(np.float32) / QUARTERS
     return held
 
 
@@ -123,11 +124,13 @@ def _action(action: str, where: str) -> tuple[str, int]:
     if verb in ("press", "rel") and rest in PRESSES:
         return rest, int(verb == "press")
     if verb in ANALOG and re.fullmatch("[+-]?[0-9]{1,6}", rest):
-        halves, rest_of_way = divmod(2 * int(rest), FULL)
-        if not rest_of_way and abs(halves) in ((0, 2) if verb == "gas" else (0, 1, 2)):
-            return verb, halves
+        quarters, rest_of_way = divmod(QUARTERS * int(rest), FULL)
+        if not rest_of_way and abs(quarters) in ((0, QUARTERS) if verb == "gas" else range(QUARTERS + 1)):
+            return verb, quarters
         ways = (
-            f"{-FULL}, 0 or {FULL}" if verb == "gas" else f"{-FULL}, {-FULL // 2}, 0, {FULL // 2} or {FULL}"
+            f"{-FULL}, 0 or {FULL}"
+            if verb == "gas"
+            else f"a multiple of {FULL // QUARTERS} from {-FULL} to {FULL}"
         )
         raise UserError(
             f"the simulator's car has nothing between, so {verb} must be {ways}, got {rest} ({where})"

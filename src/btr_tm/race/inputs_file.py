@@ -78,17 +78,15 @@ class InputsFile:
         """The file as text: from when to when each key is held."""
         presses = sorted((first, key, last) for key, first, last in self._presses())
         lines = [f"{_seconds(first)}-{_seconds(last)} press {PRESSES[key]}" for first, key, last in presses]
-        halves = [
-            f"{_seconds(first)}-{_seconds(last)} steer {steer}" for steer, first, last in self._halves()
-        ]
-        return "\n".join(self._header() + lines + halves) + "\n"
+        turns = [f"{_seconds(first)}-{_seconds(last)} steer {steer}" for steer, first, last in self._turns()]
+        return "\n".join(self._header() + lines + turns) + "\n"
 
     def events_text(self) -> str:
         """The same as events: when each key is pressed and released."""
         starts = ((first, 1, key, f"press {PRESSES[key]}") for key, first, _ in self._presses())
         ends = ((last, 0, key, f"rel {PRESSES[key]}") for key, _, last in self._presses())
-        turns = ((first, 1, len(PRESSES), f"steer {steer}") for steer, first, _ in self._halves())
-        straight = ((last, 0, len(PRESSES), "steer 0") for _, _, last in self._halves())
+        turns = ((first, 1, len(PRESSES), f"steer {steer}") for steer, first, _ in self._turns())
+        straight = ((last, 0, len(PRESSES), "steer 0") for _, _, last in self._turns())
         # Of those in one tick, what is released comes first.
         events = sorted([*starts, *ends, *turns, *straight])
         lines = [f"{_seconds(tick)} {what}" for tick, _, _, what in events]
@@ -115,11 +113,15 @@ class InputsFile:
         held = (table.keys(self.actions) == 1).float()
         return [(key, first, last) for key in range(4) for first, last in _runs(held[:, key])]
 
-    def _halves(self) -> list[tuple[int, int, int]]:
-        """Steer as a script has it, first tick and tick past the last, where it is half of the way."""
-        held = (table.keys(self.actions) == table.HALF).float()
-        ways = ((2, -FULL // 2), (3, FULL // 2))
-        found = [(first, steer, last) for key, steer in ways for first, last in _runs(held[:, key])]
+    def _turns(self) -> list[tuple[int, int, int]]:
+        """Steer as a script has it, first tick and tick past the last, where it is a part of the way."""
+        keys = table.keys(self.actions)
+        found = [
+            (first, round(sign * part * FULL), last)
+            for key, sign in ((2, -1), (3, 1))
+            for part in table.PARTS
+            for first, last in _runs((keys[:, key] == part).float())
+        ]
         return [(steer, first, last) for first, steer, last in sorted(found)]
 
 

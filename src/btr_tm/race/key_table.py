@@ -88,7 +88,7 @@ def _refuse_disorder(starts: Sequence[int], lines: Sequence[int], source: str) -
 
 
 def _names(row: Sequence[float]) -> str:
-    ways = {table.HALF: "half ", 1.0: ""}
+    ways = {table.QUARTER: "quarter ", table.HALF: "half ", table.THREE_QUARTERS: "three quarters ", 1.0: ""}
     return " ".join(ways[held] + name for name, held in zip(PRESSES, row, strict=True) if held)
 
 

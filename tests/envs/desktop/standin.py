@@ -11,6 +11,7 @@ from btr_tm.envs.desktop.pictures import Crop, Pixels
 from btr_tm.envs.desktop.protocols import NO_KEYS, GameLost, Keys, Reading, Timer
 from btr_tm.envs.desktop.racing import Devices, Limits
 from btr_tm.envs.desktop.screen import WindowCapture
+from btr_tm.envs.desktop.stick import position as place_of
 from btr_tm.envs.desktop.window import Rect
 from btr_tm.envs.plain import CUT_OFFS
 from btr_tm.game.standin_world import StandInWorld
@@ -51,7 +52,7 @@ class FakeGame:
         self.ours = False
         self.taps: list[str] = []
         self.ways = NO_KEYS  # how far they are held
-        self.stick = 0.0  # it is a keyboard
+        self.stick: tuple[float, ...] = ()  # it is a keyboard
         self.steering = lambda sent: sent  # what it applies
         self.picture = b""
         self.record: Reading | None = None  # made when somebody asks
@@ -107,7 +108,8 @@ class FakeGame:
         speed = float(torch.tensor(seen.velocity).norm())
         known = {"race_ms": max(0, self.world.time_ms), "velocity": seen.velocity} if self.clock else {}
         known |= {"up": columns[1], "forward": columns[2]} if self.clock else {}
-        steer, wheel = self.steering(right - left), (seen.gear, seen.rpm)
+        sent = place_of(right - left, self.stick) if self.stick else right - left
+        steer, wheel = self.steering(sent), (seen.gear, seen.rpm)
         position = seen.position
         return Reading(
             self.number,

@@ -100,7 +100,7 @@ def test_a_pad_steers_with_the_stick_and_takes_the_triggers_for_pedals(
 ) -> None:
     pads = Pads()
     monkeypatch.setattr(pad, "load_vgamepad", lambda: pads)
-    device = pad.Pad({"restart": "B", "confirm": "A"}, steer=0.5)
+    device = pad.Pad({"restart": "B", "confirm": "A"}, (0.2, 0.3, 0.45, 0.5))
     device.drive((1, 0, 1, 0), (0, 0, 0, 0))
     device.press("restart")
     assert pads.said == [
@@ -112,12 +112,12 @@ def test_a_pad_steers_with_the_stick_and_takes_the_triggers_for_pedals(
         ("update",),
     ]
     pads.said.clear()
-    device.drive((1, 0, 0, 0.5), (1, 0, 1, 0))  # half of the share that right stands for
-    assert pads.said[0] == ("left_joystick_float", 0.25, 0.0)
+    device.drive((1, 0, 0, 0.5), (1, 0, 1, 0))  # half of what right stands for
+    assert pads.said[0] == ("left_joystick_float", 0.3, 0.0)
     with pytest.raises(UserError, match="none"):
         pad.within(float("nan"), -1)
     with pytest.raises(UserError, match="env.game.controls.buttons.restart must be one of A, B"):
-        pad.Pad({"restart": "trigger"}, steer=1)
+        pad.Pad({"restart": "trigger"}, (0.25, 0.5, 0.75, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ def test_keys_are_let_go_when_whoever_drives_is_killed_or_hangs(typed: Typed, nu
 def test_the_times_of_a_hand_are_checked() -> None:
     with pytest.raises(UserError, match="env.game.controls.stall_s must be more than 0"):
         controls.keyboard(FocusedWindow(), KEYS, tap_s=0.1, stall_s=0)
-    with pytest.raises(UserError, match="env.game.controls.steer must be more than 0"):
-        controls.pad(FocusedWindow(), {}, steer=float("nan"), tap_s=0.1, stall_s=1)
+    with pytest.raises(UserError, match="env.game.controls.stick must be four rising"):
+        controls.pad(FocusedWindow(), {}, stick=[float("nan")] * 4, tap_s=0.1, stall_s=1)
 
 
 def test_letters_are_codes_and_not_characters() -> None:

@@ -235,13 +235,18 @@ def test_a_worker_that_waits_for_the_learner_keeps_nobody_from_driving() -> None
     env.close()
 
 
-def test_a_pad_holds_half_of_left_where_a_driver_may_and_a_keyboard_is_refused() -> None:
+def test_a_pad_holds_parts_of_left_where_a_driver_may_and_a_keyboard_is_refused() -> None:
     game = FakeGame()
-    game.stick = 1.0
-    env = desktop(game, half_steer=True)
-    assert env.actions == 20
+    game.stick = (0.25, 0.5, 0.75, 1.0)
+    env = desktop(game, steer_levels=4)
+    assert env.actions == 36
     env.reset()
-    for action, ways in ((12, (1, 0, 0.5, 0)), (19, (1, 1, 0, 0.5)), (1, (1, 0, 1, 0))):
+    for action, ways in (
+        (12, (1, 0, 0.5, 0)),
+        (19, (1, 1, 0, 0.5)),
+        (35, (1, 1, 0, 0.75)),
+        (1, (1, 0, 1, 0)),
+    ):
         env.step(torch.tensor([action]))
         assert game.ways == ways
     with pytest.raises(UserError, match="from 0 to 11"):
@@ -249,4 +254,4 @@ def test_a_pad_holds_half_of_left_where_a_driver_may_and_a_keyboard_is_refused()
         plain.reset()
         plain.step(torch.tensor([12]))
     with pytest.raises(UserError, match="a key steers fully or not at all"):
-        desktop(FakeGame(), half_steer=True).check_ready()
+        desktop(FakeGame(), steer_levels=4).check_ready()

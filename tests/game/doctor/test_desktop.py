@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +13,7 @@ from btr_tm.game.doctor.diagnosis import Answer, diagnose
 from tests.envs.desktop.standin import FakeGame, desktop
 
 
-def looked_at(game: FakeGame, **options: bool) -> dict[str, tuple[Answer, str]]:
+def looked_at(game: FakeGame, **options: int) -> dict[str, tuple[Answer, str]]:
     env = desktop(game, **options)
     bench = Bench(env.racing, game.timer)
     return {
@@ -49,19 +51,40 @@ def test_the_first_broken_link_is_found(link: str) -> None:
     assert broken == [link] and FAULTS[link][1] in found[link][1], found
 
 
-def test_a_pad_whose_steer_is_applied_as_sent_is_well() -> None:
+STICK = (0.25, 0.5, 0.75, 1.0)
+
+
+def test_a_pad_whose_steer_is_applied_as_meant_is_well() -> None:
     game = FakeGame()
     assert "a keyboard steers fully or not at all" in looked_at(game)["steering"][1]
     game = FakeGame()
-    game.stick = 1.0
-    found = looked_at(game, half_steer=True)
-    assert found["steering"] == (Answer.OK, "applied as sent: -1.00, +1.00, -0.50, +0.50 "), found
+    game.stick = STICK
+    found = looked_at(game, steer_levels=2)
+    assert found["steering"] == (Answer.OK, "applied as meant: -0.50, +0.50, -1.00, +1.00 "), found
 
 
-def test_a_game_with_a_dead_zone_is_told_in_one_sentence() -> None:
+def curved(sent: float) -> float:
+    """A dead zone of 0.2, and more than in proportion after it."""
+    way = max(0.0, (abs(sent) - 0.2) / 0.8) ** 1.5
+    return way if sent > 0 else -way
+
+
+def test_a_dead_zone_is_measured_and_the_stick_that_makes_up_for_it_is_named() -> None:
     game = FakeGame()
-    game.stick, game.steering = 1.0, lambda sent: sent if abs(sent) > 0.5 else 0.3 * sent
-    answer, told = looked_at(game, half_steer=True)["steering"]
+    game.stick, game.steering = STICK, curved
+    answer, told = looked_at(game, steer_levels=4)["steering"]
     assert answer is Answer.BROKEN
-    assert "applies a steer of -0.15 where -0.50 was sent, +0.15 where +0.50 was sent" in told
-    assert "dead zone" in told
+    assert "applies a steer of -0.02 where -0.25 was meant, +0.02 where +0.25 was meant" in told
+    named = re.search(r"env.game.controls.stick=\[(.*?)\]", told)
+    assert named is not None, told
+    game = FakeGame()
+    game.stick, game.steering = tuple(map(float, named[1].split(","))), curved
+    answer, told = looked_at(game, steer_levels=4)["steering"]
+    assert answer is Answer.OK, told
+
+
+def test_a_game_that_does_not_know_quarters_is_told_in_one_sentence() -> None:
+    game = FakeGame()
+    game.stick, game.steering = STICK, lambda sent: math.copysign(abs(sent) > 0.5, sent)
+    answer, told = looked_at(game, steer_levels=4)["steering"]
+    assert answer is Answer.BROKEN and "it does not steer by every quarter" in told and "dead zone" in told

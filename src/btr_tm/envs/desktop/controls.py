@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
 from btr_tm.envs.desktop.protocols import NO_KEYS, Button, GameLost, Keys
+from btr_tm.envs.desktop.stick import check
 from btr_tm.envs.desktop.window import Window
 from btr_tm.race import actions
 
@@ -23,7 +24,7 @@ class Setup(NamedTuple):
 
     kind: str  # keyboard or pad
     names: Mapping[str, str]  # of keys or buttons
-    steer: float  # of a pad, 0 for a keyboard
+    stick: Sequence[float]  # of a pad, as `stick.position`; empty for a keyboard
     stall_s: float
 
 
@@ -37,7 +38,7 @@ class HandControls:
                     f"env.game.controls.{name} must be more than 0 and at most {LONGEST_S:g}, got {value}"
                 )
         self._window, self._tap_s, self._needs_focus = window, tap_s, needs_focus
-        self.stick = setup.steer
+        self.stick = tuple(setup.stick)
         words = [sys.executable, "-m", "btr_tm.envs.desktop.hand"]
         self._process = subprocess.Popen(
             words,
@@ -116,14 +117,13 @@ def _line(keys: Keys) -> str:
 def keyboard(window: Window, keys: Mapping[str, str], tap_s: float, stall_s: float) -> HandControls:
     """Keys of the keyboard, named in `keys`, let go of after `stall_s` without a decision."""
     names = {name: keys[name] for name in (*actions.KEYS, *BUTTONS)}
-    return HandControls(window, Setup("keyboard", names, 0.0, stall_s), tap_s, needs_focus=True)
+    return HandControls(window, Setup("keyboard", names, (), stall_s), tap_s, needs_focus=True)
 
 
 def pad(
-    window: Window, buttons: Mapping[str, str], steer: float, tap_s: float, stall_s: float
+    window: Window, buttons: Mapping[str, str], stick: Sequence[float], tap_s: float, stall_s: float
 ) -> HandControls:
     """A pad of Xbox 360, as `pad.Pad`; games hear it without the focus too."""
-    if not 0 < steer <= 1:
-        raise UserError(f"env.game.controls.steer must be more than 0 and at most 1, got {steer}")
+    check(stick)
     names = {name: buttons[name] for name in BUTTONS}
-    return HandControls(window, Setup("pad", names, steer, stall_s), tap_s, needs_focus=False)
+    return HandControls(window, Setup("pad", names, stick, stall_s), tap_s, needs_focus=False)

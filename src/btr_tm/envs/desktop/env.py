@@ -59,7 +59,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         turn: Turn,
         say: Callable[[str], None] | None = None,
         timer: Timer = REAL_TIME,
-        half_steer: bool = False,
+        steer_levels: int = 1,
     ) -> None:
         if actions.block(action_offsets_ms):
             raise UserError(
@@ -69,7 +69,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.name = f"the game in a window, on {track.name}"
         self._map_id = track.source.map_id if track.source is not None else ""
         self.facts = {"game": "in a window of this computer, in real time"}
-        self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device, half_steer)
+        self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device, steer_levels)
         points = torch.from_numpy(track.line()).float()
         self._estimate = CarEstimate(points[1] - points[0])
         self.image_shape = (1, *image_size)
@@ -77,7 +77,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self._at_rest, self._rehearsed = _at_rest((x, y, z)), False
         self._say = say or _say
         at = pace(self.decision_ms, timer)
-        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer, half_steer)
+        self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer, steer_levels)
         self.set_spaces(cars)
 
     def check_ready(self) -> None:

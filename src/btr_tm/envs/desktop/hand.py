@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -93,7 +93,7 @@ def read(source: TextIO, lines: SimpleQueue[str]) -> None:
     lines.put(END)
 
 
-def device_of(kind: str, names: Mapping[str, str], steer: float) -> Device:
+def device_of(kind: str, names: Mapping[str, str], stick: Sequence[float]) -> Device:
     """The keyboard, or a pad, with what its keys are called; UserError where it cannot be had."""
     if kind == "keyboard":
         from btr_tm.envs.desktop.keyboard import Keyboard
@@ -101,7 +101,7 @@ def device_of(kind: str, names: Mapping[str, str], steer: float) -> Device:
         return Keyboard(names)
     from btr_tm.envs.desktop.pad import Pad
 
-    return Pad(names, steer)
+    return Pad(names, stick)
 
 
 def main() -> None:
@@ -122,7 +122,7 @@ def main() -> None:
             lines.put(END)
 
     try:
-        device = device_of(setup["kind"], setup["names"], setup["steer"])
+        device = device_of(setup["kind"], setup["names"], setup["stick"])
     except UserError as error:
         return answer(str(error))
     answer("")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any  # vgamepad has no types
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
 from btr_tm.envs.desktop.protocols import NO_KEYS, Button, Keys
+from btr_tm.envs.desktop.stick import position
 
 NAMES = ("A", "B", "X", "Y", "START", "BACK")
 
@@ -16,10 +17,11 @@ NAMES = ("A", "B", "X", "Y", "START", "BACK")
 class Pad:
     """`Device`: the left stick steers, the right trigger is the gas, the left one the brake.
 
-    `steer` of the stick's way is what left and right stand for; `buttons` names those of restart and confirm.
+    `stick` says where it must be for the game to steer by quarters; `buttons` names those of
+    restart and confirm.
     """
 
-    def __init__(self, buttons: Mapping[str, str], steer: float) -> None:
+    def __init__(self, buttons: Mapping[str, str], stick: Sequence[float]) -> None:
         vgamepad = load_vgamepad()
         for what, button in buttons.items():
             if button not in NAMES:
@@ -29,14 +31,13 @@ class Pad:
                 )
         masks = vgamepad.XUSB_BUTTON
         self._masks = {what: getattr(masks, f"XUSB_GAMEPAD_{name}") for what, name in buttons.items()}
-        self._steer, self._pad = steer, plugged_in(vgamepad)
+        self._stick, self._pad = stick, plugged_in(vgamepad)
 
     def drive(self, keys: Keys, before: Keys) -> None:
         """As `Device.drive`."""
         accelerate, brake, left, right = keys
-        self._pad.left_joystick_float(
-            x_value_float=within(self._steer * (right - left), -1.0), y_value_float=0.0
-        )
+        way = position(right - left, self._stick)
+        self._pad.left_joystick_float(x_value_float=within(way, -1.0), y_value_float=0.0)
         self._pad.right_trigger_float(value_float=within(accelerate, 0.0))
         self._pad.left_trigger_float(value_float=within(brake, 0.0))
         self._pad.update()

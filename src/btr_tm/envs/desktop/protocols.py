@@ -14,7 +14,7 @@ import numpy as np
 from btr_tm.core.errors import UserError
 
 Three = tuple[float, float, float]
-# Accelerate, brake, left, right, as race.actions.KEYS: 0 or 1, or 0.5 of left or right, which a pad can hold
+# Accelerate, brake, left, right, as race.actions.KEYS: 0 or 1; a pad can hold left and right by a part
 Keys = tuple[float, float, float, float]
 NO_KEYS: Keys = (0, 0, 0, 0)
 Button = Literal["restart", "confirm"]
@@ -77,8 +77,8 @@ class Controls(Protocol):
     """A keyboard or a pad that the game listens to."""
 
     @property
-    def stick(self) -> float:
-        """Share of a stick's way that left and right stand for; 0 for a keyboard, which has none."""
+    def stick(self) -> tuple[float, ...]:
+        """Where a stick is for each quarter of left and right, as `stick.position`; () for a keyboard."""
         ...
 
     def reaches_game(self) -> bool:

@@ -89,7 +89,7 @@ class Moment(NamedTuple):
 
 
 class Racing:
-    """Races one after the other, from `start`, where the line begins; `half_steer` needs a stick."""
+    """Races one after the other, from `start`, where the line begins; `steer_levels` above 1 need a stick."""
 
     def __init__(
         self,
@@ -101,9 +101,9 @@ class Racing:
         say: Callable[[str], None],
         turn: Turn,
         timer: Timer,
-        half_steer: bool,
+        steer_levels: int,
     ) -> None:
-        self.half_steer = half_steer
+        self.steer_levels = steer_levels
         self._now, self._sleep = timer
         self._game, self._size, self._pace, self.limits = game, size, pace, limits
         self._start, self._start_known, self._say, self._turn = start, False, say, turn
@@ -258,11 +258,11 @@ class Racing:
         raise GameLost(f"no race has begun {self.limits.countdown_s:.0f} s after the restart")
 
     def _refuse_keys(self, controls: Controls) -> None:
-        if self.half_steer and not controls.stick:
+        if self.steer_levels > 1 and not controls.stick:
             self.close()
             raise UserError(
-                "a key steers fully or not at all, and env.half_steer=true steers by half; choose "
-                "env/controls=pad, or a driver that was trained without"
+                f"a key steers fully or not at all, and env.steer_levels={self.steer_levels} steers by "
+                "parts; choose env/controls=pad, or a driver that was trained with env.steer_levels=1"
             )
 
     def _refuse_stalled(self, reading: Reading) -> float:

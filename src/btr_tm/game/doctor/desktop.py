@@ -11,8 +11,9 @@ import numpy as np
 from btr_tm.envs.desktop.echo import HALF, PROMPT_S, Echo
 from btr_tm.envs.desktop.protocols import NO_KEYS, Capture, Controls, GameLost, Keys, Reading, Timer
 from btr_tm.envs.desktop.racing import Devices, Moment, Racing
+from btr_tm.envs.desktop.stick import inverse, position
 from btr_tm.game.doctor.diagnosis import Link, broken
-from btr_tm.race.actions import HALF as HALF_WAY
+from btr_tm.race import actions
 
 PICTURES = 60
 BUDGET_MS = 10.0  # for a picture: a fifth of a decision
@@ -24,7 +25,8 @@ TRIALS = 10  # of a key whose delay is measured
 REST_S = 10.0  # within which a car comes to rest
 STILL_S = 0.3  # with the same picture: it rests
 LOOK_S = 0.01  # between two looks at the picture: as exact as its delay is known
-EXACT = 0.05  # of the whole way, to which a steer is as sent
+EXACT = 0.05  # of the whole way, to which a steer is as meant
+SWEEP = 20  # places of a stick at which a game is asked what it applies
 HELD = 12  # times that a key is asked for while its echo is awaited
 GAS: Keys = (1, 0, 0, 0)
 TRIED: dict[str, Keys] = {
@@ -126,25 +128,39 @@ def check_echo(bench: Bench) -> str:
 
 
 def check_steering(bench: Bench) -> str:
-    """The game applies the steer that a pad sends, whatever its dead zone and sensitivity."""
-    stick, found = bench.devices.controls.stick, []
-    if not stick:
+    """The game applies the steer that is meant, whatever its dead zone and sensitivity."""
+    if not bench.devices.controls.stick:
         return "a keyboard steers fully or not at all"
+    ways = actions.ways(bench.racing.steer_levels)
     with _undone(bench):
         bench.racing.begin_once()
-        for way in (1.0, HALF_WAY) if bench.racing.half_steer else (1.0,):
-            for left, right in ((way, 0.0), (0.0, way)):
-                applied = _held(bench, (1, 0, left, right)).steer
-                found.append((stick * (right - left), applied))
-    other = [
-        f"{applied:+.2f} where {sent:+.2f} was sent" for sent, applied in found if abs(applied - sent) > EXACT
-    ]
-    if other:
-        broken(
-            f"the game applies a steer of {', '.join(other)}",
-            "set the dead zone of the pad in the game to 0 and its sensitivity to the most",
+        meant = [sign * way for way in ways for sign in (-1, 1)]
+        found = [(steer, _applied(bench, steer)) for steer in meant]
+        other = [
+            f"{got:+.2f} where {steer:+.2f} was meant" for steer, got in found if abs(got - steer) > EXACT
+        ]
+        if other:
+            broken(f"the game applies a steer of {', '.join(other)}", _better_stick(bench))
+    return f"applied as meant: {', '.join(f'{got:+.2f}' for _, got in found)}"
+
+
+def _better_stick(bench: Bench) -> str:
+    """How to mend it: the places of the stick that were measured to steer by quarters, to the right."""
+    stick, ways = bench.devices.controls.stick, [(number + 1) / SWEEP for number in range(SWEEP)]
+    applied = [_applied(bench, way) for way in ways]
+    better = inverse([position(way, stick) for way in ways], applied)
+    if better is None:
+        return (
+            "set the dead zone of the pad in the game to 0 and its sensitivity to the most: as it is, it "
+            f"does not steer by every quarter (of {SWEEP} places of the stick it applies "
+            f"{', '.join(f'{steer:.2f}' for steer in applied)})"
         )
-    return f"applied as sent: {', '.join(f'{applied:+.2f}' for _, applied in found)}"
+    return f"env.game.controls.stick=[{','.join(f'{place:g}' for place in better)}], and ask the doctor again"
+
+
+def _applied(bench: Bench, steer: float) -> float:
+    """The steer that the game applies where `steer` is meant."""
+    return _held(bench, (1, 0, max(-steer, 0.0), max(steer, 0.0))).steer
 
 
 def _held(bench: Bench, keys: Keys) -> Reading:
