@@ -28,6 +28,7 @@ from btr_tm.sim.track.source import from_json, source_in
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 # What building a world from a configuration may raise that somebody has written into a file by hand.
 MISFITS = (RuntimeError, OmegaConfBaseException, HydraException, *PARSE_ERRORS)
+NOT_KEPT = "not kept"  # the file of the demonstrations of a driver, which drives without them
 # Parts of a configuration that a driver does not depend on: its file, or a manifest, may leave them out.
 LABELS: Node = {"name": "driver", "runs_dir": "runs", "on_existing": "resume", "plugins": [], "logger": {}}
 LABELS |= {"init_from": "", "init_part": "whole", "demos": ""}
@@ -68,6 +69,8 @@ def load_driver(
     values = LABELS | saved.config | {"logger": {}, "plugins": list(plugins)}
     try:
         values["env"] = environment(values["env"], typed)
+        if values["replay"].get("demo_share", 0.0) > 0:
+            values["demos"] = values["demos"] or NOT_KEPT
         kept = None
         if track is not None:
             values = values | {"track": values["track"] | {"name_or_path": track}}
