@@ -17,7 +17,9 @@ from btr_tm.cli.assembly.driver import load_driver
 from btr_tm.cli.commands import demos, evaluate, export, film, watch
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
+from btr_tm.metrics.sinks.jsonl import read_record
 from btr_tm.race.inputs_file import InputsFile
+from btr_tm.run import manifest
 from btr_tm.run.run import NoReport, Run
 
 from .test_resume import rows, same, states
@@ -113,6 +115,19 @@ def test_a_run_that_a_signal_ended_goes_on_to_the_same_end(
     differ = [name for name, value in expected.items() if not same(value, got[name])]
     assert [name for name in differ if not name.endswith("/file")] == []  # of a replay; its checksum is equal
     assert rows(whole) == rows(again)
+
+
+def test_a_row_says_from_how_many_transitions_an_update_learns(whole: Run) -> None:
+    row = next(row for row in reversed(read_record(whole.record.path)) if "settings/batch_size" in row)
+    profile = manifest.read(whole.folder / "manifest.json")["config"]["profile"]
+    of_ppo = whole.learner_name == "ppo"  # 10 decisions of 8 cars, in 4 passes
+    batch, passes, paying = (
+        (80, 4, 80) if of_ppo else (profile["batch_size"], 1, profile["frames_per_update"])
+    )
+    assert row["settings/batch_size"] == batch
+    assert row["settings/uses_per_transition"] == passes * batch / paying
+    assert row["replay/samples_used"] == passes * batch * row["updates"] > 0
+    assert row["replay/samples_due"] == passes * batch / paying * row["frames"]
 
 
 class Poisoned:

@@ -21,20 +21,20 @@ def gauges(parts: Parts, learner: Learner, replay: ReplayBuffer) -> list[Gauge]:
 def pace(parts: Parts, env: DrivingEnv) -> Pace:
     """What a frame and an update amount to."""
     frame_s = env.decision_ms / 1000 if parts.env_class.with_track else math.nan
-    return Pace(frame_s, parts.profile["batch_size"])
+    return Pace(frame_s, parts.batch_size)
 
 
 def _settings(parts: Parts) -> Gauge:
     gamma = make(parts.values["schedule"]["gamma"])
-    convention, profile, clock = parts.values["convention"], parts.profile, parts.clock
+    convention, clock = parts.values["convention"], parts.clock
 
     def read() -> Mapping[str, float]:
         found = {
             "gamma": gamma(clock.frames),
-            "batch_size": profile["batch_size"],
+            "batch_size": parts.batch_size,
             "n_step": convention["n_step"],
             "cut_at_non_greedy": convention["cut_at_non_greedy"],
-            "uses_per_transition": profile["batch_size"] / profile["frames_per_update"],
+            "uses_per_transition": parts.passes * parts.batch_size / parts.frames_per_update,
         }
         return {f"settings/{name}": value for name, value in found.items()}
 
@@ -42,11 +42,11 @@ def _settings(parts: Parts) -> Gauge:
 
 
 def _memory(parts: Parts, replay: ReplayBuffer) -> Gauge:
-    batch_size, clock = parts.profile["batch_size"], parts.clock
-    uses = batch_size / parts.profile["frames_per_update"]
+    clock, per_update = parts.clock, parts.passes * parts.batch_size
+    per_frame = per_update / parts.frames_per_update
 
     def read() -> Mapping[str, Tensor | float]:
-        samples = {"samples_used": batch_size * clock.updates, "samples_due": uses * clock.frames}
+        samples = {"samples_used": per_update * clock.updates, "samples_due": per_frame * clock.frames}
         return {f"replay/{name}": value for name, value in (samples | replay.measure()).items()}
 
     return read

@@ -144,6 +144,22 @@ class Parts:
         """Of training: as many as the profile says, or one for each game."""
         return self.workers if self.env_class.one_car else self.profile["cars"]
 
+    @property
+    def batch_size(self) -> int:
+        """Transitions of an update: all that was driven since the last one, for a replay of rollouts."""
+        steps = self.values["replay"].get("steps")
+        return self.profile["batch_size"] if steps is None else self.cars * steps
+
+    @property
+    def frames_per_update(self) -> int:
+        """Frames that pay for an update."""
+        return self.batch_size if "steps" in self.values["replay"] else self.profile["frames_per_update"]
+
+    @property
+    def passes(self) -> int:
+        """How often an update goes through its transitions; one of PPO that ends early does it less often."""
+        return self.values["learner"]["passes"]["epochs"] if "passes" in self.values["learner"] else 1
+
     def worker_env(self, worker: int, workers: int) -> DrivingEnv:
         """What that one of `workers` drives in, with its share of the cars."""
         if self.env_class.one_car:
