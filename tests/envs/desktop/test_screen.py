@@ -73,7 +73,26 @@ def test_luma_and_means_of_areas_equal_the_slow_way() -> None:
     slow = bgra[..., :3].astype(float) @ [0.114, 0.587, 0.299]
     slow = slow.reshape(6, 8, 8, 8).mean((1, 3))
     grey = grey_of(Pixels(bgra.tobytes(), 64, 48), 6, 8)
-    assert grey.dtype == np.uint8 and np.abs(grey - slow).max() <= 1
+    assert grey.dtype == np.uint8 and np.abs(grey - slow).max() <= 0.501
+
+
+@pytest.mark.parametrize("size", [(7, 5), (48, 64), (50, 70), (1, 1), (13, 64)])
+def test_areas_that_cut_pixels_take_their_share_of_them(size: tuple[int, int]) -> None:
+    bgra = np.random.default_rng(1).integers(0, 256, (48, 64, 4), dtype=np.uint8)
+    luma = bgra[..., :3].astype(float) @ [0.114, 0.587, 0.299]
+    down, across = (shares(small, large) for small, large in zip(size, luma.shape, strict=True))
+    grey = grey_of(Pixels(bgra.tobytes(), 64, 48), *size)
+    assert np.abs(grey - down @ luma @ across.T).max() <= 0.51
+    even = np.full((48, 64, 4), 137, np.uint8)
+    assert (grey_of(Pixels(even.tobytes(), 64, 48), *size) == 137).all()
+
+
+def shares(small: int, large: int) -> np.ndarray:
+    """(small, large): how much of each of `small` areas each pixel is, by brute force in a fine grid."""
+    fine = np.zeros((small, large))
+    for part in range(small * large):
+        fine[part // large, part // small] += 1 / large
+    return fine
 
 
 def test_a_picture_of_640_x_480_takes_less_than_2_ms() -> None:

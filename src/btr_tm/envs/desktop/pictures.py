@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.kernels import ZERO, Floats, kernel
 from btr_tm.envs.desktop.window import Rect
+from btr_tm.envs.luma import BITS, BLUE, GREEN, RED
+
+F = np.float32
 
 
 class Pixels(NamedTuple):
@@ -44,9 +48,32 @@ class Crop:
 
 
 def grey_of(pixels: Pixels, height: int, width: int) -> np.ndarray:
-    """(height, width) uint8: luma as ITU-R BT.601 weighs it, then means of areas."""
-    size = (pixels.width, pixels.height)
-    # Pillow reads BGRA as it is: 0.6 ms for 640 x 480, where a NumPy copy of the colours takes 1.2.
-    colour = Image.frombuffer("RGB", size, pixels.bgra, "raw", "BGRX", 0, 1)
-    small = colour.convert("L").resize((width, height), Image.Resampling.BOX)
-    return np.asarray(small)
+    """(height, width) uint8: luma, then means of areas."""
+    bgra = np.frombuffer(pixels.bgra, np.uint8).reshape(pixels.height, 4 * pixels.width)
+    grey = np.empty((height, width), np.uint8)
+    shrink(bgra, np.empty(pixels.width, np.float32), grey)
+    return grey
+
+
+@kernel
+def shrink(bgra: NDArray[np.uint8], sums: Floats, grey: NDArray[np.uint8]) -> None:
+    """`grey` (H, W) from the rows of 4-byte pixels `bgra` (h, 4 w), with room for `sums` (w,) of columns.
+
+    In one pass: colours are read once, and nothing of the size of the window is written.
+    """
+    (height, width), rows, columns = grey.shape, len(bgra), len(sums)
+    tall, wide = rows / height, columns / width
+    scale = F(tall * wide * (1 << BITS))
+    for y in range(height):
+        sums[:] = ZERO
+        top, bottom = y * tall, (y + 1) * tall
+        for row in range(int(top), min(rows, int(np.ceil(bottom)))):
+            share = F(min(row + 1.0, bottom) - max(float(row), top))
+            for column in range(columns):
+                blue, green, red = bgra[row, 4 * column], bgra[row, 4 * column + 1], bgra[row, 4 * column + 2]
+                sums[column] += share * F(BLUE * blue + GREEN * green + RED * red)
+        for x in range(width):
+            left, right, total = x * wide, (x + 1) * wide, ZERO
+            for column in range(int(left), min(columns, int(np.ceil(right)))):
+                total += F(min(column + 1.0, right) - max(float(column), left)) * sums[column]
+            grey[y, x] = np.uint8(total / scale + F(0.5))

@@ -72,6 +72,7 @@ class WindowCapture:
         self._looked_s = self._changed_s = now()
         self._black_s: float | None = None  # since when
         self._last = np.zeros((0, 0), np.uint8)
+        grey_of(Pixels(bytes(4), 1, 1), *size)  # compiled now, and not in a race
 
     def begin(self) -> None:
         """As `Capture.begin`."""

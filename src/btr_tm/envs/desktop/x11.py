@@ -78,11 +78,20 @@ class X11Window:
             raise GameLost("the connection to the X server broke") from error
 
     def _rect(self) -> Rect | None:
-        if not _viewable(self._window):
-            return None
-        size = self._window.get_geometry()
-        corner = self._root.translate_coords(self._window, 0, 0)
-        return Rect(corner.x, corner.y, size.width, size.height)
+        """Three questions in one message to the server, for this is asked with every picture."""
+        from Xlib.protocol import request
+
+        asked, to, us = [], self._display.display, self._window.id
+        asked.append(request.GetWindowAttributes(display=to, defer=1, window=us))
+        asked.append(request.GetGeometry(display=to, defer=1, drawable=us))
+        asked.append(
+            request.TranslateCoords(display=to, defer=1, src_wid=us, dst_wid=self._root.id, src_x=0, src_y=0)
+        )
+        errors = [error for question in asked if (error := _error_of(question)) is not None]
+        if errors:
+            raise errors[0]
+        attributes, size, corner = asked
+        return Rect(corner.x, corner.y, size.width, size.height) if _shown(attributes) else None
 
     def _covered_by(self) -> str:
         rect = self._rect()
@@ -124,10 +133,24 @@ def _visible(window: Any) -> Iterator[Any]:
 
 def _viewable(window: Any) -> bool:
     """Mapped, as all that it lies in, and with something to see."""
+    return _shown(window.get_attributes())
+
+
+def _shown(attributes: Any) -> bool:
     from Xlib import X
 
-    attributes = window.get_attributes()
     return attributes.map_state == X.IsViewable and attributes.win_class == X.InputOutput
+
+
+def _error_of(question: Any) -> Exception | None:
+    """Waits for the answer; each must be waited for, or it would be taken for that of a later question."""
+    from Xlib.error import XError
+
+    try:
+        question.reply()
+    except XError as error:
+        return error
+    return None
 
 
 def _outer(window: Any) -> Rect:

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# ITU-R BT.601 luma in 14 bits, as OpenCV computes it; they add up to 1, so that grey stays as it is.
-BLUE, GREEN, RED, HALF, BITS = 1868, 9617, 4899, 8192, 14
+from btr_tm.envs.luma import BITS, BLUE, GREEN, HALF, RED
 
 
 def grey_of(pixels: bytes, height: int, width: int) -> Tensor:
