@@ -41,7 +41,8 @@ RUN_TABLES = {
     "a01_best/tracks": "The other tracks",
     "a01_best/changes": "One change each",
     "camera/search": "What was tried with the camera alone",
-    "camera/stays": "Camera drivers on fresh seeds",
+    "camera/stays": "Camera drivers on fresh seeds, 240,000 frames",
+    "camera/long": "Camera drivers on fresh seeds, 480,000 frames",
 }
 
 
