@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO on CartPole-v1 with the numbers of +experiment=ppo_cart_pole, and its own networks.
+"""Stable-Baselines3's PPO on CartPole-v1 with the numbers of +experiment=ppo_cart_pole at 80,000 frames.
 
     python experiments/ppo/cart_pole_sb3.py 0 1 2 3 4
 
