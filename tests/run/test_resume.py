@@ -89,7 +89,11 @@ def leaves(value, name=""):
 def states(run):
     parts = {name: part.state_dict() for name, part in run.checkpoint.parts.items() if name != "clock"}
     replay = run.replay
-    held = replay.ring.rows | replay.ring.state if hasattr(replay, "ring") else replay.save("")
+    held = (
+        replay.ring.rows | replay.ring.state
+        if hasattr(replay, "ring")
+        else replay.save(run.folder / "compared")
+    )
     return leaves(parts | {"replay": held})
 
 
