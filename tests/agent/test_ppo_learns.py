@@ -25,8 +25,7 @@ def test_ppo_balances_the_pole(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shared", ["true", "false"])
-@pytest.mark.parametrize("obs", ["full", "camera"])
+@pytest.mark.parametrize(("shared", "obs"), [("true", "camera"), ("false", "full")])
 def test_every_image_encoder_learns_from_pictures(shared: str, obs: str, tmp_path: Path) -> None:
     words = [*PICTURES, f"net.shared={shared}", f"obs={obs}", f"runs_dir={tmp_path.as_posix()}"]
     run = build(compose_job(words))

@@ -125,7 +125,7 @@ def test_on_cuda_all_sections_together_take_less_than_eight_minutes() -> None:
         bench.chosen(sections, "lop")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_atari_stands_beside_its_emulators_or_says_what_is_missing() -> None:
     (row,) = bench_sections.atari(TINY)
     assert row.note == "ale-py is not installed" or (row.ours > 0 and row.of_floor == row.ratio)

@@ -118,6 +118,7 @@ def test_restored_races_look_as_the_saved_ones(varied: SimVectorEnv) -> None:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.long
 def test_a_decision_with_varied_looks_is_one_graph(varied: SimVectorEnv) -> None:
     eager = simulator(varied_appearance())
     graphs = []

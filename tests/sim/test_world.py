@@ -368,7 +368,7 @@ def test_a_scripted_driver_finishes_from_every_evaluation_start(name: str, secon
     assert bool((home.next_gate == len(world.track.checkpoints_m) + 1).all())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_decision_compiles_without_graph_breaks_and_drives_alike() -> None:
     world, regional = World(load_track("hills")), World(load_track("hills"), make_tick=compiled_tick)
