@@ -11,10 +11,9 @@ from contextlib import suppress
 
 from btr_tm.play.game import Game, Phase
 from btr_tm.play.telemetry_server import listening
-from btr_tm.race.actions import KEYS
+from btr_tm.race.actions import KEYS, QUARTERS
 
 PRESSED = 0.5  # of the way of a trigger: the simulator's car knows nothing between
-QUARTERS = 4  # of the way of a stick: as fine as the car steers
 NAMES = ("steer", "gas", "brake", "restart", "confirm")
 LONGEST = 4096  # bytes that are kept of what comes
 ACCELERATE, BRAKE, LEFT, RIGHT = range(len(KEYS))

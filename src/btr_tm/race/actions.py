@@ -32,6 +32,7 @@ COUNT = len(TABLE)
 HALF, QUARTER, THREE_QUARTERS = 0.5, 0.25, 0.75
 PARTS = (HALF, QUARTER, THREE_QUARTERS)  # of a stick's way, in the order of their rows
 STEER_LEVELS = (1, 2, 4)  # to each side; those of a lower one keep their rows in a higher one
+QUARTERS = STEER_LEVELS[-1]  # of the way: as fine as a car steers
 # The pedals of every third row of TABLE, with a part to the left and to the right; from 12, 20 and 28 on.
 PART_ROWS = torch.cat([TABLE[row] + part * TABLE[4:6] for part in PARTS for row in range(0, COUNT, 3)])
 ALL_ROWS = torch.cat([TABLE, PART_ROWS])
@@ -86,7 +87,7 @@ def count(steer_levels: int) -> int:
     """How many actions there are to choose from: 12, 20 or 36. UserError for other levels than 1, 2 and 4."""
     if steer_levels not in STEER_LEVELS:
         raise UserError(
-            f"env.steer_levels must be 1 (left and right), 2 (halves too) or 4 (quarters too), "
+            "env.steer_levels must be 1 (left and right), 2 (halves too) or 4 (quarters too), "
             f"got {steer_levels}"
         )
     return COUNT + PER_PART * (steer_levels - 1)

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
-from btr_tm.race.actions import TICK_MS
+from btr_tm.race.actions import QUARTERS, TICK_MS
 
 LONGEST_TICKS = 360_000  # an hour; a longer race is taken for a typing error
 HELD_ON_TICKS = 6_000  # keys that a script never releases stay down for another minute
 NS_PER_S = 10**9
 NS_PER_MS = 10**6
 FULL = 65_536  # of an analog input
-QUARTERS = 4  # of it, which is as fine as the simulator's car steers
 PRESSES = ("up", "down", "left", "right")  # in the order of actions.KEYS
 ANALOG = ("gas", "steer")  # gas below 0 drives forwards, steer below 0 to the left
 INPUTS = (*PRESSES, *ANALOG)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from btr_tm.core.errors import UserError
+from btr_tm.race import actions
 
 NEARLY = 0.05  # of the way: as good as there
-QUARTERS = (0.25, 0.5, 0.75, 1.0)  # of the way, to either side
+QUARTERS = actions.ways(actions.QUARTERS)  # of the way, to either side
 JUMP = 0.3  # of the way, between two places of a stick next to each other: the game knows nothing between
 
 
