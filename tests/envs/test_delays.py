@@ -15,6 +15,7 @@ from btr_tm.envs.plain import plain_simulator
 from btr_tm.envs.restarts import RecentRestarts
 from btr_tm.envs.scripted import ScriptedRaces
 from btr_tm.envs.sim import SimVectorEnv
+from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.report.redrive import per_tick, redrive
 from btr_tm.sim.delays import delayed, delays_of
@@ -70,6 +71,20 @@ def test_races_draw_every_delay_of_the_range_and_keep_it_to_their_end() -> None:
         before = now
     share = drawn / drawn.sum()
     assert drawn[0] == 0 and bool((share[1:] > 0.12).all()) and int(drawn.sum()) > 100
+
+
+@pytest.mark.parametrize("way", ["kernel", "eager"])
+def test_drivers_who_ask_for_it_see_the_delay_of_their_race(way: str) -> None:
+    env = simulator([0, 4], compile=way, features=Features(action_delay=True))
+    seen, _ = env.reset()
+    assert len(delays(env).unique()) == 5
+    changes = 0
+    for _ in range(30):
+        before, (seen, *_, info) = delays(env), env.step(torch.zeros(32, dtype=torch.int64))
+        assert torch.allclose(seen.floats[:, -1], delays(env) / 100)
+        assert torch.allclose(info["final_obs"].floats[:, -1], before / 100)
+        changes += int((delays(env) != before).sum())
+    assert changes > 10
 
 
 def test_draws_come_from_the_seed_alone() -> None:

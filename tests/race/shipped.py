@@ -31,8 +31,10 @@ def bonus(kind: type[AnyBonus], points: Sequence[Sequence[float]] = OFF, speed: 
     return kind(points, speed)
 
 
-def camera_features(previous_actions: int = 5, damper_std: float = 0.06) -> CameraFeatures:
-    return CameraFeatures(previous_actions, damper_std)
+def camera_features(
+    previous_actions: int = 5, damper_std: float = 0.06, action_delay: bool = False
+) -> CameraFeatures:
+    return CameraFeatures(previous_actions, damper_std, action_delay)
 
 
 def cut_offs(race_ms: int = 300_000, no_progress_ms: int = 2_000) -> CutOffs:

@@ -152,3 +152,15 @@ def test_the_spread_of_dampers_reaches_the_layout():
     assert Features(damper_std=0.5).layout == FloatLayout.full(damper_std=0.5)
     assert camera_features(damper_std=0.5).layout == FloatLayout.camera(damper_std=0.5)
     assert FloatLayout.full(damper_std=0.5) != FloatLayout.full()
+
+
+@pytest.mark.parametrize("make", [Features, camera_features])
+def test_the_delay_of_actions_is_one_more_float_for_those_who_ask_for_it(scene, make):
+    line, car, progress = scene
+    plain, more = make(), make(action_delay=True)
+    assert more.layout.names == (*plain.layout.names, "action_delay_s")
+    history = more.start(16)._replace(delay_s=torch.arange(16) / 100)
+    history = more.remember(history, torch.zeros(16, dtype=torch.int64), car)
+    floats = more(car, progress, line, history)
+    assert torch.equal(floats[:, more.layout["action_delay_s"]][:, 0], torch.arange(16) / 100)
+    assert torch.equal(floats[:, :-1], plain(car, progress, line, history))

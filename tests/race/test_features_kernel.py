@@ -32,10 +32,10 @@ def any_progress(line: ReferenceLine, cars: int, draw: torch.Generator) -> Progr
 
 
 KINDS = [Features(), Features(line_points=7, previous_actions=25, point_step=3), camera_features(3)]
-KINDS += [Features(line_points=2, previous_actions=1)]
+KINDS += [Features(line_points=2, previous_actions=1), Features(action_delay=True)]
 
 
-@pytest.mark.parametrize("features", KINDS, ids=["published", "closer", "camera", "least"])
+@pytest.mark.parametrize("features", KINDS, ids=["published", "closer", "camera", "least", "delay"])
 @pytest.mark.parametrize("block", [(), (4,)], ids=["one action", "a block"])
 def test_floats_and_history_are_those_of_the_reference(
     winding: ReferenceLine, features: Features | CameraFeatures, block: tuple[int, ...]
@@ -45,7 +45,8 @@ def test_floats_and_history_are_those_of_the_reference(
         draw = torch.Generator().manual_seed(cars)
         car, progress = any_car(cars, draw), any_progress(winding, cars, draw)
         keys = torch.randint(2, (cars, features.previous_actions, 4), generator=draw).float()
-        before = History(keys, torch.randint(5, (cars,), generator=draw).float())
+        busy = torch.randint(5, (cars,), generator=draw).float()
+        before = History(keys, busy, torch.rand(cars, generator=draw))
         action = torch.randint(12, (cars, *block), generator=draw)
         ours, floats = observe(before, action, car, progress)
         theirs = features.remember(before, action, car)

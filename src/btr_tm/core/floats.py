@@ -43,23 +43,30 @@ class FloatLayout:
 
     @classmethod
     def full(
-        cls, previous_actions: int = 5, line_points: int = 40, damper_std: float = DAMPER_STD_M
+        cls,
+        previous_actions: int = 5,
+        line_points: int = 40,
+        damper_std: float = DAMPER_STD_M,
+        action_delay: bool = False,
     ) -> FloatLayout:
         """The published vector of 27 + 3 Z + 4 P + 16 + 1 floats for Z line points and P previous actions.
 
         184 floats for P = 5, 264 for P = 25. Linesight divides the dampers by 0.06 m, the published
-        TrackMania runs by 0.5 m.
+        TrackMania runs by 0.5 m. With `action_delay` one more says how late the last action reached the car.
         """
         _check_count("previous_actions", previous_actions, least=0)
         _check_count("line_points", line_points, least=2)
         line = _line_part(line_points)
-        return cls((*_car_parts(previous_actions, damper_std), line, _REMAINING, _FREEWHEELING))
+        last = _last_parts(action_delay)
+        return cls((*_car_parts(previous_actions, damper_std), line, _REMAINING, *last))
 
     @classmethod
-    def camera(cls, previous_actions: int = 5, damper_std: float = DAMPER_STD_M) -> FloatLayout:
+    def camera(
+        cls, previous_actions: int = 5, damper_std: float = DAMPER_STD_M, action_delay: bool = False
+    ) -> FloatLayout:
         """What the car knows about itself: `full` without line points and remaining distance."""
         _check_count("previous_actions", previous_actions, least=0)
-        return cls((*_car_parts(previous_actions, damper_std), _FREEWHEELING))
+        return cls((*_car_parts(previous_actions, damper_std), *_last_parts(action_delay)))
 
     @classmethod
     def generic(cls, size: int) -> FloatLayout:
@@ -130,6 +137,12 @@ def _car_parts(previous_actions: int, damper_std: float) -> tuple[Part, ...]:
 
 _REMAINING = _part("remaining_m", [700.0], 350.0)
 _FREEWHEELING = _part("freewheeling", [0.0], 1.0)
+_ACTION_DELAY = _part("action_delay_s", [0.02], 0.02)
+
+
+def _last_parts(action_delay: bool) -> tuple[Part, ...]:
+    return (_FREEWHEELING, _ACTION_DELAY) if action_delay else (_FREEWHEELING,)
+
 
 # (mean y, mean z, std of x and y, std of z) in metres of the line point 10 m * k ahead, car axes;
 # measured by the authors of Linesight, whose loader holds this table. Mean x is 0.

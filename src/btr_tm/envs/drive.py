@@ -92,11 +92,21 @@ class Rules:
     float_lookup: FloatLookup
 
     def line_up(
-        self, sim: SimState, car: CarState, travelled_m: Tensor, from_start: Tensor, variation: Tensor
+        self,
+        sim: SimState,
+        car: CarState,
+        travelled_m: Tensor,
+        from_start: Tensor,
+        variation: Tensor,
+        delay_s: Tensor,
     ) -> tuple[Drive, Tensor, Tensor]:
-        """Cars `travelled_m` (E,) from the start, before their first decision; floats (E, F), Phi (E,)."""
+        """Cars `travelled_m` (E,) from the start, before their first decision; floats (E, F), Phi (E,).
+
+        Actions reach them `delay_s` (E,) late.
+        """
         progress = progress_of.start_near(self.line, car.position, travelled_m.clamp(min=0.0))
         history = self.features.start(len(car.position), car.position.device)
+        history = history._replace(delay_s=delay_s)
         floats = self.features(car, progress, self.line, history)
         moment = self._moment(floats, car, progress, torch.zeros_like(progress.zone))
         reward_sum, over = torch.zeros_like(car.rpm), torch.zeros_like(from_start)
@@ -154,7 +164,8 @@ class Race(Rules):
     def begin(self, sim: SimState, from_start: Tensor, variation: Tensor) -> tuple[Drive, Seen]:
         """Cars that stand at `sim`, before their first decision of a race that drew `variation` (E, V)."""
         travelled_m = sim.s_m - self.world.track.start_m
-        ready = self.line_up(sim, self.world.car(sim), travelled_m, from_start, variation)
+        delay_s = sim.delay_ticks * (TICK_MS / 1000)
+        ready = self.line_up(sim, self.world.car(sim), travelled_m, from_start, variation, delay_s)
         return ready[0], self.seen(*ready)
 
     def decide(

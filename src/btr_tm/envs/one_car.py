@@ -38,6 +38,7 @@ class Sighting(NamedTuple):
     time_ms: int  # of the race
     finished: bool
     image: Tensor  # (1, C, H, W) uint8
+    delay_s: float = 0.0  # how late the last action reached the car; a game that waits has none
 
 
 class Driven(NamedTuple):
@@ -166,7 +167,9 @@ class OneCarVectorEnv(TensorVectorEnv):
     def _lined_up(self, sighting: Sighting) -> tuple[Drive, Seen]:
         car, yes = self._here(sighting.car), torch.ones(1, dtype=torch.bool, device=self.device)
         nothing = torch.zeros(1, 0, device=self.device)
-        ready = self.rules.line_up(_no_sim(self.device), car, torch.zeros_like(car.rpm), yes, nothing)
+        at_line = torch.zeros_like(car.rpm)
+        delay_s = torch.full_like(at_line, sighting.delay_s)
+        ready = self.rules.line_up(_no_sim(self.device), car, at_line, yes, nothing, delay_s)
         return ready[0], Seen(Obs(sighting.image.to(self.device), ready[1]), ready[2])
 
     def _driven(self, action: Tensor, sighting: Sighting) -> Driven:
@@ -174,7 +177,8 @@ class OneCarVectorEnv(TensorVectorEnv):
         time = torch.tensor([sighting.time_ms], device=self.device)
         finished = torch.tensor([sighting.finished], device=self.device)
         progress = self._advance(before.moment.progress, car.position, time, finished)
-        history, floats = self._observe(before.history, action, car, progress)
+        delayed = before.history._replace(delay_s=torch.full_like(car.rpm, sighting.delay_s))
+        history, floats = self._observe(delayed, action, car, progress)
         nowhere = torch.zeros_like(finished)  # no game says that a car has fallen
         here = Here(before.sim, car, time, finished, nowhere, progress, history, floats)
         after, potential, outcome = self._judge(before, here, action, self.coefficients())

@@ -24,6 +24,7 @@ class History(NamedTuple):
 
     previous_actions: Tensor  # (E, P, 4) float32 keys, oldest first
     gearbox_count: Tensor  # (E,) float32, decisions in a row with the gearbox busy
+    delay_s: Tensor  # (E,) float32, how late the last action reached the car
 
 
 class FeatureSet(Protocol):
@@ -49,11 +50,13 @@ class _WithHistory:
     """The history, which is the same for all feature sets."""
 
     previous_actions: int
+    action_delay: bool
 
     def start(self, cars: int, device: torch.device | str = "cpu") -> History:
         """The history of E cars before their first decision: as if they had only accelerated."""
         row = actions.TABLE[actions.FORWARD].to(device)
-        return History(row.repeat(cars, self.previous_actions, 1), torch.zeros(cars, device=device))
+        nothing = torch.zeros(cars, device=device)
+        return History(row.repeat(cars, self.previous_actions, 1), nothing, nothing.clone())
 
     def remember(self, history: History, action: Tensor, car: CarState) -> History:
         """After `action` (E,) or (E, K) led to `car`."""
@@ -61,17 +64,27 @@ class _WithHistory:
         recent = torch.cat((history.previous_actions, new), dim=1)[:, new.shape[1] :]
         # A copy: the strides of a slice would differ from those of `start`, and each layout is compiled anew.
         recent = recent.clone(memory_format=torch.contiguous_format)
-        return History(recent, torch.where(car.gearbox_state != 0, history.gearbox_count + 1, 0.0))
+        busy = torch.where(car.gearbox_state != 0, history.gearbox_count + 1, 0.0)
+        return History(recent, busy, history.delay_s)
+
+    def _last_parts(self, car: CarState, history: History) -> tuple[Tensor, ...]:
+        """From whether a car rolls freely on."""
+        delay = (history.delay_s[:, None],) if self.action_delay else ()
+        return (car.freewheeling[:, None], *delay)
 
 
 @dataclass(frozen=True)
 class Features(_WithHistory):
-    """The published float vector: the car's own state and the line ahead (Linesight)."""
+    """The published float vector: the car's own state and the line ahead (Linesight).
+
+    With `action_delay` a float follows that it does not have: how late the last action reached the car.
+    """
 
     line_points: int = 40
     previous_actions: int = 5
     point_step: int = 20
     damper_std: float = DAMPER_STD_M
+    action_delay: bool = False
     layout: FloatLayout = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +93,7 @@ class Features(_WithHistory):
                 f"line points must lie less than {AFTER} zones ahead, got {self.line_points} points every "
                 f"{self.point_step}; take fewer or closer ones"
             )
-        layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std)
+        layout = FloatLayout.full(self.previous_actions, self.line_points, self.damper_std, self.action_delay)
         object.__setattr__(self, "layout", layout)
 
     def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, history: History) -> Tensor:
@@ -94,7 +107,8 @@ class Features(_WithHistory):
             turned[:, :2].flatten(1),
             car.rotation[:, 1],  # world up in car axes
             turned[:, 2:].flatten(1),
-            torch.stack((remaining, car.freewheeling), dim=1),
+            remaining[:, None],
+            *self._last_parts(car, history),
         )
         return torch.cat(parts, dim=1)
 
@@ -112,11 +126,12 @@ class CameraFeatures(_WithHistory):
 
     previous_actions: int
     damper_std: float
+    action_delay: bool = False
     layout: FloatLayout = field(init=False, repr=False, compare=False)
     needs_camera = True
 
     def __post_init__(self) -> None:
-        layout = FloatLayout.camera(self.previous_actions, self.damper_std)
+        layout = FloatLayout.camera(self.previous_actions, self.damper_std, self.action_delay)
         object.__setattr__(self, "layout", layout)
 
     def __call__(self, car: CarState, progress: Progress, line: ReferenceLine, history: History) -> Tensor:
@@ -126,7 +141,7 @@ class CameraFeatures(_WithHistory):
             *_own_parts(car, history),
             turned.flatten(1),
             car.rotation[:, 1],  # world up in car axes
-            car.freewheeling[:, None],
+            *self._last_parts(car, history),
         )
         return torch.cat(parts, dim=1)
 

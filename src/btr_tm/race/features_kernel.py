@@ -28,6 +28,7 @@ class HistoryArrays(NamedTuple):
 
     previous_actions: Floats  # (E, P, 4)
     gearbox_count: Floats  # (E,)
+    delay_s: Floats  # (E,)
 
 
 class Ahead(NamedTuple):
@@ -37,6 +38,7 @@ class Ahead(NamedTuple):
     number: int
     step: int
     with_finish: bool  # the metres left to it follow
+    with_delay: bool  # of actions, the last float
     total_m: np.float32
     most_m: np.float32  # to the finish
 
@@ -51,6 +53,7 @@ class KernelObserve:
             number=features.line_points if isinstance(features, Features) else 0,
             step=features.point_step if isinstance(features, Features) else 1,
             with_finish=isinstance(features, Features),
+            with_delay=features.layout.names[-1] == "action_delay_s",
             total_m=np.float32(line.total_m),
             most_m=np.float32(REMAINING_CAP_M),
         )
@@ -171,6 +174,8 @@ def observe_car(
         row[at] = ahead.most_m if remaining > ahead.most_m else remaining
         at += 1
     row[at] = car.freewheeling[e]
+    if ahead.with_delay:
+        row[at + 1] = history.delay_s[e]
 
 
 @kernel

@@ -188,6 +188,7 @@ def desktop(game: FakeGame, pace: str = "wall", said: list[str] | None = None, *
     usual |= {"gates": NoGates, "float_lookup": NamedLookup(), "clock": Clock(), "device": "cpu"}
     usual |= {"instance": 0, "limits": LIMITS, "timer": game.timer, "pace": paces[pace]}
     track = options.pop("track", None) or load_track("oval")
+    features = options.pop("features", None) or Features()
     say = (said if said is not None else []).append
     usual |= {"turn": game}
-    return DesktopVectorEnv(track, Features(), ProgressReward(), 1, game=game, say=say, **(usual | options))
+    return DesktopVectorEnv(track, features, ProgressReward(), 1, game=game, say=say, **(usual | options))

@@ -10,6 +10,7 @@ import torch
 from btr_tm.core.errors import RaceLost, UserError
 from btr_tm.envs.desktop.estimate import CarEstimate
 from btr_tm.envs.desktop.protocols import Reading
+from btr_tm.race.features import Features
 from btr_tm.race.progress import CutOffs
 from btr_tm.sim.scripted_driver import Driver
 from btr_tm.sim.track.load import load_track
@@ -83,6 +84,18 @@ def test_a_car_without_a_direction_in_its_telemetry_looks_where_it_goes() -> Non
     car, expected = estimate(game.latest()), game.world._world.instruments(game.world._sim)
     assert torch.allclose(car.velocity, expected.velocity, atol=0.1) and expected.velocity.norm() > 10
     assert torch.allclose(car.rotation, expected.rotation, atol=0.05)
+
+
+def test_drivers_who_ask_for_it_see_how_late_their_last_action_was() -> None:
+    game = FakeGame()
+    env = desktop(game, features=Features(action_delay=True), key_delay_ms=9.0)
+    assert env.reset()[0].floats[0, -1] == pytest.approx(0.009)
+    for ticks in (0, 3, 1):
+        game.sleep(ticks * 0.01)  # while the policy thinks
+        assert env.step(GAS)[0].floats[0, -1] == pytest.approx(ticks * 0.01 + 0.009)
+    assert desktop(FakeGame()).layout.size == env.layout.size - 1
+    with pytest.raises(UserError, match="env.key_delay_ms must be 0 or more, got -1"):
+        desktop(FakeGame(), key_delay_ms=-1.0)
 
 
 FAULTS: dict[str, tuple[Callable[[FakeGame], object], str]] = {

@@ -32,7 +32,8 @@ class DesktopVectorEnv(OneCarVectorEnv):
 
     The game never waits: a decision lasts as long as `ticks_per_action` says, and while the policy thinks
     the keys of the last one stay held. A game that stalls, or a window that changes, voids the race.
-    It is connected by the first `reset`.
+    It is connected by the first `reset`. The delay of an action is the time from the record of telemetry
+    that the policy saw until the keys were sent, and `key_delay_ms` until the game applies them.
     """
 
     real_time = True
@@ -60,6 +61,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         say: Callable[[str], None] | None = None,
         timer: Timer = REAL_TIME,
         steer_levels: int = 1,
+        key_delay_ms: float = 0.0,
     ) -> None:
         if actions.block(action_offsets_ms):
             raise UserError(
@@ -77,6 +79,9 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self._at_rest, self._rehearsed = _at_rest((x, y, z)), False
         self._say = say or _say
         at = pace(self.decision_ms, timer)
+        if key_delay_ms < 0:
+            raise UserError(f"env.key_delay_ms must be 0 or more, got {key_delay_ms}; the doctor measures it")
+        self._key_delay_s = key_delay_ms / 1000
         self.racing = Racing(game, image_size, at, limits, (x, y, z), self._say, turn, timer, steer_levels)
         self.set_spaces(cars)
 
@@ -137,7 +142,8 @@ class DesktopVectorEnv(OneCarVectorEnv):
             image = torch.zeros(1, *self.image_shape, dtype=torch.uint8)
         else:
             image = torch.from_numpy(moment.frame.grey.copy())[None, None]
-        return Sighting(self._estimate(moment.reading), moment.time_ms, moment.reading.finished, image)
+        car, delay_s = self._estimate(moment.reading), moment.lag_s + self._key_delay_s
+        return Sighting(car, moment.time_ms, moment.reading.finished, image, delay_s)
 
     def close_extras(self, **kwargs: object) -> None:
         """The game goes on by itself; says how punctual decisions were."""

@@ -86,6 +86,7 @@ class Moment(NamedTuple):
     reading: Reading
     time_ms: int  # of the race
     frame: Frame | None  # none at the finish: nothing is decided there
+    lag_s: float = 0.0  # from the record seen before until the keys of this decision were sent
 
 
 class Racing:
@@ -109,7 +110,7 @@ class Racing:
         self._start, self._start_known, self._say, self._turn = start, False, say, turn
         self._devices: Devices | None = None
         self._listens = False
-        self._echo, self._began_s = Echo(), 0.0
+        self._echo, self._began_s, self._shown_s, self._lag_s = Echo(), 0.0, 0.0, 0.0
         self.timing = Timing()
 
     def begin(self) -> Moment:
@@ -131,7 +132,9 @@ class Racing:
             raise GameLost("nothing was decided for a while, as the learner was busy")
         telemetry, controls, capture = self.open()
         controls.hold(keys)
-        self._echo.hold(keys, self._now())
+        sent_s = self._now()
+        self._lag_s = sent_s - self._shown_s
+        self._echo.hold(keys, sent_s)
         reading, late_ms, missed = self._pace.wait(telemetry)
         age_s = self._refuse_stalled(reading)
         if late_ms > 1000 * self.limits.late_s:
@@ -140,7 +143,7 @@ class Racing:
             )
         time_ms = self._time_ms(reading)
         if reading.finished:
-            return Moment(reading, time_ms, None)
+            return Moment(reading, time_ms, None, self._lag_s)
         self._echo.check(reading)
         began_s = self._now()
         frame = capture.frame()
@@ -149,7 +152,8 @@ class Racing:
             raise GameLost(
                 f"the picture has been the same for {frame.unchanged_s:.1f} s while the car drives"
             )
-        return Moment(reading, time_ms, frame)
+        self._shown_s = reading.at_s
+        return Moment(reading, time_ms, frame, self._lag_s)
 
     def rest(self) -> None:
         """Let go of all keys, and of our turn: nothing is decided for now, and others may listen."""
@@ -207,9 +211,9 @@ class Racing:
         self._echo.hold(GAS, self._now())
         reading = self._await_green(telemetry, controls)
         frame = capture.frame()
-        self._began_s = reading.at_s
+        self._began_s = self._shown_s = reading.at_s
         self._pace.begin(reading)
-        return Moment(reading, 0, frame)
+        return Moment(reading, 0, frame, self._lag_s)
 
     def _await_focus(self, controls: Controls) -> None:
         """Until what is pressed reaches the game: whoever started us has just typed elsewhere."""

@@ -189,8 +189,10 @@ def check_delay(bench: Bench) -> str:
             bench.timer.sleep(0.01 * (trial + 1))  # not in step with the pictures of the game
         shown_ms = _shown_ms(bench, capture, controls)
     shown = f"{shown_ms:.0f} ms until the car is seen to move" if shown_ms else "the picture never rests"
+    middle_ms = np.median(said_ms)
     return (
-        f"{np.median(said_ms):.0f} ms until a key is in the telemetry (longest {max(said_ms):.0f}); {shown}"
+        f"{middle_ms:.0f} ms until a key is in the telemetry (longest {max(said_ms):.0f}); {shown}; a driver "
+        f"with obs.action_delay=true takes env.key_delay_ms={middle_ms:.0f}"
     )
 
 

@@ -69,6 +69,11 @@ class SimState(NamedTuple):
         return self.floats[:, _HEIGHT]
 
     @property
+    def delay_ticks(self) -> Tensor:
+        """(E,) int64, how late actions reach each car."""
+        return (self.queue != NO_ACTION).sum(1)
+
+    @property
     def body(self) -> Body:
         """All columns by name, cars in the last axis: views, no copies."""
         return from_rows(self.floats.t())
