@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 
+import psutil
 import pytest
 
 from btr_tm.benchmarks.row import Row
@@ -42,3 +45,24 @@ def test_what_was_measured_before_the_end_is_kept_and_the_rest_says_why() -> Non
 def test_nothing_begins_after_the_last_second() -> None:
     (row,) = measured([Section("late", 10.0, two, (1.0,))], total_seconds=0)
     assert row.what == "late" and row.note == "left out: no time left"
+
+
+def who() -> Iterator[Row]:
+    yield Row("process", "", float(os.getpid()))
+    time.sleep(600)
+
+
+def measure_and_wait(pipe) -> None:
+    for row in measured([Section("who", 300.0, who)], total_seconds=300):
+        pipe.send(row.ours)
+
+
+def test_a_section_does_not_outlive_a_benchmark_that_is_killed() -> None:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    benchmark = context.Process(target=measure_and_wait, args=(theirs,))
+    benchmark.start()
+    section = psutil.Process(int(ours.recv()))
+    benchmark.kill()
+    section.wait(timeout=60)
+    assert not section.is_running()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from btr_tm.benchmarks.row import Row
+from btr_tm.run.remote.child_process import die_with_parent
 
 
 class Section(NamedTuple):
@@ -60,6 +61,7 @@ def _isolated(section: Section, seconds: float) -> Iterator[Row]:
 
 
 def _measure(pipe: connection.Connection, threads: int, section: Section) -> None:
+    die_with_parent()
     torch.set_num_threads(threads)
     for row in section.measure(*section.arguments):
         pipe.send(row)
