@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from btr_tm.core.arm import of_every_seed
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
 from btr_tm.core.types import JsonObject
@@ -122,7 +123,7 @@ def refuse_mixtures(label: str, seeds: Sequence[Seed]) -> None:
 
 
 def without_seed(seed: Seed) -> JsonObject:
-    return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
+    return of_every_seed(seed.manifest["config"])
 
 
 def track_of(arm: Arm) -> str:
