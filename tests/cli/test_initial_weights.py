@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from btr_tm.cli.assembly.assemble import build
-from btr_tm.cli.assembly.driver import export, load_driver
+from btr_tm.cli.assembly.driver import export, load_driver, shipped
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.run.run import Run
@@ -146,3 +146,11 @@ def test_workers_in_processes_drive_with_the_weights_that_a_run_begins_with(
         assert torch.equal(published[0][: len(own)].float(), own)
     finally:
         run.close()
+
+
+def test_todays_runs_begin_with_the_driver_that_ships_though_it_is_older(tmp_path: Path) -> None:
+    small = ["logger=none", "profile.cars=2", "profile.start_pool=2", "profile.eval_starts=0"]
+    words = ["+experiment=a01_best", *small, f"runs_dir={tmp_path.as_posix()}", init_from(shipped())]
+    run = build(compose_job(words))
+    assert sessions(run)[-1]["weights"]["part"] == "whole"
+    run.close()

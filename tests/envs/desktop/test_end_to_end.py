@@ -122,7 +122,7 @@ def test_a_driver_of_the_simulator_with_a_delay_drives_a_window_in_real_time(
     display: None, tmp_path: Path
 ) -> None:
     """On an idle machine of two cores this takes a quarter of an hour."""
-    delay = ["obs.action_delay=true", "env.action_delay_ticks=[0,4]"]
+    delay = ["obs=full_delay", "env.action_delay_ticks=[0,4]"]
     program(["+experiment=quickstart", *delay, f"runs_dir={tmp_path}", "name=delayed", "logger=none"])
     run = next(path.parent for path in tmp_path.rglob("summary.json"))
     finished = 0

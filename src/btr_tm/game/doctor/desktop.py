@@ -192,7 +192,7 @@ def check_delay(bench: Bench) -> str:
     middle_ms = np.median(said_ms)
     return (
         f"{middle_ms:.0f} ms until a key is in the telemetry (longest {max(said_ms):.0f}); {shown}; a driver "
-        f"with obs.action_delay=true takes env.key_delay_ms={middle_ms:.0f}"
+        f"with obs=full_delay takes env.key_delay_ms={middle_ms:.0f}"
     )
 
 
