@@ -214,17 +214,6 @@ def test_labels_do_not_change_the_fingerprint(label: str) -> None:
     assert compose_job([label]).fingerprint == compose_job([]).fingerprint
 
 
-def test_runs_that_go_on_from_the_run_of_their_own_seed_are_one_arm() -> None:
-    def begun(seed: int, where: str) -> str:
-        return compose_job([f"seed={seed}", f"init_from='{where}'"]).fingerprint
-
-    assert begun(1, "runs/clone/s${seed}") == begun(2, "runs/clone/s2") != begun(1, "runs/clone/s2")
-    assert begun(1, "runs/other/s1") != begun(1, "runs/clone/s1")
-    jobs = compose_jobs(["seed=1,2", "init_from='runs/clone/s${seed}'"])
-    assert [job.values["init_from"] for job in jobs] == ["runs/clone/s1", "runs/clone/s2"]
-    assert jobs[0].folder.parent == jobs[1].folder.parent and jobs[0].fingerprint == jobs[1].fingerprint
-
-
 @pytest.mark.parametrize("value", ["profile=smoke", "target.over=quantile", "convention.kappa=0.005"])
 def test_everything_else_does(value: str) -> None:
     base = ["target=max"]

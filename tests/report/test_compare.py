@@ -228,6 +228,17 @@ def test_an_arm_is_one_configuration_and_no_seed_twice(tmp_path: Path) -> None:
         read_arm(str(tmp_path / "twice"))
 
 
+def test_the_runs_of_an_arm_may_begin_with_those_of_their_own_seeds(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / "own" / f"s{seed}", seed, more={"init_from": f"clones/s{seed}"})
+        write_run(tmp_path / "one" / f"s{seed}", seed, more={"init_from": "clones/s0"})
+        write_run(tmp_path / "other" / f"s{seed}", seed, more={"init_from": f"clones/s{1 - seed}"})
+    assert read_arm(str(tmp_path / "own")).names() == ["own/s0", "own/s1"]
+    assert read_arm(str(tmp_path / "one")).names() == ["one/s0", "one/s1"]
+    with pytest.raises(UserError, match="another configuration .*init_from: clones/s1 -> clones/s0"):
+        read_arm(str(tmp_path / "other"))
+
+
 def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     early, late = write_arm(tmp_path / "early"), write_arm(tmp_path / "late", start=5)
     with pytest.raises(

@@ -10,7 +10,9 @@ EVERY = 1000  # frames between two evaluations
 CLIMB = (0.0, 0.5, 1.0)  # progress and finish rate, evaluation by evaluation
 
 
-def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), start=1, cpu=2.0, gamma=0.99):
+def write_run(
+    folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), start=1, cpu=2.0, gamma=0.99, more=None
+):
     """A run whose evaluations have these heights and canonical times, with rows of training between them."""
     folder.mkdir(parents=True)
     rows = []
@@ -21,7 +23,7 @@ def write_run(folder: Path, seed=0, heights=CLIMB, times=(None, None, 25.0), sta
     for row in rows:
         row |= {"wall_s": row["frames"] * cpu / EVERY * 2, "cpu_s": row["frames"] * cpu / EVERY}
     (folder / "record.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}}
+    config = {"gamma": gamma, "seed": seed, "profile": {"total_frames": 3000}} | (more or {})
     manifest = {"run_id": f"{seed}", "seed": seed, "config": config, "sessions": [{"commit": "abc"}]}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "summary.json").write_text("{}", encoding="utf-8")

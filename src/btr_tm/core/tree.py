@@ -55,10 +55,17 @@ def _collect(parts: tuple[Leaves, ...], leaves: list[Tensor]) -> None:
 
 
 def unflatten(like: Tree, leaves: list[Tensor]) -> Tree:
-    """The tree with the structure of `like` and the given leaves, in the order of `flatten`."""
+    """The tree with the structure of `like` and the given leaves, in the order of `flatten`.
+
+    Raises ValueError for more leaves, or fewer, than there are places.
+    """
     supply = iter(leaves)
-    (tree,) = _filled((like,), supply)
-    assert next(supply, None) is None, "more leaves than places"
+    try:
+        (tree,) = _filled((like,), supply)
+    except StopIteration:
+        raise ValueError(f"{len(leaves)} tensors are too few") from None
+    if next(supply, None) is not None:
+        raise ValueError(f"{len(leaves)} tensors are too many")
     return cast(Tree, tree)
 
 

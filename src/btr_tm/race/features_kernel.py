@@ -53,7 +53,7 @@ class KernelObserve:
             number=features.line_points if isinstance(features, Features) else 0,
             step=features.point_step if isinstance(features, Features) else 1,
             with_finish=isinstance(features, Features),
-            with_delay=features.layout.names[-1] == "action_delay_s",
+            with_delay="action_delay_s" in features.layout,
             total_m=np.float32(line.total_m),
             most_m=np.float32(REMAINING_CAP_M),
         )

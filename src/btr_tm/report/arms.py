@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from btr_tm.core.arm import of_every_seed
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
 from btr_tm.core.types import JsonObject
@@ -111,7 +110,7 @@ def refuse_mixtures(label: str, seeds: Sequence[Seed]) -> None:
     """The runs of an arm share their configuration, but no seed."""
     first = seeds[0]
     for other in seeds[1:]:
-        changed = differences(without_seed(first), without_seed(other))
+        changed = differences(without_seed(first), _begun_as(first, other))
         if changed:
             raise UserError(
                 f"{other.folder.name} in {label} has another configuration than {first.folder.name} "
@@ -123,7 +122,17 @@ def refuse_mixtures(label: str, seeds: Sequence[Seed]) -> None:
 
 
 def without_seed(seed: Seed) -> JsonObject:
-    return of_every_seed(seed.manifest["config"])
+    return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
+
+
+def _begun_as(first: Seed, other: Seed) -> JsonObject:
+    """`without_seed(other)`, but runs that each begin with the run of their own seed begin alike."""
+    config = without_seed(other)
+    begun = [PurePosixPath(str(seed.manifest["config"].get("init_from", ""))) for seed in (first, other)]
+    own = [path.name == f"s{seed.manifest['seed']}" for path, seed in zip(begun, (first, other), strict=True)]
+    if all(own) and begun[0].parent == begun[1].parent:
+        config["init_from"] = without_seed(first)["init_from"]
+    return config
 
 
 def track_of(arm: Arm) -> str:

@@ -29,7 +29,6 @@ from btr_tm.cli.configuration import validate
 from btr_tm.cli.configuration.groups import choices, conf_dir
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.cli.configuration.sentences import Known, user_error
-from btr_tm.core.arm import of_every_seed
 from btr_tm.core.errors import UserError
 
 A_YEAR_MIN = 365 * 24 * 60
@@ -64,7 +63,7 @@ class Composition:
 
 def fingerprint(values: Node) -> str:
     """Twelve hex digits of the resolved configuration without labels."""
-    kept = {key: value for key, value in of_every_seed(values).items() if key not in typed.LABELS}
+    kept = {key: value for key, value in values.items() if key not in typed.LABELS}
     if not kept.get("init_from"):  # the part of nothing
         kept = {key: value for key, value in kept.items() if not key.startswith("init_")}
     if not kept.get("demos"):

@@ -11,12 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from btr_tm.cli.configuration.groups import DECIDES
-from btr_tm.core.arm import run_of_every_seed
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import short
 
 SWEEP = "sweep"
-QUOTES = "'\""
 # They say where, how often and on what a configuration runs, not what it is.
 LABELS = frozenset(
     {"experiment", SWEEP, "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins", "eval"}
@@ -35,23 +33,16 @@ def arm(task_overrides: Sequence[str]) -> str:
     >>> arm(["+experiment=quickstart", "seed=3", "target=ddqn"])
     'target=ddqn'
     """
-    named, seed = [], _value_of("seed", task_overrides) or "0"
+    named = []
     for override in task_overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key.partition(".")[0] in LABELS or key in BUDGET:  # also logger.wandb.entity=...
             continue
         if key == "ablation":
             named += [name for name in _names(value) if name != "none"]
-        elif key == "init_from":
-            named.append(f"{key}={run_of_every_seed(value.strip(QUOTES), seed)}")
         else:
             named.append(f"{key}={value}")
     return _folder_name(",".join(sorted(named))) or "base"
-
-
-def _value_of(key: str, task_overrides: Sequence[str]) -> str:
-    """The last one typed; empty if none is."""
-    return next((o.partition("=")[2] for o in reversed(task_overrides) if key_of(o) == key), "")
 
 
 def key_of(override: str) -> str:
