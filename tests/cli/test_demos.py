@@ -13,6 +13,7 @@ from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.core.errors import UserError
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.replay import demo_file
+from btr_tm.sim.track.load import author_inputs, load_track
 
 SMALL = ["+experiment=bc", "profile=smoke", "encoder=none", "profile.cars=4", "profile.start_pool=2"]
 LAP = torch.tensor([0] * 100 + [1] * 3 + [0] * 97)  # rows per tick; left is held for 30 ms
@@ -36,6 +37,34 @@ def test_decisions_are_those_held_longest_and_mixed_ones_are_marked(file: Path) 
     assert [Path(race["source"]).name for race in about["races"]] == ["a.inputs", "b.inputs"]
     first = demos.floats[:31], demos.floats[41:]  # both drove the same until the shorter one ended
     assert torch.equal(*first) and not demos.terminated.any()
+
+
+def test_a_fall_is_no_finish(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    track = load_track("a01")
+    author, brake = author_inputs(track).actions, torch.full((150,), 6)
+    keys = torch.cat([author[:1300], brake, torch.zeros(300, dtype=torch.int64)])  # too slow for the jump
+    InputsFile("a01", 1, 0, keys).write(tmp_path / "fall.inputs")
+    made = (tmp_path / "d.safetensors").as_posix()
+    words = [(tmp_path / "fall.inputs").as_posix(), *SMALL, "profile.race_ms=30000", "--out", made]
+    with pytest.raises(SystemExit, match="none of the races finishes"):
+        main(words)
+    assert "no finish" in capsys.readouterr().out
+    main([*words, "--all"])
+    demos, about = demo_file.load(Path(made))
+    assert demos.terminated.tolist() == [True] and not about["races"][0]["finished"]
+
+
+def test_steering_by_parts_needs_a_driver_that_can(tmp_path: Path) -> None:
+    InputsFile("a01", 1, 0, torch.full((100,), 13)).write(tmp_path / "half.inputs")
+    made = (tmp_path / "d.safetensors").as_posix()
+    words = [(tmp_path / "half.inputs").as_posix(), *SMALL, "--all", "--out", made]
+    with pytest.raises(SystemExit, match="which none of 12 actions does; choose env.steer_levels=2"):
+        main(words)
+    main([*words, "env.steer_levels=2"])
+    run = [*SMALL, f"demos={made}", f"runs_dir={tmp_path.as_posix()}", "logger=none", "eval=inline"]
+    with pytest.raises(UserError, match="chooses among 12 actions, none of which does"):
+        build(compose_job(run))
+    build(compose_job([*run, "env.steer_levels=4"])).close()
 
 
 def test_a_file_that_was_changed_is_refused(file: Path, tmp_path: Path) -> None:

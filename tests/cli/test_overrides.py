@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from btr_tm.cli.configuration.overrides import BUDGET, ablations, arm, jobs, refuse_early_ablation
+from btr_tm.cli.configuration.overrides import BUDGET, LABELS, ablations, arm, jobs, refuse_early_ablation
 from btr_tm.core.errors import UserError
-from btr_tm.run.manifest import MAY_CHANGE
+from btr_tm.run.manifest import MAY_CHANGE, MAY_CHANGE_BELOW
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,10 @@ def test_arm_names_what_differs_from_the_experiment(overrides: list[str], name: 
 
 def test_what_may_change_between_two_sessions_does_not_name_the_folder() -> None:
     assert all(arm([f"{key}=1"]) == "base" for key in BUDGET | {"device", "logger"})
-    assert {key.split(".")[-1] for key in BUDGET} | {"device"} == set(MAY_CHANGE)
+    assert arm(["parallel=ddp", "parallel.processes=4", "collector.resources.CPU=2"]) == "parallel=ddp"
+    profile = {key.removeprefix("profile.") for key in BUDGET if key.startswith("profile.")}
+    assert profile | {"device"} == set(MAY_CHANGE)
+    assert (BUDGET | LABELS | {"parallel"}) >= set(MAY_CHANGE_BELOW) - {"hydra"}
 
 
 def test_long_arm_names_stay_short_and_different() -> None:

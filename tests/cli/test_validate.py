@@ -93,6 +93,12 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
             "schedule.learning_rate must stay from 0 to inf",
         ),
         (["schedule=btr", "schedule.epsilon.start=3"], "schedule.epsilon must stay from 0 to 1, got 3"),
+        (["env/cut_offs=terminate"], "would stand still to have lost; choose env/cut_offs=truncate"),
+        (["+experiment=ppo", "collector.decisions_per_collect=3"], "64 decisions .* not a multiple of 3"),
+        (
+            ["collector.decisions_per_collect=0"],
+            "collector.decisions_per_collect must be larger than 0, got 0",
+        ),
         (["env.ticks_per_action=0"], "env.ticks_per_action must be 1 or larger, got 0"),
         (["schedule.learning_rate.points=[[0,fast]]"], r"learning_rate: schedule points must be pairs"),
         (["profile.replay_steps=[[0,many,10]]"], r"profile\.replay_steps: .*capacity, start_learning"),

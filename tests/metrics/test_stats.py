@@ -124,3 +124,4 @@ def test_an_interval_of_shares_ends_where_shares_do():
     assert wide.low < 0 and wide.high > 1
     assert wide.of_shares() == (wide.value, 0.0, 1.0)
     assert Interval(0.5, 0.4, 0.6).of_shares() == (0.5, 0.4, 0.6)
+    assert mean_interval([0.9]).of_shares() == mean_interval([0.9])

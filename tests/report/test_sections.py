@@ -112,6 +112,14 @@ def test_a_race_that_gave_up_is_compared_as_far_as_it_came() -> None:
     assert "ended after 130.0 m without a finish" in section_text.verdict(compared, gave_up, author)
 
 
+def test_a_section_that_is_entered_in_the_last_tick_has_the_keys_of_that_tick() -> None:
+    track = straight_track(length_m=320.0)
+    race = race_at(track, [10.0, 20.0])
+    last = sections.passages(track, race, [0.0, 15.0, 20.0])[-1]
+    gas, brake, *_ = actions.TABLE[int(race.actions[-1])].bool().tolist()
+    assert (last.throttle, last.braking) == (gas and not brake, brake)
+
+
 def test_a_race_that_never_left_the_start_has_nothing_to_compare() -> None:
     track = straight_track(length_m=320.0)
     assert sections.compare(track, race_at(track, [-0.1, 0.0]), wandering(track, 1)) == []

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from btr_tm.core.clock import Every
+from btr_tm.core.errors import UserError
 from btr_tm.core.protocols import Stateful
 from btr_tm.core.types import StateDict
 from btr_tm.nets.iqn import IQN
@@ -58,6 +59,9 @@ class PartialReset:
         last_share: float,
         extra_uses: int,
     ) -> None:
+        for name, part in (("share", share), ("last_share", last_share)):
+            if not 0 <= part <= 1:
+                raise UserError(f"learner.reset.{name} must be from 0 to 1, got {part}")
         self.fresh = copy.deepcopy(net).cpu()
         self.generator, self.every = generator, Every(every_frames)
         self.share, self.last_share, self.extra_uses = share, last_share, extra_uses

@@ -40,6 +40,7 @@ class Rules(NamedTuple):
     race_ms: int
     no_progress_ms: int
     no_progress_terminates: bool
+    falls_terminate: bool
     actions: int  # to choose from
 
 
@@ -106,16 +107,18 @@ def decide(
         drive_car(body, counter, now.queue[e], actions[e], rules.ticks, rules.course, scratch)
         read_car(body, e, rules.reading, car)
         stand_car(body, poses[e])
-        finished = counter[FINISH] >= 0
+        fallen = body[HEIGHT] < -LOST
+        finished = counter[FINISH] >= 0 and not fallen
         time_ms = TICK_MS * (counter[FINISH] if finished else counter[TICK])
-        advance_car(progress, e, car.position[e], time_ms, finished, rules.line)
+        if rules.falls_terminate or not fallen:
+            advance_car(progress, e, car.position[e], time_ms, finished, rules.line)
         observe_car(now.history, e, actions[e], car, progress, rules.ahead, out.floats[e])
         look_up(car, e, out.floats[e], progress.zone[e], rules.ahead, rules.places, now.points[e])
 
         after = After(progress.metres[e], progress.furthest_metres[e], time_ms, finished)
         reward = reward_of(rules.reward, before, after, car, now.points, e, actions[e], coefficients)
         stuck = time_ms - progress.last_advance_ms[e] > rules.no_progress_ms
-        lost = body[HEIGHT] < -LOST or (stuck and rules.no_progress_terminates)
+        lost = (fallen and rules.falls_terminate) or (stuck and rules.no_progress_terminates)
         terminated = finished or lost
         truncated = (time_ms > rules.race_ms or stuck) and not terminated
         done = (terminated or truncated) and not now.over[e]

@@ -36,7 +36,8 @@ def record(env: SimVectorEnv, keys: list[Tensor], start: str) -> list[Recorded]:
     decisions = torch.tensor([-(-len(each) // ticks) for each in keys])
     obs, began = env.reset(options={"start": start})
     states, potentials = [_kept(obs)], [began["potential"].clone()]
-    columns: list[tuple[Tensor, ...]] = []  # action, mixed, reward, terminated, done, time_ms, progress_m
+    # action, mixed, reward, terminated, done, finished, time_ms, progress_m
+    columns: list[tuple[Tensor, ...]] = []
     over = torch.zeros(len(keys), dtype=torch.bool)
     while not bool((over | (len(columns) >= decisions)).all()):
         action, mixed, stepped = races.step(ticks_of(padded, len(columns), ticks, NO_KEYS))
@@ -45,7 +46,8 @@ def record(env: SimVectorEnv, keys: list[Tensor], start: str) -> list[Recorded]:
         potentials.append(info["final_potential"].clone())
         ends = info["races"]
         over = over | ends.done
-        parts = (action, mixed, stepped[1], stepped[2], ends.done, ends.time_ms, ends.progress_m)
+        told = (ends.done, ends.finished, ends.time_ms, ends.progress_m)
+        parts = (action, mixed, stepped[1], stepped[2], *told)
         columns.append(tuple(part.clone() for part in parts))
     driven = [torch.stack(column, 1) for column in zip(*columns, strict=True)]  # (E, D, ...)
     seen = Obs(*(torch.stack(leaves, 1) for leaves in zip(*states, strict=True)))
@@ -55,7 +57,8 @@ def record(env: SimVectorEnv, keys: list[Tensor], start: str) -> list[Recorded]:
 
 def _race(car: int, most: int, seen: Obs, potential: Tensor, driven: list[Tensor]) -> Recorded:
     """Of one car, up to its end."""
-    action, mixed, reward, terminated, done, time_ms, progress_m = (column[car] for column in driven)
+    columns = (column[car] for column in driven)
+    action, mixed, reward, terminated, done, finished, time_ms, progress_m = columns
     ended = torch.nonzero(done[:most])
     count = int(ended[0]) + 1 if len(ended) else most
     demos = Demonstrations(
@@ -69,7 +72,7 @@ def _race(car: int, most: int, seen: Obs, potential: Tensor, driven: list[Tensor
         torch.tensor([count]),
     )
     last = count - 1
-    return Recorded(demos, bool(terminated[last]), int(time_ms[last]), float(progress_m[last]))
+    return Recorded(demos, bool(finished[last]), int(time_ms[last]), float(progress_m[last]))
 
 
 def _kept(obs: Obs) -> Obs:

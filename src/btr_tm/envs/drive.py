@@ -18,7 +18,7 @@ from btr_tm.race.features import FeatureSet, History
 from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
-from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward
+from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward, ending_pays
 from btr_tm.sim.appearance import NO_VARIATION, Appearance, Variation
 from btr_tm.sim.physics.road import LOST_M
 from btr_tm.sim.physics.state import SimState
@@ -132,7 +132,9 @@ class Rules:
         sim, car, time_ms, finished, fallen, progress, history, floats = here
         moment = self._moment(floats, car, progress, time_ms)
         reward = self.reward(drive.moment, moment, action, finished, coefficients)
-        terminated = finished | fallen | self.cut_offs.lost(progress, time_ms)
+        terminated = finished | self.cut_offs.lost(progress, time_ms)
+        if not ending_pays(self.reward):
+            terminated = terminated | fallen
         truncated = self.cut_offs(progress, time_ms) & ~terminated
         races = Races(
             done=(terminated | truncated) & ~drive.over,
@@ -177,11 +179,16 @@ class Race(Rules):
         """
         sim = self.world.step(drive.sim, action)
         car, (time_ms, finished) = self.world.car(sim), clock(sim)
-        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
+        before = drive.moment.progress
+        progress = self.held(sim, before, self.advance(before, sim.position, time_ms, finished))
         history, floats = self.observe(drive.history, action, car, progress)
         here = Here(sim, car, time_ms, finished, fallen(sim), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)
         return after, self.seen(after, floats, potential), outcome
+
+    def held(self, sim: SimState, before: Progress, after: Progress) -> Progress:
+        """Progress `after` a decision; a fallen car gets no further, so that it is soon given up."""
+        return where_rows(fallen(sim), before, after) if ending_pays(self.reward) else after
 
     def seen(self, drive: Drive, floats: Tensor, potential: Tensor) -> Seen:
         """With the picture."""
@@ -190,13 +197,16 @@ class Race(Rules):
 
 
 def clock(sim: SimState) -> tuple[Tensor, Tensor]:
-    """Race time (E,) int64, that of the finish where a car has finished, and whether it has (E,)."""
-    finished = sim.finish_tick >= 0
+    """Race time (E,) int64, that of the finish where a car has finished, and whether it has (E,).
+
+    A fallen car that slides on under the finish has not.
+    """
+    finished = (sim.finish_tick >= 0) & ~fallen(sim)
     return TICK_MS * torch.where(finished, sim.finish_tick, sim.tick), finished
 
 
 def fallen(sim: SimState) -> Tensor:
-    """Which cars (E,) lie in the gap of a jump, where no race goes on."""
+    """Which cars (E,) lie in the gap of a jump, from which none comes back."""
     return sim.height_m < -LOST_M
 
 
@@ -231,7 +241,8 @@ class StagedRace:
         """As `Race.decide`."""
         sim = self.race.world.step(drive.sim, action)
         car, (time_ms, finished) = self.instruments(sim), clock(sim)
-        progress = self.advance(drive.moment.progress, sim.position, time_ms, finished)
+        before = drive.moment.progress
+        progress = self.race.held(sim, before, self.advance(before, sim.position, time_ms, finished))
         history, floats = self.observe(drive.history, action, car, progress)
         here = Here(sim, car, time_ms, finished, fallen(sim), progress, history, floats)
         after, potential, outcome = self.judge(drive, here, action, coefficients)

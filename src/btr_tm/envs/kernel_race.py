@@ -24,7 +24,7 @@ from btr_tm.race.lookup_kernel import places_read
 from btr_tm.race.progress import CutOffs
 from btr_tm.race.progress_kernel import KernelAdvance, ProgressArrays, can_advance
 from btr_tm.race.reward.kernel import reward_numbers
-from btr_tm.race.reward.moment import NO_COEFFICIENTS
+from btr_tm.race.reward.moment import NO_COEFFICIENTS, ending_pays
 from btr_tm.sim.grey.kernel.camera import KernelCamera, drawn_by
 from btr_tm.sim.kernel_world import KernelWorld
 from btr_tm.sim.physics.kernel import scratch
@@ -51,6 +51,7 @@ def rules_of(race: Race, actions: int = COUNT) -> Rules | None:
         race_ms=race.cut_offs.race_ms,
         no_progress_ms=race.cut_offs.no_progress_ms,
         no_progress_terminates=race.cut_offs.no_progress_terminates,
+        falls_terminate=not ending_pays(race.reward),
         actions=actions,
     )
 

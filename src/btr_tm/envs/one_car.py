@@ -24,8 +24,8 @@ from btr_tm.race.car import CarState
 from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.gates import Gates
-from btr_tm.race.progress import CutOffs
-from btr_tm.race.reference_line import ReferenceLine
+from btr_tm.race.progress import REACH_M, CutOffs
+from btr_tm.race.reference_line import BEFORE, ReferenceLine
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.track.ribbon import Track
@@ -93,6 +93,7 @@ class OneCarVectorEnv(TensorVectorEnv):
         self._advance, self._observe, self._judge = stages(self.rules, self.device)
         self.coefficients = Coefficients(reward, clock, self.device)
         self.layout, self.actions = features.layout, actions.count(steer_levels)
+        self.track_name = track.name
         self._ended: Driven | None = None  # the last decision of a race that is over
         self._restarts = self._lost = False
         self.lost_races = 0
@@ -154,8 +155,19 @@ class OneCarVectorEnv(TensorVectorEnv):
 
     def _begin(self) -> tuple[Drive, Seen]:
         sighting = self._start()
+        self._refuse_elsewhere(self._here(sighting.car))
         self._ended = None
         return self._lined_up(sighting)
+
+    def _refuse_elsewhere(self, car: CarState) -> None:
+        """Raise UserError where the line belongs to another map: no point of it would ever be reached."""
+        away_m = float(torch.linalg.vector_norm(car.position[0] - self.rules.line.points[BEFORE]))
+        if away_m > REACH_M:
+            raise UserError(
+                f"the car stands {away_m:,.0f} m from where the line of track {self.track_name} begins, so "
+                "this is another map; make its line with python -m btr_tm.map, and choose it with "
+                "track=line track.name_or_path=LINE.npy"
+            )
 
     @torch.no_grad()
     def rehearse(self, sighting: Sighting) -> None:

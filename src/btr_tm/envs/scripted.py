@@ -29,7 +29,8 @@ class ScriptedWorld(KernelWorld):
 class ScriptedRaces:
     """Drives `env` by keys; observations, rewards and ends are those of its own decisions.
 
-    Raises UserError if keys reach the car later than they are pressed: what is pressed in a file has arrived.
+    Raises UserError if keys reach the car later than they are pressed: what is pressed in a file has arrived;
+    and for keys that are none of the environment's actions.
     """
 
     def __init__(self, env: SimVectorEnv) -> None:
@@ -51,8 +52,17 @@ class ScriptedRaces:
         """
         self._world.keys[:] = [keys]
         action = keys if self.env.block else nearest(keys)
+        self._refuse_unknown(action)
         mixed = (keys != action.reshape(len(keys), -1)).any(1)
         return action, mixed, self.env.step(action)
+
+    def _refuse_unknown(self, action: Tensor) -> None:
+        """The decision kernel would not: it looks at the keys, which are set here."""
+        if int(action.max()) >= self.env.actions:
+            raise UserError(
+                f"a race steers by a part of the way, which none of {self.env.actions} actions does; choose "
+                "env.steer_levels=2 (halves) or 4 (quarters)"
+            )
 
 
 def nearest(keys: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ HEADINGS = {
     "learner": "Updates",
     "test": "Batches that are set aside for tests",
     "settings": "Settings and schedules at the row's frame",
-    "replay": "Replay; priorities only with `replay=prioritized`",
+    "replay": "Replay; priorities only with a `replay=prioritized` of any kind",
     "policy": "The greedy policy on the probe",
     "plasticity": "Plasticity: dormant units and ranks, on the probe",
     "weights": "Weights, at a probe",
@@ -98,7 +98,7 @@ NOTES = """\
 | name | why |
 |---|---|
 | `Performance/instrumentation__*` | they time the steps of an exchange with the game |
-| `Performance/tmi_protection_cutoff` | there is no game that could hang |
+| `Performance/tmi_protection_cutoff` | `collector/lost_races` counts the races that a game lost |
 | `Race/*_blind_*`, `RL/*_blind_*` | a run drives the track it learns on: every race is `trained` |
 | `Gradients/by_layer/*/` the other statistics | one probed update has no distribution |
 | `cumul_number_single_memories_used_next_target_network_update` | targets follow after a number of updates |

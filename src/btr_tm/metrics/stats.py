@@ -22,7 +22,12 @@ class Interval(NamedTuple):
     high: float
 
     def of_shares(self) -> Interval:
-        """Without what no share can be: Student's t does not know that they lie between 0 and 1."""
+        """Without what no share can be: Student's t does not know that they lie between 0 and 1.
+
+        An interval without ends, as of one run, stays so: it was not measured.
+        """
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return self
         return self._replace(low=max(self.low, 0.0), high=min(self.high, 1.0))
 
 

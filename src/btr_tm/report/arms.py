@@ -110,7 +110,7 @@ def refuse_mixtures(label: str, seeds: Sequence[Seed]) -> None:
     """The runs of an arm share their configuration, but no seed."""
     first = seeds[0]
     for other in seeds[1:]:
-        changed = differences(without_seed(first), _begun_as(first, other))
+        changed = differences(without_seed(first), begun_as(first, other))
         if changed:
             raise UserError(
                 f"{other.folder.name} in {label} has another configuration than {first.folder.name} "
@@ -125,7 +125,7 @@ def without_seed(seed: Seed) -> JsonObject:
     return {key: value for key, value in seed.manifest["config"].items() if key != "seed"}
 
 
-def _begun_as(first: Seed, other: Seed) -> JsonObject:
+def begun_as(first: Seed, other: Seed) -> JsonObject:
     """`without_seed(other)`, but runs that each begin with the run of their own seed begin alike."""
     config = without_seed(other)
     begun = [PurePosixPath(str(seed.manifest["config"].get("init_from", ""))) for seed in (first, other)]

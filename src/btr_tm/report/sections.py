@@ -172,7 +172,8 @@ def passed_s(reached_m: Array, tick: int, edge: float) -> float:
 
 def passage(race: Redriven, kmh: Array, time_s: float, first: int, last: int) -> Passage:
     """From after `first` ticks to after `last`; `kmh` (T + 1,) as of those moments."""
-    ticks = slice(first, max(last, first + 1))
+    driven = min(first, len(race.actions) - 1)  # a race may end as a car enters its last section
+    ticks = slice(driven, max(last, driven + 1))
     gas, brake, left, right = keys(race.actions[ticks]).bool().unbind(1)
     touching = (race.wall[ticks] != 0).numpy()
     return Passage(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -87,6 +89,16 @@ def test_a_race_that_does_not_finish_is_followed_by_another() -> None:
                 assert torch.equal(obs.floats, first.floats)  # of the next race already
                 assert info["races"].time_ms == 550
         assert ends.count(True) == 3
+        env.close()
+
+
+def test_the_line_of_another_map_is_refused_at_the_first_race(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.npy"
+    np.save(elsewhere, np.asarray(OVAL.line()) + np.float32(300))
+    with standin("oval") as listening:
+        env = plain_game(load_track(str(elsewhere)), listening.port, map="oval", patience=QUICK)
+        with pytest.raises(UserError, match="stands 520 m from where the line of track elsewhere begins"):
+            env.reset()
         env.close()
 
 

@@ -167,6 +167,16 @@ def test_what_cannot_be_used_is_left_out_with_a_sentence(tmp_path):
     assert effect(study, "no_noisy").verdict == "helps", "the rest is still made"
 
 
+def test_runs_that_each_begin_with_that_of_their_own_seed_are_one_arm(tmp_path):
+    for arm, height in (("base", 0.7), ("no_noisy", 0.6)):
+        for seed in range(3):
+            config = config_of(list(NODES) if arm == "base" else [n for n in NODES if n != "noisy"])
+            begun = {"init_from": f"runs/bc/base/s{seed}"}
+            write_run(tmp_path / "s" / arm / f"s{seed}", (0.5, height + seed / 100), config=config | begun)
+    study = analyse(tmp_path / "s")
+    assert [len(study.arm(arm).outcomes) for arm in ("base", "no_noisy")] == [3, 3]
+
+
 def test_planned_runs_that_never_began_are_named(tmp_path):
     folder = write_sweep(tmp_path / "s", {"base": 0.7}, seeds=2)
     runs = [["base", "s0"], ["base", "s1"], ["no_noisy", "s0"]]

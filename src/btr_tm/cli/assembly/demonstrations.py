@@ -23,8 +23,10 @@ def shown_by(values: Node) -> Node:
     return {"obs": values["obs"], "reward": values["reward"], "env": env, "profile": profile}
 
 
-def demonstrations_for(values: Node) -> Demonstrations:
-    """Those of `demos`; raises UserError if the run sees, decides or is rewarded in another way."""
+def demonstrations_for(values: Node, actions: int) -> Demonstrations:
+    """Those of `demos`; raises UserError if the run sees, decides or is rewarded in another way, or if its
+    drivers choose among fewer `actions`.
+    """
     path = Path(values["demos"])
     demos, about = demo_file.load(path)
     other = changed(about.get("shows", {}), shown_by(values))
@@ -32,5 +34,10 @@ def demonstrations_for(values: Node) -> Demonstrations:
         raise UserError(
             f"{path} shows races in another way than this run sees them ({in_words(other)}); make it again "
             "with the choices of this run behind python -m btr_tm.demos"
+        )
+    if int(demos.action.max()) >= actions:
+        raise UserError(
+            f"{path} steers by parts of the way, and a driver of this run chooses among {actions} actions, "
+            "none of which does; choose env.steer_levels=2 or 4"
         )
     return demos

@@ -293,7 +293,7 @@ class Parts:
         share = self.values["replay"].get("demo_share", 0.0)
         if share == 0:
             return own
-        lanes = Lanes(demonstrations_for(self.values))
+        lanes = Lanes(demonstrations_for(self.values, env.actions))
         known = {"cars": lanes.count, "generator": self.stream("demonstrations")}
         known["capacity"] = ReplaySizeSchedule([[0, lanes.capacity, 0]], speed=1.0)
         return WithDemonstrations(own, lanes.fill(self._replay(env, **known), self.device), share)

@@ -36,6 +36,7 @@ def refuse(values: Node) -> None:
         _sizes,
         _schedules,
         _blocks,
+        _lost,
         _loggers,
     )
     for sentence in chain.from_iterable(check(values) for check in checks):  # lazily: numbers come first
@@ -90,6 +91,16 @@ def _blocks(values: Node) -> Iterator[str]:
         actions.block(values["env"].get("action_offsets_ms", [0]))
     except UserError as error:
         yield str(error)
+
+
+def _lost(values: Node) -> Iterator[str]:
+    if values["env"].get("cut_offs", {}).get("no_progress_terminates") and says(
+        values["reward"], "ending_pays"
+    ):
+        yield (
+            "this reward costs more than it earns with every decision, so a car would stand still to have "
+            "lost; choose env/cut_offs=truncate, or reward=progress"
+        )
 
 
 def _loggers(values: Node) -> Iterator[str]:

@@ -101,6 +101,12 @@ def _rollouts(values: Node) -> Iterator[str]:
             f"learner=ppo would learn nothing: a rollout is {frames} frames (replay.steps times {cars} "
             f"cars), and profile.total_frames {total}; lower replay.steps to {total // cars} or less"
         )
+    steps, together = values["replay"].get("steps", 1), values["collector"].get("decisions_per_collect", 1)
+    if together > 0 and steps % together:
+        yield (
+            f"a rollout of {steps} decisions of each car (replay.steps) is not a multiple of {together} "
+            "(collector.decisions_per_collect); set the latter to 1"
+        )
 
 
 def _ingredients(values: Node) -> Iterator[str]:

@@ -20,11 +20,13 @@ LABELS = frozenset(
     {"experiment", SWEEP, "seed", "name", "device", "runs_dir", "on_existing", "logger", "plugins", "eval"}
 )
 TAKE_SEVERAL = frozenset({"logger", "ablation"})  # groups that take a list of choices
-# A run may be continued with others of these (run.manifest.MAY_CHANGE), so they do not name its folder.
+# A run may be continued with others of these (run.manifest.MAY_CHANGE and MAY_CHANGE_BELOW), so they do not
+# name its folder.
 BUDGET = frozenset(
     f"profile.{key}"
     for key in ("total_frames", "log_every", "eval_every", "save_every", "probe_every", "threads")
-)
+) | frozenset(f"collector.{key}" for key in ("address", "resources", "stall_s", "start_s"))
+HELPERS = "parallel."  # of learner processes: how many, and how long to wait for them
 
 
 def arm(task_overrides: Sequence[str]) -> str:
@@ -36,7 +38,8 @@ def arm(task_overrides: Sequence[str]) -> str:
     named = []
     for override in task_overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key.partition(".")[0] in LABELS or key in BUDGET:  # also logger.wandb.entity=...
+        words = key.split(".")  # also logger.wandb.entity=... and collector.resources.CPU=...
+        if words[0] in LABELS or ".".join(words[:2]) in BUDGET or key.startswith(HELPERS):
             continue
         if key == "ablation":
             named += [name for name in _names(value) if name != "none"]

@@ -12,6 +12,12 @@ from btr_tm.cli.configuration.schema import Node
 MAY_BE_ZERO = ("warmup_frames", "log_every", "eval_every", "save_every", "probe_every", "eval_starts")
 POSITIVE = ("n_step", "kappa", "clip_norm", "clip_value", "adam_eps", "munchausen_entropy_tau")
 NOT_NEGATIVE = ("first_cosine", "weight_decay_ratio", "munchausen_alpha", "priority_alpha", "priority_beta")
+PARTS = {  # of choices that have them, and whether they must be above 0
+    "learner.loss.temperature": True,
+    "learner.loss.td_weight": False,
+    "learner.self_loss.clamp_ratio": True,
+    "collector.decisions_per_collect": True,
+}
 SCHEDULES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
 # Infinite means "no limit" here; everywhere else it is a slip.
 MAY_BE_INFINITE = ("clip_value", "reward_clip", "stop_frames")
@@ -73,6 +79,13 @@ def _least(values: Node) -> dict[str, tuple[float, bool]]:
         least[f"convention.{name}"] = (values["convention"][name], name in POSITIVE)
     least["seed"] = (values["seed"], False)
     least["schedule.speed"] = (values["schedule"]["speed"], True)
+    for path, positive in PARTS.items():
+        group, *keys = path.split(".")
+        found: object = values[group]
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, int | float):
+            least[path] = (found, positive)
     pool = values["encoder"].get("pool", {})
     if "size" in pool:
         least["encoder.pool.size"] = (pool["size"], True)

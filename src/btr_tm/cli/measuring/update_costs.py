@@ -44,7 +44,7 @@ def measure(
         except (UserError, *MISFITS) as error:
             say(f"the cost of {arm} is not known: this version cannot build it ({short(error)})")
     if not subjects:
-        raise UserError("no arm of the sweep can be built by this version, so no update can be timed")
+        raise UserError("no update of this sweep can be timed, as said above")
     on_cpu = device.type == "cpu"
     say(f"timing {rounds} x {UPDATES} updates of each arm")
     times = interleave(subjects, rounds, device, time.process_time if on_cpu else time.perf_counter)
@@ -53,7 +53,9 @@ def measure(
 
 
 def parts_of(config: Node, plugins: Sequence[str]) -> Parts:
-    """The parts of a run, with a small replay."""
+    """The parts of a run, with a small replay. Raises UserError for PPO, which learns from whole rollouts."""
+    if "capacity" not in config["replay"]:
+        raise UserError("an update of learner=ppo takes a whole rollout, which is not timed here")
     capacity = config["replay"]["capacity"] | {"points": [[0, ROWS, 0]]}
     small = config | {"replay": config["replay"] | {"capacity": capacity}}
     parts = Parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ class LinesightReward:
     -0.06 + 0.028: rewards are negative below 432 km/h. Bonuses, by name, count only while the race goes on;
     one whose schedule is always 0 is not computed.
     """
+
+    ending_pays: ClassVar[bool] = True
 
     per_ms: float
     per_metre: float

@@ -23,7 +23,11 @@ class Moment(NamedTuple):
 
 
 class Reward(Protocol):
-    """What a decision was worth, and a potential that shapes it."""
+    """What a decision was worth, and a potential that shapes it.
+
+    A class whose decisions cost more than they earn has `ending_pays = True`: where nothing is earned after
+    the end of a race, the best policy would be to lose it soon. So lost cars do not end its races.
+    """
 
     def __call__(
         self,
@@ -46,3 +50,8 @@ class Reward(Protocol):
     def potential(self, moment: Moment) -> Tensor:
         """Phi (E,); replay adds gamma Phi(after) - Phi(before), with Phi = 0 once finished."""
         ...
+
+
+def ending_pays(reward: Reward) -> bool:
+    """Whether it is better to lose a race than to go on with it."""
+    return bool(getattr(reward, "ending_pays", False))

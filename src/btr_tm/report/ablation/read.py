@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
-from btr_tm.report.arms import SEED, Seed, read_seed, without_seed
+from btr_tm.report.arms import SEED, Seed, begun_as, read_seed, without_seed
 from btr_tm.report.table_text import amount
 from btr_tm.run import status as status_of
 from btr_tm.run import sweep
@@ -117,7 +117,7 @@ def one_configuration(runs: Sequence[tuple[str, Seed]], notes: list[str]) -> tup
     kept: list[Seed] = []
     for name, run in runs:
         first = kept[0] if kept else run
-        changed = differences(without_seed(first), without_seed(run))
+        changed = differences(without_seed(first), begun_as(first, run))
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             other = f"is not that of {first.folder.name} ({changed[0]}{more})"
