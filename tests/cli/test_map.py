@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from btr_tm.cli.commands import map as command
+from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.envs.desktop.follow import FollowedLap
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.sim.track.load import load_track
@@ -45,6 +47,18 @@ def replay(path: Path, positions: np.ndarray, time_ms: int = 19_850, track: byte
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my race (1).npy", "it's #1.npy", "mine.npy", "a b.npy"])
+def test_what_chooses_a_line_can_be_typed(name: str) -> None:
+    typed = shlex.split(command.line_overrides(Path(name)))
+    assert compose_job(typed).values["track"]["name_or_path"] == name
+
+
+def test_a_new_line_is_not_bound_to_the_map_of_an_earlier_one(tmp_path):
+    (tmp_path / "mine.map_id").write_text("another map\n")
+    command.main(["make", str(replay(tmp_path / "x.Replay.Gbx", driven())), "--out", "mine.npy"])
+    assert load_track("mine.npy").source.map_id == ""
 
 
 def test_a_line_from_a_replay_runs_at_once(tmp_path, capsys):

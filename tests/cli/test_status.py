@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from btr_tm.cli.commands import train
 from btr_tm.core.errors import UserError
 from btr_tm.core.interrupts import Interrupts
+from btr_tm.run import status as status_of
 
 
 def jobs(folder: Path, **states: str) -> list[SimpleNamespace]:
@@ -49,6 +50,20 @@ def test_a_job_without_a_readable_status_counts_as_failed(tmp_path: Path) -> Non
     (job.folder / "status.json").write_text("")  # a full disk
     with pytest.raises(UserError, match="status.json is missing or cannot be read"):
         train._refuse_failed([job])
+
+
+def test_a_job_that_another_program_was_refused_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = jobs(tmp_path, a="done")
+    monkeypatch.setenv(status_of.PROGRAM, "other_7")
+    train._write_status(job.folder, "failed", "in use", status_of.refused_name())
+    monkeypatch.setenv(status_of.PROGRAM, "mine_8")
+    train._refuse_failed([job])
+    monkeypatch.setenv(status_of.PROGRAM, "other_7")
+    with pytest.raises(UserError, match="^in use$"):
+        train._refuse_failed([job])
+    train._refuse_failed([job])  # it has been said
 
 
 def test_a_status_that_cannot_be_written_is_said_with_its_reason(

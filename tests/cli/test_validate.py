@@ -93,6 +93,9 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
             "schedule.learning_rate must stay from 0 to inf",
         ),
         (["schedule=btr", "schedule.epsilon.start=3"], "schedule.epsilon must stay from 0 to 1, got 3"),
+        (["collector=processes", "collector.slots=0"], "collector.slots must be larger than 0, got 0"),
+        (["collector=processes", "collector.stale_versions=-1"], "stale_versions must be 0 or larger"),
+        (["collector=ray", "collector.ahead=0"], "collector.ahead must be larger than 0, got 0"),
         (["env/cut_offs=terminate"], "would stand still to have lost; choose env/cut_offs=truncate"),
         (["+experiment=ppo", "collector.decisions_per_collect=3"], "64 decisions .* not a multiple of 3"),
         (

@@ -92,6 +92,8 @@ def test_car_racing_is_seen_without_floats() -> None:
             {"id": "CartPole-v1", "options": {"colour": "red"}},
             "CartPole-v1: .*unexpected keyword argument 'colour'",
         ),
+        ({"id": "no_such_module:Env-v0"}, "gymnasium cannot make no_such_module:Env-v0"),
+        ({"id": "FrozenLake-v1", "options": {"map_name": "9x9"}}, "gymnasium cannot make FrozenLake-v1"),
         ({"id": "CartPole-v1", "longest_episode": 0}, "env.longest_episode must be 1 or larger, got 0"),
     ],
 )

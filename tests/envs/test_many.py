@@ -120,6 +120,14 @@ def test_an_action_that_does_not_exist_is_refused(action) -> None:
         env.step(np.array(action))
 
 
+@pytest.mark.parametrize("shape", [(1,), (2,), (4,), (3, 2)])
+def test_actions_of_another_number_of_cars_are_refused(shape: tuple[int, ...]) -> None:
+    env = many()
+    env.reset(seed=0)
+    with pytest.raises(UserError, match=r"actions must have the shape \(3,\), got"):
+        env.step(np.zeros(shape, np.int64))
+
+
 @pytest.fixture
 def stable_baselines():
     with warnings.catch_warnings():

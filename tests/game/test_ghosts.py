@@ -87,6 +87,25 @@ def test_after_a_crash_the_next_command_puts_them_back(autosaves: Path, a01: Pat
     assert "nothing" in capsys.readouterr().out
 
 
+def test_after_a_crash_the_next_run_moves_the_old_best_and_not_what_was_saved_since(autosaves, a01) -> None:
+    Ghosts(autosaves, GONE).move_away(a01)
+    (autosaves / "me_A01.Replay.gbx").write_bytes(replay("A01") + b" by hand, slower")
+    following = Ghosts(autosaves)
+    following.move_away(a01)
+    following.put_back()
+    assert (autosaves / "me_A01.Replay.gbx").read_bytes() == replay("A01")
+    assert [path.read_bytes() for path in following.driven.iterdir()] == [replay("A01") + b" by hand, slower"]
+
+
+def test_a_second_run_leaves_what_the_first_has_moved(autosaves: Path, a01: Path) -> None:
+    first, second = Ghosts(autosaves), Ghosts(autosaves)
+    first.move_away(a01)
+    (autosaves / "me_A01.Replay.gbx").write_bytes(replay("A01") + b" of ours")
+    second.move_away(a01)
+    second.put_back(), first.put_back()
+    assert (autosaves / "me_A01.Replay.gbx").read_bytes() == replay("A01")
+
+
 @pytest.mark.parametrize("moves", [0, 1])
 def test_a_crash_between_journal_and_move_loses_nothing(autosaves, a01, moves: int, monkeypatch) -> None:
     (autosaves / "other_A01.Replay.gbx").write_bytes(replay("A01"))

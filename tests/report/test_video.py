@@ -15,7 +15,7 @@ from btr_tm.report.film import Racer, Scene, film, ticks_of
 from btr_tm.report.overlay import Moment, Overlay
 from btr_tm.report.race_signs import Signs, Split, passed_ms, recent_walls, result, splits
 from btr_tm.report.redrive import Redriven, redrive_author
-from btr_tm.report.video import write_film
+from btr_tm.report.video import Film, write_film
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.track.flat import straight_track
 from btr_tm.sim.track.load import load_track
@@ -48,6 +48,15 @@ def test_an_mp4_has_the_pictures_of_the_race_and_a_hold_at_its_end(tmp_path, sho
         stream = shown.streams.video[0]
         assert (stream.height, stream.width, float(stream.average_rate)) == (*SIZE, 50.0)
         assert sum(1 for _ in shown.decode(video=0)) == TICKS // 2 + 5
+
+
+@pytest.mark.parametrize("name", ["race.mp4", "race.gif"])
+def test_a_film_that_is_given_up_leaves_the_one_before(tmp_path, name: str):
+    (tmp_path / name).write_bytes(b"an earlier film")
+    with pytest.raises(KeyboardInterrupt), Film(tmp_path / name, 50, SIZE):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"an earlier film"
 
 
 def test_without_pyav_a_gif_is_written_instead_with_half_the_pictures(tmp_path, short_hold, monkeypatch):

@@ -54,6 +54,26 @@ def test_its_cpu_seconds_are_the_runs(beside) -> None:
     assert watch.lap().cpu_seconds > own.lap().cpu_seconds + 0.1, "its imports alone take longer"
 
 
+def test_a_pipe_that_is_broken_where_it_is_asked_is_noticed(beside) -> None:
+    races, driver = beside(), ByWeight(1.0)
+    races.begin(driver, 1, never)
+    races.result(wait=True)
+    races.begin(driver, 2, never)
+    whole = races._pipe
+    races._process.kill()
+
+    class Broken:  # as on Windows
+        def poll(self) -> bool:
+            raise BrokenPipeError
+
+        def close(self) -> None:
+            whole.close()
+
+    races._pipe = Broken()
+    assert races.result(wait=False) is None
+    assert same(races.result(wait=True), InlineRaces(FakeEnv, 4).drive(driver, 2))
+
+
 def test_a_process_that_is_killed_is_started_again_for_the_same_evaluation(beside) -> None:
     races, driver = beside(), ByWeight(1.0)
     for frames in (1, 2):

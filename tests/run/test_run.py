@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 
 import pytest
 import torch
 
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import read_json
 from btr_tm.metrics.sinks.jsonl import read_record
 
 
@@ -117,6 +119,28 @@ def test_finished_run_says_so_and_drives_no_further(tmp_path, capsys, build):
     again = build(tmp_path)
     again.train()
     assert "finished" in capsys.readouterr().out and again.learner.updates == 0
+
+
+def test_a_longer_run_that_was_ended_before_its_results_makes_them_the_next_time(tmp_path, build):
+    class Ended:
+        def make(self, best, folder, say):
+            raise KeyboardInterrupt
+
+    build(tmp_path).train()
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, total=3000, report=Ended()).train()
+    again = build(tmp_path, total=3000)
+    again.train()
+    assert again.learner.updates == 0 and read_json(tmp_path / "summary.json")["frames"] == 3000
+
+
+def test_results_without_a_checkpoint_are_not_driven_over(tmp_path, build):
+    build(tmp_path).train()
+    record = (tmp_path / "record.jsonl").read_bytes()
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(UserError, match="results of a finished run, and no checkpoint to go on from"):
+        build(tmp_path).train()
+    assert (tmp_path / "record.jsonl").read_bytes() == record
 
 
 def test_results_that_do_not_fit_on_the_disk_are_one_sentence_and_made_the_next_time(tmp_path, build):

@@ -29,6 +29,13 @@ def test_quarter_circle_becomes_a_road_of_that_radius():
     assert np.abs(line - points[: len(line)])[10:-10].max() < 1.0  # half a metre along, at most
 
 
+@pytest.mark.parametrize("count", [100, 150, 262, 300])
+def test_short_lines_are_as_long_as_they_are(count: int):
+    track = line_track(straight_points(count))
+    assert track.finish_m - track.start_m == pytest.approx(0.5 * (count - 1.5), abs=0.6)
+    assert len(track.line()) == pytest.approx(count, abs=3)
+
+
 def test_rounded_positions_are_smoothed():
     points = straight_points()
     points[:, 0] = np.round(0.04 * points[:, 2], 1)  # recorded to 0.1 m

@@ -43,6 +43,13 @@ def test_training_starts_lie_anywhere_in_the_wanted_share(starts: Starts, share:
     assert float(canonical) == pytest.approx(1 - share, abs=0.08)
 
 
+def test_a_car_that_stands_aside_or_turned_at_the_line_is_at_no_canonical_start(starts: Starts) -> None:
+    zero = torch.zeros(3)
+    aside, yaw = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.0, 0.0, 0.05])
+    state = starts.world.start(zero + starts.world.track.start_m, aside, yaw, zero, zero.long())
+    assert starts.is_canonical(state).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("name", shipped_tracks())
 def test_training_starts_can_be_driven(name: str) -> None:
     """On the road, not before or over a gap, no faster than the curve they are in allows."""

@@ -98,7 +98,7 @@ class PretrainingLearner(NetLearner[PretrainingNet]):
         state = self.generator.get_state()
         loss, _ = self._scores(batch, lambda loss: None)
         self.generator.set_state(state)
-        return {"loss": loss.mean()}
+        return {"loss": (batch.weight * loss).mean()}  # NaN where there is none to test
 
     def take(self) -> dict[str, Tensor | float]:
         """For a row of the log."""

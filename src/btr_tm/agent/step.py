@@ -126,7 +126,10 @@ class ApplyFused(Apply):
 
 
 class ApplyOrRestore(Apply):
-    """For every other optimizer: it steps on a gradient of zeros, and what it did is undone."""
+    """For every other optimizer: it steps on a gradient of zeros, and the parameters are put back.
+
+    Its moments fade by one step, and it counts that step.
+    """
 
     def __call__(self, norm: Tensor, finite: Tensor) -> None:
         gradient = self.parameters.grad

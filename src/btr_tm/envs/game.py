@@ -104,10 +104,10 @@ class Images:
 def make(id: str, images: NoImages | Images, options: JsonObject) -> gymnasium.Env:
     """`gymnasium.make`; UserError unless actions are discrete and the observation is what `entries` knows."""
     if images.render_mode is not None:  # not every task knows this argument
-        options = {"render_mode": images.render_mode, **options}
+        options = {**options, "render_mode": images.render_mode}
     try:
         env = gymnasium.make(id, **options)
-    except (gymnasium.error.Error, TypeError) as error:  # TypeError: an option that it does not have
+    except Exception as error:  # the code of others says in many ways that an id or an option is wrong
         raise UserError(f"gymnasium cannot make {id}: {' '.join(str(error).split())}") from error
     action = env.action_space
     if not isinstance(action, Discrete) or action.start != 0:

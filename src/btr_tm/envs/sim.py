@@ -191,7 +191,9 @@ class SimVectorEnv(TensorVectorEnv):
         """
         if not hasattr(self, "_drive"):
             raise early_step()
-        assert not self.block or action.shape[1:] == self.block, (tuple(action.shape), self.block)
+        expected = (len(self._drive.over), *self.block)
+        if tuple(action.shape) != expected:
+            raise UserError(f"actions must have the shape {expected}, got {tuple(action.shape)}")
         self._check(action)
         with self._mode():
             drive, seen, outcome = self.decide(self._drive, action, self.coefficients())

@@ -51,6 +51,9 @@ class Ghosts:
         if uid is None:
             raise UserError(f"{challenge} does not name its map in its header; is it a .Challenge.Gbx file?")
         with self._locked() as journal:
+            if not journal.users:  # what a program that crashed has left; later races have the same names
+                self._put_back(journal)
+                journal = Journal([], [])
             names = [path.name for path in self._races() if map_uid(path) == uid]
             moved = journal.moved + [name for name in names if name not in journal.moved]
             # First the journal: what is named there may lie in either place.
@@ -58,8 +61,19 @@ class Ghosts:
             self._holds = True
             self.kept.mkdir(exist_ok=True)
             for name in names:
-                _move(self.autosaves / name, self.kept / name)
+                self._keep(name)
         return names
+
+    def _keep(self, name: str) -> None:
+        """Move a race of the player away; one that the game has saved since is one of ours."""
+        if (self.kept / name).exists():
+            self._move_to_driven(name)
+        else:
+            _move(self.autosaves / name, self.kept / name)
+
+    def _move_to_driven(self, name: str) -> None:
+        self.driven.mkdir(exist_ok=True)
+        _move(self.autosaves / name, _free(self.driven / name))
 
     def put_back(self) -> list[str]:
         """We need them moved no longer: the names of what was put back, unless another program needs it."""
@@ -81,8 +95,7 @@ class Ghosts:
         back = [name for name in journal.moved if (self.kept / name).is_file()]
         for name in back:
             if (self.autosaves / name).exists():  # the game has saved a race of ours there
-                self.driven.mkdir(exist_ok=True)
-                _move(self.autosaves / name, _free(self.driven / name))
+                self._move_to_driven(name)
             _move(self.kept / name, self.autosaves / name)
         self._journal.unlink(missing_ok=True)
         if self.kept.is_dir() and not any(self.kept.iterdir()):

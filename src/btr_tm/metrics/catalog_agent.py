@@ -86,7 +86,7 @@ AGENT = (
         "replay/samples_due",
         "1",
         "last",
-        "the same as the frames driven pay for",
+        "the same if every frame paid: those before learning begins and those of test batches too",
         "cumul_number_single_memories_should_have_been_used",
     ),
     _priority("min", "smallest", "min"),

@@ -88,7 +88,8 @@ NOTES = """\
   actions the actions of all slots are numbered one after the other.
 - `Network/*/L2`: a root mean square, as in the published runs.
 - `cumul_number_single_memories_used` counts transitions; the published counter runs four times as fast
-  while a large replay fills. `cumul_number_target_network_updates` counts in updates.
+  while a large replay fills. `cumul_number_single_memories_should_have_been_used` counts every frame from
+  the first one on. `cumul_number_target_network_updates` counts in updates.
 - `Performance/learner_percentage_waiting_for_workers`: with one process the learner waits while cars are
   driven.
 - Layers and tensors have the names of our modules.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import partial
@@ -42,6 +43,10 @@ class Mp4Writer:
         self.container.mux(self.stream.encode())
         self.container.close()
 
+    def give_up(self) -> None:
+        """Leaves half a file."""
+        self.container.close()
+
 
 class GifWriter:
     """Pictures to an animated GIF with 128 colours: coarser, but needs no video library.
@@ -68,6 +73,9 @@ class GifWriter:
         first, *rest = self.pictures
         first.save(self.path, save_all=True, append_images=rest, duration=self.milliseconds, loop=0)
 
+    def give_up(self) -> None:
+        """Leaves nothing."""
+
 
 class Film:
     """Context that writes pictures to `path`: MP4, or GIF where the suffix or a missing PyAV asks for it."""
@@ -83,10 +91,15 @@ class Film:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = GifWriter if self.path.suffix == ".gif" else partial(Mp4Writer, encoding=encoding)
         try:
-            self.writer = kind(self.path, fps, size)
+            self.writer = kind(self._draft, fps, size)
         except ImportError:
             self.path = self.path.with_suffix(".gif")
-            self.writer = GifWriter(self.path, fps, size)
+            self.writer = GifWriter(self._draft, fps, size)
+
+    @property
+    def _draft(self) -> Path:
+        """Where it is written until it is whole; an earlier film stays until then."""
+        return self.path.with_name(f".{self.path.stem}.draft{self.path.suffix}")
 
     def __enter__(self) -> Film:
         return self
@@ -94,9 +107,12 @@ class Film:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.writer.close()
-        if error is not None:  # half a film
-            self.path.unlink(missing_ok=True)
+        if error is None:
+            self.writer.close()
+            os.replace(self._draft, self.path)
+        else:  # half a film
+            self.writer.give_up()
+            self._draft.unlink(missing_ok=True)
 
     def add(self, picture: Image.Image) -> None:
         """The next picture."""

@@ -77,8 +77,10 @@ class RacesBeside:
 
     def result(self, wait: bool) -> Result | None:
         """The races that were begun, once, when they are over; `wait` for that."""
-        while self._open is not None and (wait or self._pipe.poll()):
+        while self._open is not None:
             try:
+                if not (wait or self._pipe.poll()):  # on Windows it raises once the other end is gone
+                    return None
                 answer = pickle.loads(self._pipe.recv_bytes())
             except (EOFError, OSError):
                 self._send_again()

@@ -105,6 +105,11 @@ class Run:
         try:
             self._banner()
             resumed = self.checkpoint.load_newest()
+            if not resumed and self._summary_path.exists():
+                raise UserError(
+                    f"{self.folder} holds the results of a finished run, and no checkpoint to go on from; "
+                    "choose another name=, or on_existing=overwrite to drive it anew"
+                )
             if self.finished:
                 self.say(f"this run is finished: {self.clock.frames:,} frames were driven")
                 self._show(read_json(self._summary_path))
@@ -155,7 +160,9 @@ class Run:
     @property
     def finished(self) -> bool:
         """All frames are driven, and the results are written."""
-        return self.clock.frames >= self.plan.total_frames and self._summary_path.exists()
+        if self.clock.frames < self.plan.total_frames or not self._summary_path.exists():
+            return False
+        return float(read_json(self._summary_path).get("frames", 0)) >= self.plan.total_frames
 
     def _banner(self) -> None:
         self.say(self.title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
 
 NAME = "status.json"
-REFUSED = "refused.json"  # of a job that found its folder in use; status.json is that of the run there
+PROGRAM = "BTR_TM_PROGRAM"  # environment variable: which program a job belongs to, in whatever process
 STATES = ("running", "done", "stopped", "failed", "crashed")
 
 
@@ -23,6 +24,14 @@ class Status(NamedTuple):
     def well(self) -> bool:
         """The run ended as it should, or goes on when the command is typed again."""
         return self.state in ("done", "stopped")
+
+
+def refused_name() -> str:
+    """The file in which a job of this program says that its folder is in use.
+
+    `status.json` there is that of the run that uses it.
+    """
+    return f"refused_{os.environ.get(PROGRAM) or os.getpid()}.json"
 
 
 def write(folder: Path, status: Status, name: str = NAME) -> None:

@@ -70,8 +70,8 @@ class Starts:
         return self.world.start(s_m, d_m, yaw_rad, speed_mps, torch.zeros_like(s_m, dtype=torch.int64))
 
     def is_canonical(self, state: SimState) -> Tensor:
-        """(E,) bool: which of these fresh start states stand at the start line."""
-        return (state.s_m == self.world.track.start_m) & (state.velocity.square().sum(1) == 0)
+        """(E,) bool: which of these fresh start states are canonical: at the line, neither aside nor turned."""
+        return (state.floats == self.canonical(1).floats).all(1)
 
 
 def plausible_speed(world: World) -> Tensor:

@@ -21,7 +21,7 @@ def gauges(parts: Parts, learner: Learner, replay: ReplayBuffer) -> list[Gauge]:
 def pace(parts: Parts, env: DrivingEnv) -> Pace:
     """What a frame and an update amount to."""
     frame_s = env.decision_ms / 1000 if parts.env_class.with_track else math.nan
-    return Pace(frame_s, parts.batch_size)
+    return Pace(frame_s, parts.passes * parts.batch_size)
 
 
 def _settings(parts: Parts) -> Gauge:
@@ -32,10 +32,10 @@ def _settings(parts: Parts) -> Gauge:
         found = {
             "gamma": gamma(clock.frames),
             "batch_size": parts.batch_size,
-            "n_step": convention["n_step"],
-            "cut_at_non_greedy": convention["cut_at_non_greedy"],
             "uses_per_transition": parts.passes * parts.batch_size / parts.frames_per_update,
         }
+        if not parts.learner_class.on_policy:  # else a rollout is made of single steps
+            found |= {name: convention[name] for name in ("n_step", "cut_at_non_greedy")}
         return {f"settings/{name}": value for name, value in found.items()}
 
     return read

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from btr_tm.cli.commands import common as commands
@@ -18,6 +17,10 @@ from btr_tm.cli.importing.source import read
 from btr_tm.cli.importing.text import LABEL, bases_of, files, heading
 from btr_tm.cli.importing.translate import translate
 from btr_tm.core.errors import UserError
+from btr_tm.core.files import write_atomic
+
+# While it is tried: a name that no earlier import has, whose files would be found first.
+TRIED = "_imported_to_be_checked"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,15 +55,10 @@ def write(arguments: argparse.Namespace) -> None:
     base = compose_job([f"{group}={choice}" for group, choice in bases_of(draft).items()]).values
     texts = files(draft, name, source.name, base)
     _refuse_taken(root, name, list(texts), arguments.overwrite)
-    with tempfile.TemporaryDirectory() as scratch:
-        for group, text in texts.items():
-            path = Path(scratch, group, f"{name}.yaml")
-            path.parent.mkdir(parents=True)
-            path.write_text(text, encoding="utf-8")
-        _check(name, scratch)
-        for group in texts:
-            (root / group).mkdir(parents=True, exist_ok=True)
-            shutil.copy(Path(scratch, group, f"{name}.yaml"), root / group / f"{name}.yaml")
+    _check(files(draft, TRIED, source.name, base))
+    for group, text in texts.items():
+        (root / group).mkdir(parents=True, exist_ok=True)
+        write_atomic(root / group / f"{name}.yaml", text.encode())
     print("\n".join(report(draft, root, name, list(texts))))
 
 
@@ -79,11 +77,16 @@ def _by_kind(key: Unmapped) -> int:
     return list(LABEL).index(key.kind)
 
 
-def _check(name: str, folder: str) -> None:
-    """Raise UserError unless the result composes and every value suits its class."""
+def _check(texts: Mapping[str, str]) -> None:
+    """Raise UserError unless files of these groups, named TRIED, compose, and every value suits its class."""
     from btr_tm.cli.assembly.parts import checked
 
-    checked(compose_job([f"+experiment={name}"], folder).values)
+    with tempfile.TemporaryDirectory() as folder:
+        for group, text in texts.items():
+            path = Path(folder, group, f"{TRIED}.yaml")
+            path.parent.mkdir(parents=True)
+            path.write_text(text, encoding="utf-8")
+        checked(compose_job([f"+experiment={TRIED}"], folder).values)
 
 
 def _as_name(stem: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from btr_tm.maps.gbx.challenge import Course
     from btr_tm.maps.gbx.container import GbxFile
 
+PLAIN = re.compile(r"[\w./:\\ -]+")  # what Hydra takes as it is
 MOST_TOLD = 20  # faults of one line
 GAME_ONLY = "the simulator has no such road, so that the line is for the game only"
 
@@ -73,12 +75,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def make_line(arguments: argparse.Namespace) -> None:
     """Write the line and its picture, and say how to drive it."""
     from btr_tm.cli.commands.map_sources import line_from
+    from btr_tm.sim.track.source import MAP
 
     out = Path(arguments.out or Path(arguments.file).name.split(".")[0] + ".npy")
     commands.refuse_unwritable_file(out, ".npy")
     if out.exists() and Path(arguments.file).exists() and out.samefile(arguments.file):
         raise UserError(f"{out} would be written over itself; add --out with another name")
     line, told, course = line_from(arguments.file, arguments.track)
+    out.with_suffix(MAP).unlink(missing_ok=True)  # of an earlier line of this name
     if keep(line, told, course, arguments.file, out, arguments.half_width):
         print(f"drive it: python -m btr_tm +experiment=quickstart {line_overrides(out)}")
 
@@ -106,7 +110,10 @@ def record_line(arguments: argparse.Namespace) -> None:
 
 def line_overrides(out: Path) -> str:
     """What chooses that line."""
-    return f"track=line track.name_or_path={shlex.quote(str(out))}"
+    if PLAIN.fullmatch(str(out)):
+        return f"track=line track.name_or_path={shlex.quote(str(out))}"
+    quoted = "'" + str(out).replace("'", "\\'") + "'"  # for Hydra, inside the quotes for the shell
+    return f"track=line {shlex.quote('track.name_or_path=' + quoted)}"
 
 
 def keep(

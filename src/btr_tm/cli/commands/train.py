@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ def main() -> None:
     if arguments.help or arguments.version:
         print(f"btr_tm {__version__}" if arguments.version else help_text(arguments.config_dir))
         return
+    os.environ[status_of.PROGRAM] = f"{socket.gethostname()}_{os.getpid()}"
     try:
         _refuse_flags(unknown)
         jobs = check(arguments)
@@ -211,7 +213,7 @@ def _run_locked(job: Composition) -> str:
     try:
         lock = hold(job.folder)
     except UserError as error:  # the status in the folder is that of the run that holds it
-        _write_status(job.folder, "failed", str(error), status_of.REFUSED)
+        _write_status(job.folder, "failed", str(error), status_of.refused_name())
         return str(error)
     try:
         with INTERRUPTS.closing(lambda: _write_status(job.folder, "stopped")):
@@ -258,9 +260,9 @@ def _write_status(folder: Path, state: str, reason: str = "", name: str = status
 
 def _status(folder: Path) -> Status:
     """How a job ended; unknown if it left nothing readable."""
-    refused = folder / status_of.REFUSED
+    refused = folder / status_of.refused_name()
     if refused.exists():
-        found = status_of.read(folder, status_of.REFUSED)
+        found = status_of.read(folder, refused.name)
         refused.unlink()
         return found
     return status_of.read(folder)

@@ -17,6 +17,12 @@ PARTS = {  # of choices that have them, and whether they must be above 0
     "learner.loss.td_weight": False,
     "learner.self_loss.clamp_ratio": True,
     "collector.decisions_per_collect": True,
+    "collector.slots": True,
+    "collector.ahead": True,
+    "collector.publish_every": True,
+    "collector.stall_s": True,
+    "collector.start_s": True,
+    "collector.stale_versions": False,
 }
 SCHEDULES = {"learning_rate": (0, inf), "gamma": (0, 1), "epsilon": (0, 1), "epsilon_boltzmann": (0, 1)}
 # Infinite means "no limit" here; everywhere else it is a slip.

@@ -27,7 +27,7 @@ def line_track(
     _refuse_vertical(points, source)
     centre = _evenly(_smooth(_extended(points)))
     refuse_standstill(centre, points, source)
-    near = round(4 * RUN_OFF_M)
+    near = min(round(4 * RUN_OFF_M), len(centre))
     start = _nearest(centre[:near], points[0])
     finish = len(centre) - near + _nearest(centre[-near:], (points[-1] + points[-2]) / 2)
     ones, nothing = np.ones(len(centre)), np.zeros(len(centre), dtype=np.int64)

@@ -44,8 +44,11 @@ class TrackSource(NamedTuple):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / self.file_name, self.content)
         for suffix, content in ((AUTHOR, self.author), (MAP, self.map)):
+            path = folder / (self.name + suffix)
             if content:
-                write_atomic(folder / (self.name + suffix), content)
+                write_atomic(path, content)
+            else:
+                path.unlink(missing_ok=True)  # of another track of this name
 
     def as_json(self) -> JsonObject:
         """For headers and messages; bytes in base64."""
