@@ -70,7 +70,7 @@ class Starts:
         return self.world.start(s_m, d_m, yaw_rad, speed_mps, torch.zeros_like(s_m, dtype=torch.int64))
 
     def is_canonical(self, state: SimState) -> Tensor:
-        """(E,) bool: which of these fresh start states are canonical: at the line, neither aside nor turned."""
+        """(E,) bool: which of these fresh starts are canonical: at the line, neither aside nor turned."""
         return (state.floats == self.canonical(1).floats).all(1)
 
 
