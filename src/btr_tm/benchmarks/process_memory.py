@@ -47,7 +47,7 @@ def plot(frames: Sequence[int], mib: Sequence[float], path: str | Path) -> Path:
     axes.plot(frames, mib, color=BLUE, lw=1.4)
     axes.axvline(WARM_UP * frames[-1], color=GREY, lw=1.0, ls="--", label="end of the warm-up")
     style(axes, "resident memory (MiB)")
-    axes.set_xlabel("frames (decisions of one car)")
+    axes.set_xlabel("frames (decisions, summed over cars)")
     axes.xaxis.set_major_formatter(FuncFormatter(frames_text))
     axes.set_xlim(0, frames[-1])
     axes.set_ylim(0, 1.15 * max(mib))

@@ -35,7 +35,7 @@ class Axis(NamedTuple):
 # The two clocks have the names of the published comparison. clock_s is the time of day since the first row;
 # our own records leave out the time between two sessions, so there both clocks are that of the sessions.
 AXES = {
-    "frames": Axis("frames", "frames (decisions of one car)", ("frames",)),
+    "frames": Axis("frames", "frames (decisions, summed over cars)", ("frames",)),
     "updates": Axis("updates", "updates of the network", ("updates",)),
     "cpu_s": Axis("CPU seconds", "CPU seconds", ("cpu_s",)),
     "wall_minutes": Axis("minutes", "minutes since the start", ("clock_s", "wall_s"), 1 / 60),

@@ -44,7 +44,7 @@ def learning_curve(
         _set_time_range(top, rows, medals_s.get("author", np.inf))
         _draw_medals(top, medals_s)
     _draw_rates(bottom, rows)
-    bottom.set_xlabel("frames (decisions of one car)")
+    bottom.set_xlabel("frames (decisions, summed over cars)")
     bottom.set_xlim(left=0)
     bottom.xaxis.set_major_formatter(FuncFormatter(frames_text))
     _show_hours(top, rows)

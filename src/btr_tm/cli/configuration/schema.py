@@ -10,7 +10,7 @@ Node = dict[str, Any]  # of a resolved configuration, for whose values OmegaConf
 
 @dataclass(frozen=True)
 class Profile:
-    """How big: all sizes, budgets and cadences. Frames are decisions of one car."""
+    """How big: all sizes, budgets and cadences. Frames are decisions, summed over cars."""
 
     total_frames: int
     cars: int

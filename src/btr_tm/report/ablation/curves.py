@@ -50,7 +50,7 @@ def draw(study: Study, path: Path) -> Path:
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=9.5)
     caption = (
-        "frames (decisions of one car);  thin: seeds;  thick: their mean;  "
+        "frames (decisions, summed over cars);  thin: seeds;  thick: their mean;  "
         f"band: its 95% t interval, from {BAND} seeds on"
     )
     figure.supxlabel(caption, fontsize=8.5, color=GREY)
