@@ -85,7 +85,7 @@ def compared(words: list[str]) -> Iterator[tuple[Path, str]]:
 def ablated(words: list[str]) -> Iterator[tuple[Path, str]]:
     arguments = ablate.parser().parse_args(words)
     study = analyse(Path(arguments.folder), arguments.base, arguments.metric, print)
-    yield Path(arguments.out) / ablate.PAGE, text.page(study, ablate.FOREST, ablate.CURVES)
+    yield Path(arguments.out) / ablate.PAGE, text.page(study, *ablate.drawn(study))
     yield Path(arguments.out) / ablate.FIGURES, figures_json.text(study)
 
 

@@ -14,8 +14,8 @@ from btr_tm.cli.commands import sweep
 from btr_tm.cli.commands.compare import main
 from btr_tm.core.errors import UserError
 from btr_tm.report import compare as report
-from btr_tm.report import compare_text
-from btr_tm.report.arms import Arm
+from btr_tm.report import compare_text, compare_verdicts
+from btr_tm.report.arms import Arm, Seed
 from btr_tm.report.compare_plots import draw, mean_band
 from btr_tm.report.reading import read_arms
 from btr_tm.report.table_text import markdown
@@ -82,14 +82,14 @@ def test_the_table_names_seeds_that_never_got_there(tmp_path: Path) -> None:
     never = write_arm(tmp_path / "never", [(0.0, 0.1, 0.0)] * 2, times=(None,) * 3)
     row = compare_text.table(compared(never)).splitlines()[2]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:6] == ["2", "0, 0% (0%)", "never finished", "--", "2k, 2k"]
-    assert cells[6] == "never, never" and cells[8].startswith("0.050 [")
+    assert cells[1:7] == ["2", "0, 0% (0%)", "--", "never finished", "--", "2k, 2k"]
+    assert cells[7] == "never, never" and cells[9].startswith("0.050 [")
 
 
 def test_the_ratio_interval_is_that_of_all_resamples() -> None:
     above, below = np.array([3.0, 5.0]), np.array([1.0, 2.0])
     every = [(a + b) / (c + d) for a, b, c, d in product(above, above, below, below)]
-    ratio = compare_text.ratio_of_means(above, below)
+    ratio = compare_verdicts.ratio_of_means(above, below)
     assert ratio.value == pytest.approx(8 / 3)
     assert (ratio.low, ratio.high) == (min(every), max(every)), "1 of 16 resamples is beyond 2.5%"
 
@@ -114,14 +114,50 @@ def test_the_band_holds_the_mean_and_gaps_stay_gaps() -> None:
     ],
 )
 def test_the_verdict_claims_no_more_than_the_seeds_allow(area, other, ending) -> None:
-    assert compare_text.verdict("b", np.array(area), "a", np.array(other)).endswith(ending)
+    assert compare_verdicts.verdict("b", np.array(area), "a", np.array(other)).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("times", "other", "said"),
+    [
+        (
+            [25.0, 25.2, 25.1],
+            [26.0, 26.2, 26.1],
+            "-1.00 [-1.23, -0.77] s; b is faster, but with so few",
+        ),
+        ([26.0, 26.2, 26.1], [25.0, 25.2, 25.1], "+1.00 [+0.77, +1.23] s; b is slower"),
+        ([25.0, 27.0], [25.5, 26.0, 27.5], "s; cannot be decided with 2 and 3 seeds."),
+        ([25.0], [25.5], "-0.50 s; cannot be decided with 1 seed."),
+        ([25.0, math.nan], [25.5, 25.6], "-0.55 s; no verdict, because 1 of 4 runs have none."),
+    ],
+)
+def test_race_times_are_judged_where_every_run_has_one(times, other, said) -> None:
+    text = compare_verdicts.time_verdict("b", np.array(times), "a", np.array(other))
+    assert text.startswith("Mean time of b - mean time of a: ") and said in text
+
+
+def test_no_time_is_no_sentence() -> None:
+    assert compare_verdicts.time_verdict("b", np.array([math.nan]), "a", np.array([25.0])) == ""
+
+
+def test_a_mean_time_is_of_the_last_evaluation_before_the_end_that_brings_starts_home(tmp_path: Path) -> None:
+    rows = [(1000, 1.0, 30.0), (2000, 0.8, 28.0), (3000, 0.79, 27.0)]
+    record = [
+        {"frames": f, "cpu_s": f / 100, "eval/finish_rate": share, "eval/mean_time_s": time_s}
+        for f, share, time_s in rows
+    ]
+    seed = Seed(tmp_path, [*record, {"frames": 3500, "race/time_s": 20.0}], {}, True)
+    assert report.time_at(seed, "frames", 1999) == 30.0
+    assert report.time_at(seed, "cpu_s", 20.0) == 28.0, "it counts at its own place"
+    assert math.isnan(report.time_at(seed, "frames", 4000)), "too few came home"
+    assert math.isnan(report.time_at(seed, "frames", 500)), "nothing was measured yet"
 
 
 def test_every_later_arm_is_judged_against_the_first(tmp_path: Path) -> None:
     folders = [write_arm(tmp_path / name) for name in "abc"]
-    starts = [verdict.split(":")[0] for verdict in compare_text.verdicts(compared(*folders))]
+    starts = [verdict.split(":")[0] for verdict in compare_verdicts.verdicts(compared(*folders))]
     assert starts == ["Area of b / area of a", "Area of c / area of a"]
-    assert compare_text.verdicts(compared(folders[0])) == []
+    assert compare_verdicts.verdicts(compared(folders[0])) == []
 
 
 def test_a_label_cannot_break_the_table() -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from btr_tm.cli.commands.compare import main
 from btr_tm.core.errors import UserError
-from btr_tm.report import compare, compare_plots, compare_text
+from btr_tm.report import compare, compare_plots, compare_text, compare_verdicts
 from btr_tm.report.arms import track_of
 from btr_tm.report.reading import read_arms
 from btr_tm.run import status
@@ -54,7 +54,7 @@ def test_the_base_comes_first_and_the_others_by_their_effect(tmp_path: Path) -> 
     comparison = compared(sweep)
     assert [arm.label for arm in comparison.arms] == ["base", "no_noisy", "no_maxpool", "no_impala"]
     assert [len(figures.area) for figures in comparison.figures] == [2, 2, 2, 2]
-    starts = [sentence.split(":")[0] for sentence in compare_text.verdicts(comparison)]
+    starts = [sentence.split(":")[0] for sentence in compare_verdicts.verdicts(comparison)]
     assert starts[0] == "Area of no_noisy / area of base"
     other = compared(sweep, base="no_maxpool")
     assert [arm.label for arm in other.arms] == ["no_maxpool", "no_noisy", "base", "no_impala"]

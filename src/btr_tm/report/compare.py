@@ -42,6 +42,7 @@ class Figures(NamedTuple):
     good_rate: Array
     cpu_s: Array
     area: Array  # mean height of the first metric over the common window
+    mean_time_s: Array  # as of `time_at`, where the common window ends
     author_s: float
 
 
@@ -203,6 +204,7 @@ def measure(arm: Arm, name: str, axis: str, window: tuple[float, float]) -> Figu
         ),
         cpu_s=each(lambda seed: last(seed, "cpu_s")),
         area=each(lambda seed: area_under(*seed.series(name, axis), *window)),
+        mean_time_s=each(lambda seed: time_at(seed, axis, window[1])),
         author_s=author_time_s(arm),
     )
 
@@ -216,6 +218,15 @@ def effect(figures: Figures, name: str) -> float:
 def last(seed: Seed, name: str) -> float:
     """The last value of a metric."""
     return next((row[name] for row in reversed(seed.rows) if name in row), math.nan)
+
+
+def time_at(seed: Seed, axis: str, end: float) -> float:
+    """Mean race time of the seeded starts in the last evaluation up to `end` of the axis; NaN where fewer
+    than GOOD_RATE of them came home, because those that did are not like the others."""
+    rows = [row for row in seed.rows if "eval/finish_rate" in row and seed.at(row, axis) <= end]
+    if not rows or not rows[-1]["eval/finish_rate"] >= GOOD_RATE:
+        return math.nan
+    return float(rows[-1].get("eval/mean_time_s", math.nan))
 
 
 def least(seed: Seed, name: str) -> float:

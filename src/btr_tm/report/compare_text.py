@@ -1,62 +1,22 @@
-"""A comparison in words: its table, verdicts and notes, as Markdown.
+"""A comparison in words: its table and notes, and the page with its verdicts, as Markdown.
 
 R seeds of an arm.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 
-from btr_tm.metrics.stats import Interval, mean_interval, stratified_bootstrap
+from btr_tm.metrics.stats import mean_interval, stratified_bootstrap
 from btr_tm.report.arms import AXES, Arm
 from btr_tm.report.compare import GOOD_RATE, Comparison, Figures, state
+from btr_tm.report.compare_verdicts import verdicts
 from btr_tm.report.table_text import amount, amounts, interval_text, markdown, shares
 
 Array = np.ndarray
-
-
-def ratio_of_means(above: Array, below: Array, repetitions: int = 10_000, seed: int = 0) -> Interval:
-    """Mean of `above` over mean of `below`, one positive value per seed; bootstrap within each arm."""
-    generator = np.random.default_rng(seed)
-    means = [
-        values[generator.integers(len(values), size=(repetitions, len(values)))].mean(axis=1)
-        for values in (above, below)
-    ]
-    low, high = np.quantile(means[0] / means[1], [0.025, 0.975])
-    return Interval(float(above.mean() / below.mean()), float(low), float(high))
-
-
-def verdicts(comparison: Comparison) -> list[str]:
-    """Every later arm against the first: one sentence on the ratio of their areas."""
-    arms = list(zip(comparison.arms, comparison.figures, strict=True))
-    return [verdict(arm.label, figures.area, arms[0][0].label, arms[0][1].area) for arm, figures in arms[1:]]
-
-
-def verdict(label: str, area: Array, other: str, other_area: Array) -> str:
-    """Which area is larger, and whether so few seeds can decide that."""
-    pair = f"Area of {label} / area of {other}"
-    if not (np.concatenate([area, other_area]) > 0).all():
-        return f"{pair}: not defined, because some areas are missing or not positive."
-    counts = sorted({len(area), len(other_area)})
-    seeds = " and ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
-    ratio = ratio_of_means(area, other_area)
-    if counts[0] == 1:
-        return f"{pair}: {ratio.value:.2f}; cannot be decided with {seeds}."
-    text = f"{pair}: {interval_text(ratio, '.2f')}; "
-    if ratio.low <= 1 <= ratio.high:
-        return text + f"cannot be decided with {seeds}."
-    size = "larger" if ratio.value > 1 else "smaller"
-    return f"{text}{label} has the {size} area{reservation(len(area), len(other_area))}."
-
-
-def reservation(n: int, m: int) -> str:
-    """How often chance separates equal arms, in 2 of (n + m over n) orders; said where that is likely."""
-    orders = math.comb(n + m, n) / 2
-    return f", but with so few seeds chance alone does that in 1 of {orders:.0f} cases" if orders < 20 else ""
 
 
 def table(comparison: Comparison) -> str:
@@ -69,7 +29,8 @@ def headings(comparison: Comparison) -> list[str]:
     """Those of the columns in `cells`."""
     unit = AXES[comparison.axis].unit
     return [
-        "arm", "seeds", "finish rate at the end (min)", "best canonical time (s)", "x author time",
+        "arm", "seeds", "finish rate at the end (min)", "mean time of the starts (s)",
+        "best canonical time (s)", "x author time",
         f"{unit} to first finish", f"{unit} to {GOOD_RATE:.0%} finished", "CPU s",
         f"area under {comparison.metrics[0]}",
     ]  # fmt: skip
@@ -78,11 +39,13 @@ def headings(comparison: Comparison) -> list[str]:
 def cells(arm: Arm, figures: Figures, axis: str) -> list[str]:
     """One row of the table."""
     times = figures.best_time_s[np.isfinite(figures.best_time_s)]
+    at_end = figures.mean_time_s[np.isfinite(figures.mean_time_s)]
     area = stratified_bootstrap(figures.area, np.mean) if len(arm.seeds) > 1 else mean_interval(figures.area)
     return [
         arm.label,
         str(len(arm.seeds)),
         shares(figures.finish_rate),
+        mean_text(at_end, len(arm.seeds)) or "--",
         best_text(times, len(arm.seeds)),
         f"{times.mean() / figures.author_s:.3f}" if len(times) and figures.author_s > 0 else "--",
         amounts(figures.first_finish, axis),
@@ -94,8 +57,13 @@ def cells(arm: Arm, figures: Figures, axis: str) -> list[str]:
 
 def best_text(times: Array, seeds: int) -> str:
     """Mean of the best times of those seeds that finished."""
+    return mean_text(times, seeds) or "never finished"
+
+
+def mean_text(times: Array, seeds: int) -> str:
+    """Mean of the times of those seeds that have one; nothing where none has."""
     if not len(times):
-        return "never finished"
+        return ""
     some = f" ({len(times)} of {seeds} seeds)" if len(times) < seeds else ""
     return interval_text(mean_interval(times), ".2f") + some
 
@@ -108,8 +76,20 @@ def notes(comparison: Comparison) -> list[str]:
         *(f"{capital(sentence)}." for sentence in comparison.left_out),
         f"Areas are mean heights between {low} and {high} {unit}, which every run covers; beyond, some would "
         "have to be extrapolated.",
+        *time_notes(comparison),
         *interval_notes(comparison.arms),
         *budget_notes(comparison.arms),
+    ]
+
+
+def time_notes(comparison: Comparison) -> list[str]:
+    """What the mean times are; nothing where no run has one."""
+    if not any(np.isfinite(figures.mean_time_s).any() for figures in comparison.figures):
+        return []
+    end = amount(comparison.window[1], comparison.axis)
+    return [
+        f"The mean time is that of the seeded starts in the last evaluation up to {end} "
+        f"{AXES[comparison.axis].unit}, of runs that bring at least {GOOD_RATE:.0%} of them home."
     ]
 
 

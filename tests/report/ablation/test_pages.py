@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from btr_tm.cli.commands.ablate import main
+from btr_tm.cli.commands.ablate import drawn, main
 from btr_tm.metrics.stats import Interval
 from btr_tm.report.ablation import costs, curves, figures_json, forest
 from btr_tm.report.ablation.model import Cost
 from btr_tm.report.ablation.study import analyse
 from btr_tm.report.ablation.text import page
 from btr_tm.report.ablation.words import answer, listed, seeds_text
-from tests.report.ablation.sweeps import write_sweep
+from tests.report.ablation.sweeps import NODES, config_of, write_run, write_sweep
 
 STUDY = {
     "base": 0.7,
@@ -24,7 +24,7 @@ STUDY = {
     "iqn": 0.75,
     "iqn,plus_noisy": 0.65,
 }
-WRITTEN = ("ablation.json", "ablation.md", "curves.png", "forest.png", "report.html")
+WRITTEN = ("ablation.json", "ablation.md", "curves.png", "forest.png", "forest_times.png", "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +57,32 @@ def test_the_answer_names_every_ingredient_once_per_family(study):
     assert "no evidence yet for adaptive max-pool (about" in text
     assert "Added one at a time, NoisyLinear hurts" in text and "all six hurt (" in text
     assert "At equal compute 1 of 5 verdicts are others (IMPALA removed: hurts)." in text
+    times = text.partition(
+        "Judged by the mean time of the seeded starts at the end. Removed one at a time, "
+    )[2]
+    assert "NoisyLinear hurts (-0.10 [-0.11, -0.09] s without it, corrected p 0.024)" in times
+    assert "IMPALA helps (+0.10 [+0.09, +0.11] s without it, corrected p 0.024)" in times
 
 
 def test_the_page_has_a_verdict_per_ingredient_and_its_pictures(study):
     text = page(study, "forest.png", "curves.png")
     assert answer(study) in text and "![the effect of each ingredient](forest.png)" in text
     noisy = row(text, "NoisyLinear")
-    assert noisy[1] == "hurts" and noisy[3] == "hurts"
-    assert row(text, "IMPALA")[1] == "helps" and row(text, "IMPALA")[5] == "x 1.43"
+    assert noisy[1] == "hurts" and noisy[4] == "hurts"
+    assert row(text, "IMPALA")[1] == "helps" and row(text, "IMPALA")[7] == "x 1.43"
     assert row(text, "adaptive max-pool")[1].startswith("no evidence yet (about ")
     assert "| Munchausen " not in text.split("## Removing")[0], "no arm says anything about it"
+
+
+def test_without_race_times_nothing_is_said_of_them(tmp_path):
+    for arm, config in {"base": list(NODES), "no_noisy": [*NODES][:5]}.items():
+        for seed in range(2):
+            write_run(tmp_path / arm / f"s{seed}", (0.1, 0.2), config=config_of(config))
+    study = analyse(tmp_path)
+    assert list(drawn(study)) == ["forest.png", "curves.png"] and "Judged by the mean time" not in answer(
+        study
+    )
+    assert "mean time of the seeded starts at the end\n" not in page(study, *drawn(study))
 
 
 def test_pages_name_no_folder_of_this_machine(study, folder):
@@ -119,7 +135,8 @@ def test_one_arm_of_one_seed_still_gets_its_page(tmp_path, capsys):
     folder = write_sweep(tmp_path / "s", {"base": 0.7}, seeds=1)
     main([str(folder)])
     assert "There is only one arm, so nothing can be compared." in capsys.readouterr().out
-    assert all((folder / name).stat().st_size for name in WRITTEN)
+    written = {path.name for path in folder.glob("*.*")}
+    assert written == {*WRITTEN} - {"forest_times.png"}, "there are no differences of race times"
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path):

@@ -81,6 +81,28 @@ def test_verdicts_are_on_the_ingredient_not_on_the_arm(study):
     assert effect(study, "no_noisy").helps_by.value == pytest.approx(-0.0875)
 
 
+def test_race_times_have_verdicts_of_their_own(study):
+    noisy = effect(study, "no_noisy", "mean_time_s")
+    assert noisy.difference.value == pytest.approx(-0.1) and noisy.gain == pytest.approx(-0.1)
+    assert noisy.verdict == "hurts", "without it the arm is faster"
+    assert effect(study, "no_impala", "mean_time_s").verdict == "helps"
+    assert effect(study, "iqn,plus_noisy", "mean_time_s").verdict == "hurts", "with it the arm is slower"
+    assert effect(study, "no_maxpool", "mean_time_s").verdict == "no evidence yet"
+    assert effect(study, "no_noisy", "best_time_s").verdict == "", "other measures decide nothing"
+
+
+def test_an_arm_with_a_run_that_comes_home_too_seldom_has_no_verdict_in_race_time(tmp_path):
+    folder = write_sweep(tmp_path / "s", {"base": 0.7, "no_noisy": 0.1}, seeds=6)
+    lost = folder / "no_noisy" / "s5"
+    for path in lost.iterdir():
+        path.unlink()
+    lost.rmdir()
+    write_run(lost, (0.1, 0.1, 0.1), config=config_of([*NODES][:5]))
+    found = effect(analyse(folder), "no_noisy", "mean_time_s")
+    assert found.held == (5, 6) and found.adjusted_p < 0.05 and found.difference.low > 0
+    assert found.verdict == "no evidence yet" and math.isnan(found.seeds_needed)
+
+
 def test_p_values_are_corrected_over_their_family(study):
     exact = 2 / math.comb(12, 6)
     assert effect(study, "no_noisy").p == pytest.approx(exact)

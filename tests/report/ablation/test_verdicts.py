@@ -13,7 +13,7 @@ from btr_tm.report.ablation.model import Effect
 FAMILIES, ARMS, SEEDS = 200, 6, 6
 NOTHING = Interval(0.0, 0.0, 0.0)
 PLAIN = Effect(
-    "no_x", "base", REMOVE, "x", -1, "area", (SEEDS, SEEDS), (SEEDS, SEEDS), (0.0, 0.0), NOTHING,
+    "no_x", "base", REMOVE, "x", -1, "area", True, (SEEDS, SEEDS), (SEEDS, SEEDS), (0.0, 0.0), NOTHING,
     1.0, True, 1.0, NOTHING, "", float("nan"),
 )  # fmt: skip
 

@@ -8,7 +8,8 @@ import pytest
 
 from btr_tm.cli.commands.compare import main
 from btr_tm.report.compare import compare
-from btr_tm.report.compare_text import notes, verdicts
+from btr_tm.report.compare_text import notes
+from btr_tm.report.compare_verdicts import verdicts
 from btr_tm.report.html import differences
 from btr_tm.report.html.of_comparison import figures, page, title
 from btr_tm.report.reading import read_arms

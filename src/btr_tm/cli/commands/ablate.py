@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
 
+if TYPE_CHECKING:
+    from btr_tm.report.ablation.model import Study
+
 PAGE, FOREST, CURVES, FIGURES = "ablation.md", "forest.png", "curves.png", "ablation.json"
+TIMES = "forest_times.png"
 REPORT = "report.html"
 
 
@@ -17,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m btr_tm.ablate",
         description="Say of each ingredient of a sweep whether it helps or hurts: write ablation.md (answer, "
-        "verdicts, tables with 95% intervals), forest.png (effects), curves.png (learning curves), "
+        "verdicts, tables with 95% intervals), forest.png and, once races finish, forest_times.png (effects "
+        "on learning and on race times), curves.png (learning curves), "
         "ablation.json (every figure) and report.html (all of it as one page for a browser, with the best "
         "races as a film). An arm is compared with the arm that has all ingredients or with the one that has "
         "none, whichever is nearer.",
@@ -50,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def ablate(arguments: argparse.Namespace) -> None:
     """Read, compare, draw, write; print the answer."""
     from btr_tm.core.files import write_atomic
-    from btr_tm.report.ablation import curves, figures_json, forest, text
+    from btr_tm.report.ablation import figures_json, text
     from btr_tm.report.ablation.study import analyse
     from btr_tm.report.ablation.words import answer
     from btr_tm.report.html import of_study
@@ -62,8 +69,8 @@ def ablate(arguments: argparse.Namespace) -> None:
         measure_costs(folder, arguments.metric, arguments.plugin)
     study = analyse(folder, arguments.base, arguments.metric, print)
     print("drawing")
-    pictures = [forest.draw(study, out / FOREST), curves.draw(study, out / CURVES)]
-    write_atomic(out / PAGE, text.page(study, FOREST, CURVES).encode())
+    pictures = [draw(study, out / name) for name, draw in drawn(study).items()]
+    write_atomic(out / PAGE, text.page(study, *drawn(study)).encode())
     write_atomic(out / FIGURES, figures_json.text(study).encode())
     write_atomic(out / REPORT, of_study.page(study).encode())
     print("\n".join(["", answer(study), "", *(f"note: {note}" for note in study.notes), ""]))
@@ -71,6 +78,16 @@ def ablate(arguments: argparse.Namespace) -> None:
     if not study.costs:
         print(f"for equal compute: python -m btr_tm.ablate {shlex.quote(folder.as_posix())} --costs")
     print(f"next: python -m btr_tm.compare {shlex.quote(folder.as_posix())}")
+
+
+def drawn(study: Study) -> dict[str, Callable[[Study, Path], Path]]:
+    """What draws each picture of the page, by the name of its file; that of curves comes last."""
+    from btr_tm.report.ablation import curves, forest
+    from btr_tm.report.ablation.outcomes import MEAN_TIME
+    from btr_tm.report.ablation.words import about_times
+
+    times = {TIMES: partial(forest.draw, name=MEAN_TIME)} if about_times(study) else {}
+    return {FOREST: forest.draw, **times, CURVES: curves.draw}
 
 
 def measure_costs(folder: Path, metric: str, plugins: Sequence[str]) -> None:

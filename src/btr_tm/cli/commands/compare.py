@@ -106,6 +106,7 @@ def compare(arguments: argparse.Namespace) -> None:
     from btr_tm.core.files import write_atomic
     from btr_tm.report import compare_text
     from btr_tm.report.compare_plots import draw, draw_one
+    from btr_tm.report.compare_verdicts import verdicts
 
     out = Path(arguments.out)
     commands.refuse_unwritable_folder(out)
@@ -121,7 +122,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
         files.append(out / "comparison.html")
         write_atomic(files[-1], of_comparison.page(comparison).encode())
-    lines = [*compare_text.verdicts(comparison), *compare_text.notes(comparison), "", *map(str, files)]
+    lines = [*verdicts(comparison), *compare_text.notes(comparison), "", *map(str, files)]
     print("\n".join([compare_text.table(comparison), "", *lines]))
 
 

@@ -19,11 +19,11 @@ from btr_tm.metrics.two_samples import (
 )
 from btr_tm.report.ablation.changes import INGREDIENTS
 from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Arm, Change, Effect, Measure
-from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
+from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA, MEAN_TIME
 
 Array = np.ndarray
 Values = tuple[Array, Array]  # of an arm and of its reference, one per seed
-DECIDE = (AREA, COMPUTE_AREA)  # measures with a verdict
+DECIDE = (AREA, COMPUTE_AREA, MEAN_TIME)  # measures with a verdict
 LEVEL = 0.05  # of a family
 SEEDS = 5  # of an arm, for a verdict
 ORDERS = 9_999  # of a measure that decides nothing
@@ -69,6 +69,7 @@ def effect(arm: Arm, reference: Arm, measure: Measure, values: Values) -> Effect
         label=label(arm),
         sign=-1 if family(arm.changes) in (REMOVE, REMOVE_SEVERAL) else 1,
         measure=measure.name,
+        higher_is_better=measure.higher_is_better,
         held=(held[0].size, held[1].size),
         seeds=(x.size, y.size),
         means=(mean(held[0]), mean(held[1])),
@@ -123,19 +124,21 @@ def decided(found: Effect, values: Values, size: int) -> Effect:
     if found.measure not in DECIDE:
         return found
     said = verdict(found)
+    if said != NO_EVIDENCE or found.held != found.seeds:
+        return found._replace(verdict=said)
     needed = max(seeds_needed(*values, level=LEVEL / size), max(found.seeds) + 1)  # those there were too few
-    return found._replace(verdict=said, seeds_needed=needed if said == NO_EVIDENCE else math.nan)
+    return found._replace(verdict=said, seeds_needed=needed)
 
 
 def verdict(found: Effect) -> str:
     """On the ingredient: it helps where the arm without it is worse, or the arm with it is better.
 
     Rests on the corrected p value and on Welch's interval; never on a bootstrap, whose intervals are too
-    narrow for few seeds.
+    narrow for few seeds. A measure that some seeds lack has no evidence: the interval is of the others.
     """
     if min(found.seeds) < SEEDS:
         return EXPLORATORY
     by = found.helps_by
-    if not found.adjusted_p < LEVEL or by.low <= 0 <= by.high:
+    if found.held != found.seeds or not found.adjusted_p < LEVEL or by.low <= 0 <= by.high:
         return NO_EVIDENCE
-    return HELPS if by.value > 0 else HURTS
+    return HELPS if found.gain > 0 else HURTS

@@ -1,4 +1,4 @@
-"""forest.png: what removing and what adding each ingredient does, side by side."""
+"""What removing and what adding each ingredient does, side by side: in one measure, as a forest plot."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from btr_tm.report.ablation.effects import ADD, REMOVE
-from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Effect, Study
+from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Effect, Measure, Study
 from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
+from btr_tm.report.ablation.text import heading
 from btr_tm.report.ablation.words import FAMILIES, named, seeds_text, shortened
 from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, save, style
 
@@ -21,14 +22,15 @@ APART = 0.17  # of a row, from its middle to the marks of equal frames and of eq
 CUT = 3.0  # intervals go off the panel at so many times the largest difference
 LABEL = 40  # letters of a row
 COLOURS = {HELPS: GREEN, HURTS: ORANGE, NO_EVIDENCE: GREY, EXPLORATORY: BLUE}
-SIDES = {REMOVE: "better without it", ADD: "better with it"}
+SIDES = {REMOVE: "without it", ADD: "with it"}
 
 
-def draw(study: Study, path: Path) -> Path:
+def draw(study: Study, path: Path, name: str = AREA) -> Path:
     """Removing on the left and adding on the right; comparisons of other kinds below."""
-    pair = [study.effects_of(AREA, family) for family in (REMOVE, ADD)]
+    better = better_text(study.measure(name))
+    pair = [known(study, name, family) for family in (REMOVE, ADD)]
     labels = in_order([*pair[0], *pair[1]])
-    rest = [e for family in FAMILIES if family not in SIDES for e in study.effects_of(AREA, family)]
+    rest = [e for family in FAMILIES if family not in SIDES for e in known(study, name, family)]
     parts = [n for n in (len(labels), len(rest)) if n]
     heights = [MARGIN + ROW * n for n in parts]
     figure = Figure(figsize=(WIDTH, 0.9 + sum(heights)), layout="constrained")
@@ -42,15 +44,25 @@ def draw(study: Study, path: Path) -> Path:
         for axes, family, effects in zip(panels, SIDES, pair, strict=True):
             draw_rows(axes, study, effects, [labels.index(e.label) for e in effects], labels)
             axes.set_xlim(-edge, edge)
-            axes.set_title(f"{family}:  right is {SIDES[family]}", loc="left", fontsize=10.5, color=INK)
+            axes.set_title(f"{family}:  {better} {SIDES[family]}", loc="left", fontsize=10.5, color=INK)
     if rest:
         below = blocks.pop().subplots()
         draw_rows(below, study, rest, range(len(rest)), [named(e, rest) for e in rest])
         below.set_xlim(-edge_of(study, rest), edge_of(study, rest))
-        title = "other comparisons:  right is better than the reference"
+        title = f"other comparisons:  {better} than the reference"
         below.set_title(title, loc="left", fontsize=10.5, color=INK)
-    legend(figure, study)
+    legend(figure, study, name)
     return save(figure, path)
+
+
+def known(study: Study, measure: str, family: str) -> list[Effect]:
+    """The differences that exist: of race times only where an arm and its reference have some."""
+    return [e for e in study.effects_of(measure, family) if not math.isnan(e.difference.value)]
+
+
+def better_text(measure: Measure) -> str:
+    """On which side of zero an arm is better."""
+    return "right is better" if measure.higher_is_better else "left is better"
 
 
 def short_text(effect: Effect) -> str:
@@ -63,7 +75,7 @@ def in_order(effects: Sequence[Effect]) -> list[str]:
     """Ingredients that hurt most first; by their mean over removing and adding."""
     by: dict[str, list[float]] = {}
     for effect in effects:
-        by.setdefault(effect.label, []).append(effect.helps_by.value)
+        by.setdefault(effect.label, []).append(effect.gain)
     return sorted(by, key=lambda label: sum(by[label]) / len(by[label]))
 
 
@@ -71,7 +83,8 @@ def draw_rows(
     axes: Axes, study: Study, effects: Sequence[Effect], rows: Sequence[int], labels: Sequence[str]
 ) -> None:
     """One row per label, the first on top; each effect has its row."""
-    equal = {e.arm: e for e in study.effects_of(COMPUTE_AREA)}
+    measure = study.measure(effects[0].measure) if effects else study.measure(AREA)
+    equal = at_equal_compute(study, measure.name)
     for effect, row in zip(effects, rows, strict=True):
         colour = COLOURS[effect.verdict]
         draw_interval(axes, effect, row - APART, colour, filled=True)
@@ -87,7 +100,7 @@ def draw_rows(
     style(axes, "")
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_yticks(range(len(labels)), [shortened(label, LABEL) for label in labels], fontsize=10)
-    axes.set_xlabel(f"difference in {study.measure(AREA).title}", color=INK, fontsize=9)
+    axes.set_xlabel(f"difference in {heading(measure)}", color=INK, fontsize=9)
 
 
 def draw_interval(axes: Axes, effect: Effect, row: float, colour: str, filled: bool) -> None:
@@ -103,20 +116,27 @@ def draw_interval(axes: Axes, effect: Effect, row: float, colour: str, filled: b
 def edge_of(study: Study, effects: Sequence[Effect]) -> float:
     """How far a panel reaches to both sides: to the longest interval, but not far beyond the values."""
     arms = {e.arm for e in effects}
-    found = [e.difference for m in (AREA, COMPUTE_AREA) for e in study.effects_of(m) if e.arm in arms]
+    equal = at_equal_compute(study, effects[0].measure)
+    found = [e.difference for e in (*effects, *equal.values()) if e.arm in arms]
     values = max(abs(each.value) for each in found)
     ends = [abs(end) for each in found for end in each[1:] if math.isfinite(end)]
     return 1.08 * min(max([values, *ends]), CUT * values) or 1.0
 
 
-def legend(figure: Figure, study: Study) -> None:
+def at_equal_compute(study: Study, measure: str) -> dict[str, Effect]:
+    """By arm; only the main outcome is measured so."""
+    return {e.arm: e for e in study.effects_of(COMPUTE_AREA)} if measure == AREA else {}
+
+
+def legend(figure: Figure, study: Study, measure: str) -> None:
     """Only what is there."""
-    seen = {e.verdict for measure in (AREA, COMPUTE_AREA) for e in study.effects_of(measure)}
+    equal = at_equal_compute(study, measure)
+    seen = {e.verdict for e in (*study.effects_of(measure), *equal.values())}
     handles = [
         Line2D([], [], color=c, lw=4, label=verdict) for verdict, c in COLOURS.items() if verdict in seen
     ]
     handles.append(Line2D([], [], color=INK, marker="o", lw=2.0, ms=7, label="equal frames"))
-    if study.effects_of(COMPUTE_AREA):
+    if equal:
         hollow = Line2D([], [], color=INK, marker="D", lw=1.2, ms=5.5, mfc="white", label="equal compute")
         handles.append(hollow)
     figure.legend(handles=handles, loc="outside upper left", ncols=6, frameon=False, fontsize=9.5)

@@ -70,6 +70,7 @@ class Effect(NamedTuple):
     label: str  # the ingredient or the change
     sign: int  # -1: the arm lacks the ingredient, so that a gain of the arm speaks against it
     measure: str
+    higher_is_better: bool
     held: tuple[int, int]  # seeds with a value: arm, reference
     seeds: tuple[int, int]
     means: tuple[float, float]
@@ -86,6 +87,11 @@ class Effect(NamedTuple):
         """The difference that having the ingredient makes."""
         value, low, high = self.difference
         return self.difference if self.sign >= 0 else Interval(-value, -high, -low)
+
+    @property
+    def gain(self) -> float:
+        """How much better it is to have the ingredient, in the unit of the measure."""
+        return self.helps_by.value if self.higher_is_better else -self.helps_by.value
 
 
 HELPS, HURTS, NO_EVIDENCE, EXPLORATORY = "helps", "hurts", "no evidence yet", "exploratory"

@@ -10,10 +10,10 @@ import numpy as np
 from btr_tm.metrics.stats import Interval, area_under, iqm_interval, mean_interval
 from btr_tm.report.ablation.model import Measure, Outcome, Summary
 from btr_tm.report.arms import Seed
-from btr_tm.report.compare import finished, first, last, least
+from btr_tm.report.compare import finished, first, last, least, time_at
 
 Array = np.ndarray
-AREA, COMPUTE_AREA = "area", "compute_area"
+AREA, COMPUTE_AREA, MEAN_TIME = "area", "compute_area", "mean_time_s"
 TIME, SHARE = "eval/canonical_time_s", "share"
 
 
@@ -22,6 +22,7 @@ def measures(metric: str) -> tuple[Measure, ...]:
     return (
         Measure(AREA, f"area under {metric}", "", ".3f", True),
         Measure("finish_rate", "finish rate at the end", SHARE, ".2f", True),
+        Measure(MEAN_TIME, "mean time of the seeded starts at the end", "s", ".2f", False, True),
         Measure("final_time_s", "final canonical time", "s", ".2f", False, True),
         Measure("best_time_s", "best canonical time", "s", ".2f", False, True),
         Measure("late_slope", "late slope", "per 10,000 frames", ".4f", True),
@@ -40,6 +41,7 @@ def outcome(name: str, run: Seed, metric: str, window: tuple[float, float]) -> O
     values = {
         AREA: area_under(frames, heights, *window),
         "finish_rate": last(run, "eval/finish_rate"),
+        MEAN_TIME: time_at(run, "frames", window[1]),
         "final_time_s": final_time_s(run),
         "best_time_s": least(run, TIME),
         "late_slope": late_slope(frames, heights, window[1]),

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from btr_tm.report.ablation.changes import INGREDIENTS
-from btr_tm.report.ablation.effects import ADD, LEVEL, OTHER, REMOVE, SEEDS
+from btr_tm.report.ablation.effects import ADD, DECIDE, LEVEL, OTHER, REMOVE, SEEDS
 from btr_tm.report.ablation.model import Arm, Effect, Measure, Study, Summary
-from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
+from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA, MEAN_TIME
 from btr_tm.report.ablation.words import FAMILIES, answer, p_text, verdict_text
+from btr_tm.report.compare import GOOD_RATE
 from btr_tm.report.table_text import interval_text, markdown
 
 Rows = list[list[str]]
@@ -25,7 +26,7 @@ METHOD = (
 )
 ARM_TABLES = (
     ("Learning", (AREA, "finish_rate", "late_slope"), False),
-    ("Race times", ("final_time_s", "best_time_s"), True),
+    ("Race times", (MEAN_TIME, "final_time_s", "best_time_s"), True),
     ("First finish", ("first_finish_frames", "first_finish_cpu_s"), False),
     ("Cost", ("cpu_s", "cpu_ms_per_update"), False),
 )  # title, measures, with the interquartile mean
@@ -35,7 +36,10 @@ def method(study: Study) -> Iterator[str]:
     """How the figures were made."""
     yield METHOD
     yield (
-        "Final and best canonical time are of the one race from the track's own start at each evaluation; "
+        "The mean time at the end is that of the seeded starts in the last evaluation that every run has "
+        f"had, of runs that bring at least {GOOD_RATE:.0%} of them home; an arm with a run that does not has "
+        "no verdict in it. Final and best canonical time are of the one race from the track's own start at "
+        "each evaluation; "
         f"the late slope is that of the least squares line through {study.metric} over the last third of the "
         "frames."
     )
@@ -47,17 +51,17 @@ def method(study: Study) -> Iterator[str]:
         )
 
 
-def page(study: Study, forest: str, curves: str) -> str:
-    """The whole page; `forest` and `curves` are the names of its pictures."""
+def page(study: Study, *pictures: str) -> str:
+    """The whole page; `pictures` are the names of those of effects, and last that of curves."""
     parts = [
         f"# Ablation: {study.title}",
         answer(study),
-        f"![the effect of each ingredient]({forest})",
+        *(f"![the effect of each ingredient]({name})" for name in pictures[:-1]),
         *section("Verdicts", overview(study)),
         *(part for family in FAMILIES for part in family_section(study, family)),
         *(part for title, names, iqm in ARM_TABLES for part in section(title, arm_table(study, names, iqm))),
         *section("Configurations", configurations(study)),
-        f"![learning curves]({curves})",
+        f"![learning curves]({pictures[-1]})",
         "## Notes",
         "\n".join(f"- {note}" for note in (*method(study), *study.notes)),
     ]
@@ -70,11 +74,12 @@ def section(title: str, rows: Rows) -> list[str]:
 
 
 def overview(study: Study) -> Rows:
-    """One row per ingredient: what removing and adding it says, at equal frames and at equal compute."""
-    rows = [["ingredient", "removing, equal frames", "equal compute", "adding, equal frames", "equal compute",
-             "cost of an update with it"]]  # fmt: skip
+    """One row per ingredient: what removing and adding it says, at equal frames, at equal compute, and in
+    race time."""
+    rows = [["ingredient", "removing, equal frames", "equal compute", "race time", "adding, equal frames",
+             "equal compute", "race time", "cost of an update with it"]]  # fmt: skip
     for name in (each.name for each in INGREDIENTS):
-        found = [one(study, name, family, m) for family in (REMOVE, ADD) for m in (AREA, COMPUTE_AREA)]
+        found = [one(study, name, family, m) for family in (REMOVE, ADD) for m in DECIDE]
         if any(found):
             rows.append([name, *(verdict_text(e) if e else NONE for e in found), cost_text(study, found)])
     return rows
@@ -100,34 +105,49 @@ def cost_ratio(study: Study, effect: Effect) -> float:
 
 
 def family_section(study: Study, family: str) -> list[str]:
-    """The main outcome, then the others."""
+    """The main outcome, race times, then the others."""
     title = family[0].upper() + family[1:]
     return [
         *section(f"{title}: {study.measure(AREA).title}", effect_rows(study, family)),
+        *section(f"{title}: {study.measure(MEAN_TIME).title}", time_rows(study, family)),
         *section(f"{title}: other measures", secondary_rows(study, family)),
     ]
 
 
 def effect_rows(study: Study, family: str) -> Rows:
-    first = "change" if family == OTHER else "ingredient"
-    rows = [[first, "arm - reference", "seeds", "difference", "p", "corrected p", "improvement", "verdict",
-             "difference at equal compute", "corrected p", "verdict"]]  # fmt: skip
+    """In the main outcome, with what equal compute says."""
+    rows = [[*effect_headings(family), "difference at equal compute", "corrected p", "verdict"]]
     equal = {e.arm: e for e in study.effects_of(COMPUTE_AREA, family)}
-    for e in study.effects_of(AREA, family):
-        rows.append(
-            [
-                e.label,
-                f"{e.arm} - {e.reference}",
-                f"{e.seeds[0]}, {e.seeds[1]}",
-                interval_text(e.difference, "+.3f"),
-                ("=" if e.exact and not math.isnan(e.p) else "") + p_text(e.p),
-                p_text(e.adjusted_p),
-                interval_text(e.improvement, ".2f"),
-                verdict_text(e),
-                *compute_cells(equal.get(e.arm)),
-            ]
-        )
-    return rows
+    found = study.effects_of(AREA, family)
+    form = signed(study.measure(AREA))
+    return rows + [[*effect_cells(e, form), *compute_cells(equal.get(e.arm))] for e in found]
+
+
+def time_rows(study: Study, family: str) -> Rows:
+    """In race time, where an arm and its reference have some."""
+    found = [e for e in study.effects_of(MEAN_TIME, family) if not math.isnan(e.difference.value)]
+    form = signed(study.measure(MEAN_TIME))
+    return [effect_headings(family), *(effect_cells(e, form) for e in found)]
+
+
+def effect_headings(family: str) -> list[str]:
+    """Those of `effect_cells`."""
+    first = "change" if family == OTHER else "ingredient"
+    return [first, "arm - reference", "seeds", "difference", "p", "corrected p", "improvement", "verdict"]
+
+
+def effect_cells(effect: Effect, form: str) -> list[str]:
+    """One difference, its tests and its verdict; seeds are those with a value."""
+    return [
+        effect.label,
+        f"{effect.arm} - {effect.reference}",
+        f"{effect.held[0]}, {effect.held[1]}",
+        interval_text(effect.difference, form),
+        ("=" if effect.exact and not math.isnan(effect.p) else "") + p_text(effect.p),
+        p_text(effect.adjusted_p),
+        interval_text(effect.improvement, ".2f"),
+        verdict_text(effect),
+    ]
 
 
 def compute_cells(effect: Effect | None) -> list[str]:
@@ -138,7 +158,7 @@ def compute_cells(effect: Effect | None) -> list[str]:
 
 def secondary_rows(study: Study, family: str) -> Rows:
     """Differences and corrected p values, without a verdict."""
-    others = [measure for measure in study.measures if measure.name != AREA]
+    others = [measure for measure in study.measures if measure.name not in DECIDE]
     rows = [["arm - reference", *(heading(measure) for measure in others)]]
     for main in study.effects_of(AREA, family):
         found = {e.measure: e for e in study.effects if e.arm == main.arm}

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from btr_tm.report.ablation.effects import ADD, ADD_SEVERAL, OTHER, REMOVE, REMOVE_SEVERAL
-from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Effect, Study
-from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
+from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Effect, Measure, Study
+from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA, MEAN_TIME
 from btr_tm.report.table_text import amount, interval_text
 
 FAMILIES = (REMOVE, ADD, REMOVE_SEVERAL, ADD_SEVERAL, OTHER)
@@ -55,16 +55,30 @@ def answer(study: Study) -> str:
     opening = f"Judged by the mean of {study.metric} between {low} and {high} frames, over {seeds_of(study)}."
     if not study.effects:
         return f"{opening} There is only one arm, so nothing can be compared."
-    sentences = [about_family(study, family) for family in FAMILIES if study.effects_of(AREA, family)]
-    return " ".join([opening, *sentences, *about_compute(study)])
+    found = [opening, *about_families(study, AREA), *about_compute(study), about_times(study)]
+    return " ".join(sentence for sentence in found if sentence)
 
 
-def about_family(study: Study, family: str) -> str:
+def about_times(study: Study) -> str:
+    """The same of race times; nothing where no arm and its reference have some."""
+    sentences = about_families(study, MEAN_TIME)
+    return " ".join([f"Judged by the {study.measure(MEAN_TIME).title}.", *sentences]) if sentences else ""
+
+
+def about_families(study: Study, measure: str) -> list[str]:
+    """One sentence for each family that has differences in the measure."""
+    known = [e for e in study.effects_of(measure) if not math.isnan(e.difference.value)]
+    by_family = [[e for e in known if e.family == family] for family in FAMILIES]
+    return [about_family(found, study.measure(measure)) for found in by_family if found]
+
+
+def about_family(effects: Sequence[Effect], measure: Measure) -> str:
     """`Removed one at a time, IMPALA helps (-0.062 [...] without it, corrected p 0.005); no evidence yet for
     Munchausen (about 248 seeds).`"""
-    found = sorted(study.effects_of(AREA, family), key=lambda e: -abs(e.difference.value))
+    found = sorted(effects, key=lambda e: -abs(e.difference.value))
+    family, form, unit = found[0].family, f"+{measure.form}", f" {measure.unit}" if measure.unit else ""
     sure = [
-        f"{named(e, found)} {verb(e)} ({interval_text(e.difference, '+.3f')} {WITH[family]}, corrected p "
+        f"{named(e, found)} {verb(e)} ({interval_text(e.difference, form)}{unit} {WITH[family]}, corrected p "
         f"{p_text(e.adjusted_p)})"
         for e in found
         if e.verdict in (HELPS, HURTS)
@@ -73,7 +87,7 @@ def about_family(study: Study, family: str) -> str:
         f"{named(e, found)}{bracketed(seeds_text(e.seeds_needed))}" for e in found if e.verdict == NO_EVIDENCE
     ]
     few = [
-        f"{named(e, found)} ({e.difference.value:+.3f} {WITH[family]})"
+        f"{named(e, found)} ({e.difference.value:{form}}{unit} {WITH[family]})"
         for e in found
         if e.verdict == EXPLORATORY
     ]

@@ -8,7 +8,8 @@ import numpy as np
 
 from btr_tm.report.arms import AXES, Arm, track_of
 from btr_tm.report.compare import Comparison, Figures
-from btr_tm.report.compare_text import cells, headings, notes, verdicts
+from btr_tm.report.compare_text import cells, headings, notes
+from btr_tm.report.compare_verdicts import verdicts
 from btr_tm.report.html.differences import parts
 from btr_tm.report.html.model import Cell, Page, Row, Table
 from btr_tm.report.html.page import render
@@ -75,6 +76,7 @@ def row(number: int, arm: Arm, found: Figures, axis: str) -> Row:
     orders = (
         len(arm.seeds),
         mean(found.finish_rate),
+        mean(found.mean_time_s),
         best,
         ratio,
         mean(found.first_finish),

@@ -10,23 +10,33 @@ from matplotlib.ticker import MaxNLocator
 from btr_tm.metrics.stats import Interval
 from btr_tm.report import arms as compared
 from btr_tm.report.ablation.effects import ADD, ADD_SEVERAL, OTHER, REMOVE, REMOVE_SEVERAL
+from btr_tm.report.ablation.forest import at_equal_compute, better_text
+from btr_tm.report.ablation.forest import known as known_effects
 from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Arm, Effect, Study
-from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
-from btr_tm.report.ablation.text import METHOD, heading
+from btr_tm.report.ablation.outcomes import AREA, MEAN_TIME
+from btr_tm.report.ablation.text import METHOD, heading, signed
 from btr_tm.report.ablation.words import FAMILIES, answer, p_text, seeds_text
 from btr_tm.report.html.differences import part
 from btr_tm.report.html.model import Cell, Forest, ForestRow, Order, Page, Part, Row, Table, Whisker
 from btr_tm.report.html.page import render
 from btr_tm.report.table_text import interval_text
 
-MEASURES = (AREA, "finish_rate", "final_time_s", "best_time_s", "first_finish_frames", "cpu_ms_per_update")
+MEASURES = (
+    AREA,
+    "finish_rate",
+    MEAN_TIME,
+    "final_time_s",
+    "best_time_s",
+    "first_finish_frames",
+    "cpu_ms_per_update",
+)
 KINDS = {HELPS: "helps", HURTS: "hurts", NO_EVIDENCE: "none", EXPLORATORY: "few"}
 DIRECTIONS = {
-    REMOVE: "right is better without it",
-    ADD: "right is better with it",
-    REMOVE_SEVERAL: "right is better without them",
-    ADD_SEVERAL: "right is better with them",
-    OTHER: "right is better than the reference",
+    REMOVE: "without it",
+    ADD: "with it",
+    REMOVE_SEVERAL: "without them",
+    ADD_SEVERAL: "with them",
+    OTHER: "than the reference",
 }
 HEADINGS = (  # the verdict first, where the style sheet looks for it
     "verdict",
@@ -44,7 +54,7 @@ NONE = "--"
 def page(study: Study) -> str:
     """The study as HTML."""
     arms = [compared.Arm(arm.name, arm.runs) for arm in study.arms]
-    found = [study.effects_of(AREA, family) for family in FAMILIES]
+    found = [known_effects(study, measure, family) for measure in (AREA, MEAN_TIME) for family in FAMILIES]
     content = Page(
         title=f"Ablation: {study.title}",
         answer=answer(study),
@@ -58,20 +68,21 @@ def page(study: Study) -> str:
 
 
 def forest(study: Study, effects: Sequence[Effect]) -> Forest:
-    """One family: differences of arms to their reference, at equal frames and at equal compute."""
-    family, equal = effects[0].family, {e.arm: e for e in study.effects_of(COMPUTE_AREA)}
-    edge = edge_of(
-        [e for e in study.effects if e.measure in (AREA, COMPUTE_AREA) and alike(e.family, family)]
-    )
-    rows = [forest_row(e, equal.get(e.arm), edge) for e in effects]
+    """One family: differences of arms to their reference in a measure, of the main one also at equal
+    compute."""
+    family, measure = effects[0].family, study.measure(effects[0].measure)
+    equal = at_equal_compute(study, measure.name)
+    shared = [*study.effects_of(measure.name), *equal.values()]
+    edge = edge_of([e for e in shared if alike(e.family, family)])
+    rows = [forest_row(e, equal.get(e.arm), edge, signed(measure)) for e in effects]
     columns = filled([row.row for row in rows])
     places = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(-edge, edge)
     title = family[0].upper() + family[1:]
     also = "; hollow: at equal compute" if any(e.arm in equal for e in effects) else ""
     return Forest(
-        caption=f"{title}: {DIRECTIONS[family]}{also}",
+        caption=f"{title}: {better_text(measure)} {DIRECTIONS[family]}{also}",
         first="change" if family == OTHER else "ingredient",
-        effect=f"difference in {study.measure(AREA).title}",
+        effect=f"difference in {heading(measure)}",
         headings=tuple(HEADINGS[column] for column in columns),
         zero=50.0,
         ticks=tuple((percent(at, edge), f"{at:+.3g}" if at else "0") for at in places if abs(at) <= edge),
@@ -105,13 +116,13 @@ def percent(value: float, edge: float) -> float:
     return round(50 + 50 * max(-1.0, min(1.0, value / edge)), 2)
 
 
-def forest_row(effect: Effect, equal: Effect | None, edge: float) -> ForestRow:
+def forest_row(effect: Effect, equal: Effect | None, edge: float, form: str) -> ForestRow:
     """With the cells of HEADINGS."""
     exact = "=" if effect.exact and not math.isnan(effect.p) else ""
     cells = [
         Cell(effect.verdict, effect.verdict),
-        interval_cell(effect.difference),
-        interval_cell(equal.difference) if equal else Cell(NONE, None),
+        interval_cell(effect.difference, form),
+        interval_cell(equal.difference, form) if equal else Cell(NONE, None),
         Cell(exact + p_text(effect.adjusted_p), known(effect.adjusted_p)),
         Cell(interval_text(effect.improvement, ".2f"), known(effect.improvement.value)),
         Cell(f"{effect.seeds[0]}, {effect.seeds[1]}", min(effect.seeds)),
@@ -121,14 +132,14 @@ def forest_row(effect: Effect, equal: Effect | None, edge: float) -> ForestRow:
     return ForestRow(
         row=Row(effect.label, -1, tuple(cells)),
         order=known(effect.difference.value),
-        whiskers=tuple(whisker(e.difference, edge, where) for e, where in drawn),
+        whiskers=tuple(whisker(e.difference, edge, where, form) for e, where in drawn),
         kind=KINDS[effect.verdict],
         pair=f"{effect.arm} - {effect.reference}",
     )
 
 
-def interval_cell(interval: Interval) -> Cell:
-    return Cell(interval_text(interval, "+.3f"), known(interval.value))
+def interval_cell(interval: Interval, form: str) -> Cell:
+    return Cell(interval_text(interval, form), known(interval.value))
 
 
 def known(value: float) -> Order:
@@ -136,14 +147,14 @@ def known(value: float) -> Order:
     return value if math.isfinite(value) else None
 
 
-def whisker(difference: Interval, edge: float, where: str) -> Whisker:
+def whisker(difference: Interval, edge: float, where: str, form: str = "+.3f") -> Whisker:
     value, low, high = difference
     there, bounded = math.isfinite(value), math.isfinite(low) and math.isfinite(high)
     return Whisker(
         value=percent(value, edge) if there else None,
         low=percent(low, edge) if bounded else None,
         high=percent(high, edge) if bounded else None,
-        label=f"{interval_text(difference, '+.3f')} {where}",
+        label=f"{interval_text(difference, form)} {where}",
     )
 
 
