@@ -31,8 +31,10 @@ def test_the_average_is_the_weighted_sum_over_all_updates() -> None:
     expected = [parameter.double() for parameter in one.online.parameters()]
     for update in range(6):
         train(one, [update])
+        share = max(0.25, 1 / (update + 2))  # the first ones count alike, and as much as the beginning
         expected = [
-            0.75 * old + 0.25 * new for old, new in zip(expected, one.online.parameters(), strict=True)
+            (1 - share) * old + share * new
+            for old, new in zip(expected, one.online.parameters(), strict=True)
         ]
     for found, wanted in zip(one.driver.net.parameters(), expected, strict=True):
         torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-7)
@@ -86,6 +88,14 @@ def test_the_average_goes_on_bit_for_bit_after_loading(tmp_path) -> None:
     train(other, range(4, 7))
     for a, b in zip(one.driver.net.parameters(), other.driver.net.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_an_average_without_a_count_counts_as_an_old_one(tmp_path) -> None:
+    one = averaging()
+    state = one.driver_weights.state_dict()
+    del state["updates"]
+    one.driver_weights.load_state_dict(state)
+    assert one.driver_weights.updates == 4, "as many as the average looks back"
 
 
 def test_the_default_driver_is_the_policy_that_learns() -> None:

@@ -39,6 +39,16 @@ def test_decisions_are_those_held_longest_and_mixed_ones_are_marked(file: Path) 
     assert torch.equal(*first) and not demos.terminated.any()
 
 
+@pytest.mark.parametrize("words", [["+experiment=quickstart"], ["obs=camera"]])
+def test_any_run_has_its_demonstrations_and_the_author_drives_on_its_track(words, tmp_path, capsys) -> None:
+    made = tmp_path / "d.safetensors"
+    small = [word for word in SMALL[1:] if "obs=camera" not in words or word != "encoder=none"]
+    main(["author", *words, *small, "track=hills", "--all", "profile.race_ms=500", "--out", made.as_posix()])
+    assert " on hills" in capsys.readouterr().out
+    demos, about = demo_file.load(made)
+    assert len(demos.action) and about["races"][0]["track"] == "hills"
+
+
 def test_a_fall_is_no_finish(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     track = load_track("a01")
     author, brake = author_inputs(track).actions, torch.full((150,), 6)
@@ -115,6 +125,10 @@ def test_demonstrations_that_do_not_suit_a_run_are_refused_in_one_sentence(
         (SMALL, "there are no demonstrations to learn from"),
         ([*SMALL[1:], f"demos={file.as_posix()}"], "nothing learns from demos; set replay.demo_share"),
         ([*SMALL, f"demos={file.as_posix()}", "replay.demo_share=0.5"], "would clone what it drives itself"),
+        (
+            [*SMALL[1:], "+experiment=quickstart", f"demos={file.as_posix()}", "replay.demo_share=0.001"],
+            "is 0 when rounded",
+        ),
         ([*SMALL, "demos=nowhere"], "nowhere does not exist; make demonstrations"),
     ):
         with pytest.raises(UserError, match=sentence):

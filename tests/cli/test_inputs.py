@@ -37,6 +37,14 @@ def test_each_form_can_be_written_and_read_again(form, tmp_path, capsys):
     assert parse(capsys.readouterr().out).actions.tolist() == [0] * 50 + [1] * 10
 
 
+def test_a_file_that_tells_of_another_race_is_said(race, capsys):
+    race.write_bytes(race.read_bytes() + b"# physics: 7\n# time_ms: 1230\n")
+    inputs.main([str(race)])
+    assert (
+        "in both forms; the file says 1.23 s, so it was recorded with another car" in capsys.readouterr().err
+    )
+
+
 def test_a_track_that_is_named_stands_in_what_is_written(race, tmp_path):
     np.save(tmp_path / "line.npy", np.stack((np.zeros(200), np.zeros(200), 0.5 * np.arange(200)), axis=1))
     race.write_text("0-0.05 press up")
@@ -64,7 +72,8 @@ def test_without_a_track_it_is_converted_and_not_driven(tmp_path, capsys):
             [],
             "nothing between, so steer must be a multiple of 16384 from -65536 to 65536, got 3000 .*line 2",
         ),
-        ("0-0.03 press up\n0.5 press up", ["--as", "keys"], "a key changes soon after 0.00 s"),
+        ("0-0.03 press up\n0.5 press up", ["--as", "keys"], "a key changes soon after 0.00 s.*--ticks 1 of"),
+        ("0 press up", ["--as", "keys", "--ticks", "100000000000"], "--ticks must be at most 360,000, got"),
         ("0 press up", ["--out", "nowhere/x.inputs"], "the folder nowhere does not exist"),
         ("0 press up", ["--track", "nowhere"], "there is no track nowhere"),
     ],

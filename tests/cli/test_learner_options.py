@@ -82,6 +82,11 @@ def test_soft_target_takes_its_share_and_period_from_the_convention() -> None:
         (("head=noisy", "learner/noise=share_with_acting", "collector=processes"), "collector=inline"),
         (("learner/self_loss=normalized",), "normalised"),
         (("learner/moments=reset",), "choose learner/target_sync=hard, or learner/moments=kept"),
+        (
+            ("learner/moments=reset", "learner/target_sync=hard", "convention.target_hard_every=1"),
+            "would forget the moments after each update; raise convention.target_hard_every",
+        ),
+        (("learner/reset=partial",), r"every_frames \(5,000,000\) must be below profile.total_frames"),
         (("value=hl_gauss", "learner/self_loss=normalised"), "learner/self_loss=none, or value=quantiles"),
         (("value=hl_gauss", "env.action_offsets_ms=[0,10]"), "value=quantiles, or env.action_offsets_ms"),
         (("value=hl_gauss", "value.bins.low=70"), "low below high, got 70 and 40.0"),

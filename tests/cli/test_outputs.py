@@ -24,6 +24,7 @@ needs_proc = pytest.mark.skipif(not NO_PLACE.parent.is_dir(), reason="needs /pro
         ("watch", ["--out", "film.xyz"], "the name must end in .mp4 or .mkv or .mov or .gif, got film.xyz"),
         ("watch", ["--out", "none/film.mp4"], "the folder none does not exist"),
         ("watch", ["--out", "film.mp4", "--fps", "7"], "fps must be one of"),
+        pytest.param("inputs", ["run", "--out", "/dev/null"], "/dev/null is no file", marks=needs_proc),
         ("watch", ["--out", "here"], "here is a folder; add the name of a file"),
         ("evaluate", ["run", "--video", "film.xyz"], "the name must end in .mp4"),
         ("export", ["run", "none/x.safetensors"], "the folder none does not exist"),

@@ -72,3 +72,16 @@ def test_two_races_are_watched_side_by_side_and_only_on_one_track(tmp_path, film
     ):
         with pytest.raises(SystemExit, match=sentence):
             watch.main(typed)
+
+
+def test_two_tracks_of_one_name_are_two_tracks(tmp_path, filmed):
+    for name, metres in (("a", 4), ("b", 8), ("c", 4)):
+        (tmp_path / name).mkdir()
+        road = f"- start\n- finish\n- straight: {{length: {metres}}}\n"
+        (tmp_path / name / "mine.yaml").write_text(road)
+        (tmp_path / name / "r.inputs").write_text("# track: mine\n0-0.05 press up\n")
+    a, b, c = (str(tmp_path / name / "r.inputs") for name in "abc")
+    with pytest.raises(SystemExit, match="different tracks, both of them called mine; add --track NAME"):
+        watch.main([a, b])
+    watch.main([a, c])
+    assert [track for track, _ in filmed] == ["mine", "mine"]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from btr_tm.core import seeding
-from btr_tm.core.clock import Clock, Credit, Every
+from btr_tm.core.clock import GRANTED_AT_ONCE, Clock, Credit, Every, UseCredit
+from btr_tm.core.schedule import ReplaySizeSchedule
 
 
 def test_every_fires_once_per_period_crossed():
@@ -54,6 +55,16 @@ def test_credit_hands_out_in_total_what_was_earned(per_update):
         frames += steps.randrange(1, 40)
         total += credit.due(frames)
     assert total == int((frames - 64) // per_update)
+
+
+@pytest.mark.parametrize("kind", ["frames", "uses"])
+def test_what_a_reset_grants_is_handed_out_in_parts(kind):
+    """A run can be stopped between them, and in all there are as many updates as were granted."""
+    size = ReplaySizeSchedule([[0, 1000, 0]], speed=1.0)
+    credit = Credit(64, 0, 8) if kind == "frames" else UseCredit(64, size, 8, train_share=1.0)
+    assert credit.due(6400) in (100, 101)  # the latter at once, on credit
+    dues = [credit.due(6400 + 64 * each, 8000) for each in range(1, 7)]
+    assert dues == [GRANTED_AT_ONCE + 1] * 3 + [1000 - 3 * GRANTED_AT_ONCE + 1, 1, 1]
 
 
 def test_clocks_continue_from_their_state():

@@ -29,6 +29,12 @@ def test_shares_are_those_of_the_slow_loop(mean: float) -> None:
     assert float(shares.sum()) == pytest.approx(1.0)
 
 
+def test_targets_beyond_the_bins_are_counted() -> None:
+    target = torch.tensor([-1.5, -1.0, 0.0, 3.0, 3.5])
+    assert float(HlGauss(BINS, sigma=0.75).measure(target)["target_outside_bins"]) == pytest.approx(0.4)
+    assert QuantileHuber(1.0).measure(target) == {}
+
+
 def test_loss_is_the_cross_entropy_of_the_mean_target() -> None:
     outputs = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
     target = torch.rand(5, 3, generator=torch.Generator().manual_seed(1)) * 3 - 0.5

@@ -10,6 +10,7 @@ from btr_tm.play.keyboard import Keyboard
 from btr_tm.play.lap import Rival
 from btr_tm.play.records import Records
 from btr_tm.race.actions import KEYS, TABLE
+from btr_tm.race.actions import keys as ways
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.report.redrive import redrive, redrive_author
 from btr_tm.sim.track.flat import straight_track
@@ -27,6 +28,10 @@ def held(row: int) -> set[str]:
     return {key for key, down in zip(KEYS, TABLE[row].tolist(), strict=True) if down}
 
 
+def left_way(row: int) -> float:
+    return float(ways(torch.tensor([row]))[0, LEFT])
+
+
 def test_keys_become_rows_of_the_action_table_and_the_last_of_left_and_right_counts():
     keyboard = Keyboard()
     assert held(keyboard.take()) == set()
@@ -39,6 +44,22 @@ def test_keys_become_rows_of_the_action_table_and_the_last_of_left_and_right_cou
     assert held(keyboard.take()) == {"accelerate", "brake", "left"}
     keyboard.release_all()
     assert held(keyboard.take()) == set()
+
+
+def test_a_key_is_up_when_the_last_of_its_holders_has_let_go():
+    keyboard = Keyboard()
+    keyboard.press(LEFT)
+    keyboard.press(LEFT, 0.5, by="pad")
+    assert left_way(keyboard.take()) == 0.5
+    keyboard.release(LEFT, by="pad")
+    assert left_way(keyboard.take()) == 1.0, "the key is still held"
+    keyboard.release(LEFT, by="pad")
+    assert held(keyboard.take()) == {"left"}
+    keyboard.release(LEFT)
+    assert held(keyboard.take()) == set()
+    keyboard.press(LEFT, 0.25, by="pad")
+    keyboard.release(LEFT, by="pad")
+    assert left_way(keyboard.take()) == 0.25 and held(keyboard.take()) == set()
 
 
 def test_a_tap_between_two_ticks_lasts_one_tick():

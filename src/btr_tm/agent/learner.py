@@ -116,6 +116,7 @@ class IqnLearner:
             "action_gap": (best_two[..., 0] - best_two[..., 1]).mean(),
             "target_mean": errors.target.mean(),
             "td_abs": errors.td_abs.mean() / self.online.reading.rows(self.loss.taus),
+            **self.loss.value_loss.measure(errors.target),
             **self.loss.measure_actions(errors.q, batch.action),
         }
 

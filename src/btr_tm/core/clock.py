@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -52,11 +53,14 @@ class Every:
         self.last = int(state["last"])  # the period is not restored: a resumed run may have another
 
 
+GRANTED_AT_ONCE = 256  # updates, so that a run can be stopped and its cars drive on between them
+
+
 class Credit:
     """Driving pays for learning: one update per `frames_per_update` frames, none for the warm-up.
 
     `train_share` is the share of frames that is trained on; the others pay for nothing. Uses of transitions
-    that a learner is granted besides pay for updates of `batch_size` uses each.
+    that a learner is granted besides pay for updates of `batch_size` uses each, GRANTED_AT_ONCE at a time.
     """
 
     def __init__(
@@ -66,17 +70,18 @@ class Credit:
         self.frames_per_update = frames_per_update / train_share
         self.batch_size = batch_size
         self.seen = warmup_frames
-        self.granted = 0.0  # uses
+        self.granted = 0.0  # uses that have paid for updates
         self.unspent = 0.0  # frames
 
     def due(self, frames: int, uses: float = 0) -> int:
         """Whole updates paid for up to `frames` and not made yet; the rest is kept.
 
-        `uses` are all that were ever granted.
+        `uses` are all that were ever granted besides.
         """
         self.unspent += max(0, frames - self.seen)
-        self.unspent += (uses - self.granted) / self.batch_size * self.frames_per_update
-        self.granted = uses
+        granted = min(uses, self.granted + GRANTED_AT_ONCE * self.batch_size)
+        self.unspent += (granted - self.granted) / self.batch_size * self.frames_per_update
+        self.granted = granted
         self.seen = max(frames, self.seen)
         updates = int(self.unspent // self.frames_per_update)
         self.unspent -= updates * self.frames_per_update
@@ -119,7 +124,8 @@ class UseCredit:
     An update spends `batch_size` uses, four times as many while a replay above 200,000 is not full, and is
     due while the balance is not negative and the replay holds `start_learning` transitions. The uses of those
     are never spent: not at the start, nor when a step of `replay_size` asks for more. `train_share` is the
-    share of frames that is trained on. How many transitions the replay holds is counted here, not asked.
+    share of frames that is trained on. How many transitions the replay holds is counted here, not asked. What
+    is granted besides is handed out as in `Credit`; Linesight learns all of it before it drives again.
     """
 
     def __init__(
@@ -134,7 +140,7 @@ class UseCredit:
         self.replay_size, self.batch_size, self.train_share = replay_size, batch_size, train_share
         self.seen = 0
         self.size = 0.0  # transitions in the replay
-        self.earned = self.spent = 0.0  # uses
+        self.earned = self.spent = self.granted = 0.0  # uses
 
     def due(self, frames: int, uses: float = 0) -> int:
         """Updates due after `frames` frames, `uses` being granted besides; from now on they count as made."""
@@ -143,7 +149,8 @@ class UseCredit:
         self.seen = max(frames, self.seen)
         self.size = min(self.size + added, capacity)
         self.earned += self.uses * added
-        balance = self.earned + uses - self.uses * start_learning - self.spent
+        self.granted = min(uses, self.granted + GRANTED_AT_ONCE * self.batch_size)
+        balance = self.earned + self.granted - self.uses * start_learning - self.spent
         if self.size < start_learning or balance < 0:
             return 0
         slow = capacity > SLOW_ABOVE and self.size < capacity
@@ -153,8 +160,10 @@ class UseCredit:
         return updates
 
     def state_dict(self) -> dict[str, float]:
-        return {"seen": self.seen, "size": self.size, "earned": self.earned, "spent": self.spent}
+        uses = {"earned": self.earned, "spent": self.spent, "granted": self.granted}
+        return {"seen": self.seen, "size": self.size, **uses}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         self.seen, self.size = int(state["seen"]), float(state["size"])
         self.earned, self.spent = float(state["earned"]), float(state["spent"])
+        self.granted = float(state.get("granted", math.inf))  # all of it, in checkpoints until 2026-11-29

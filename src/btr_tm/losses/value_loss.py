@@ -28,6 +28,10 @@ class ValueLoss(Protocol):
         """`outputs` (B, n), values `target` (B, M); `taus` (B, N) are the fractions of the prediction."""
         ...
 
+    def measure(self, target: Tensor) -> dict[str, Tensor]:
+        """Scalars by name on mean targets (B,)."""
+        ...
+
 
 @dataclass(frozen=True)
 class QuantileHuber:
@@ -38,6 +42,10 @@ class QuantileHuber:
     def __call__(self, outputs: Tensor, target: Tensor, taus: Tensor) -> Scores:
         td = pairwise_td(outputs, target)
         return Scores(quantile_huber(td, taus, self.kappa), td.detach().abs().sum(1).mean(1))
+
+    def measure(self, target: Tensor) -> dict[str, Tensor]:
+        """Every target can be met."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,11 @@ class HlGauss:
         mean = target.mean(1)
         loss = -(self.shares(mean) * torch.log_softmax(outputs, 1)).sum(1)
         return Scores(loss, (mean - self.bins.mean(outputs.detach())).abs())
+
+    def measure(self, target: Tensor) -> dict[str, Tensor]:
+        """How many targets lie beyond the bins, where actions cannot be told apart."""
+        outside = (target < self.bins.low) | (target > self.bins.high)
+        return {"target_outside_bins": outside.float().mean()}
 
     def shares(self, mean: Tensor) -> Tensor:
         """Of each bin in the distribution around each mean: (B,) -> (B, count)."""

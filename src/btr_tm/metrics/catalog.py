@@ -192,6 +192,12 @@ _ALL = (
     Metric("learner/grad_clipped", "share", "mean", "share of updates whose gradient norm was clipped"),
     Metric("learner/q_mean", "reward", "mean", "mean online Q of the actions in the batch"),
     Metric("learner/target_mean", "reward", "mean", "mean target quantile"),
+    Metric(
+        "learner/target_outside_bins",
+        "share",
+        "mean",
+        "share of targets beyond the bins of value=hl_gauss; above a few per cent, widen value.bins",
+    ),
     Metric("learner/td_abs", "reward", "mean", "mean absolute temporal-difference error"),
     Metric("learner/bonus_mean", "reward", "mean", "mean Munchausen bonus"),
     Metric("learner/q_max", "reward", "mean", "mean online Q of the best action"),

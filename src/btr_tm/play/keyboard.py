@@ -14,31 +14,37 @@ LEFT, RIGHT = KEYS.index("left"), KEYS.index("right")
 class Keyboard:
     """The four keys of a driver; keys are numbered as in race.actions.KEYS.
 
-    Of left and right the one that went down last counts. A key that went down and up between two ticks is
-    held for one tick, so that no tap is lost.
+    Several may hold a key, as a keyboard and a pad do; it is up again when the last of them has let go. Of
+    left and right the one that went down last counts. A key that went down and up between two ticks is held
+    for one tick, so that no tap is lost.
     """
 
     def __init__(self) -> None:
         self._held: list[int] = []  # in the order in which they went down
         self._tapped: list[int] = []  # since the last tick
-        self._ways: dict[int, float] = {}  # of left and right, how far they are held
+        self._last: dict[int, float] = {}  # how far each key was pressed last
+        self._ways: dict[int, dict[object, float]] = {key: {} for key in range(len(KEYS))}  # by who holds it
 
-    def press(self, key: int, way: float = 1.0) -> None:
+    def press(self, key: int, way: float = 1.0, by: object = None) -> None:
         """Hold a key; left and right by a part of their `way` too, as a stick may."""
-        self._ways[key] = way
-        if key not in self._held:
+        if not self._ways[key]:
             self._held.append(key)
             self._tapped.append(key)
+        self._ways[key].pop(by, None)
+        self._ways[key][by] = way  # last, so that it counts
+        self._last[key] = way
 
-    def release(self, key: int) -> None:
-        """Let go of a key."""
-        if key in self._held:
+    def release(self, key: int, by: object = None) -> None:
+        """Let go of a key; nothing happens if somebody else holds it."""
+        if self._ways[key].pop(by, None) is not None and not self._ways[key]:
             self._held.remove(key)
 
     def release_all(self) -> None:
         """As if nobody touched the keyboard."""
         self._held.clear()
         self._tapped.clear()
+        for ways in self._ways.values():
+            ways.clear()
 
     def take(self) -> int:
         """Row of race.actions.ALL_ROWS for the next tick."""
@@ -46,7 +52,11 @@ class Keyboard:
         self._tapped.clear()
         steering = [key for key in down if key in (LEFT, RIGHT)][-1:]
         pedals = [key for key in down if key not in (LEFT, RIGHT)]
-        return _row(frozenset(steering + pedals), self._ways[steering[0]] if steering else 1.0)
+        return _row(frozenset(steering + pedals), self._way(steering[0]) if steering else 1.0)
+
+    def _way(self, key: int) -> float:
+        """How far a key is held, or was when it went down and up between two ticks."""
+        return next(reversed(self._ways[key].values()), self._last[key])
 
 
 @cache

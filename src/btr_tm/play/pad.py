@@ -22,9 +22,6 @@ ACCELERATE, BRAKE, LEFT, RIGHT = range(len(KEYS))
 class Pad:
     """One pad: what it holds is let go of by it alone, so that a keyboard can be used beside it."""
 
-    def __init__(self) -> None:
-        self._held: set[int] = set()
-
     def move(self, game: Game, name: str, value: float) -> None:
         """One of NAMES: steer from -1 to 1, the others from 0 to 1."""
         if name == "steer":
@@ -38,11 +35,9 @@ class Pad:
 
     def _hold(self, game: Game, key: int, down: bool, way: float = 1.0) -> None:
         if down:
-            self._held.add(key)
-            game.keyboard.press(key, min(way, 1.0))
-        elif key in self._held and not down:
-            self._held.remove(key)
-            game.keyboard.release(key)
+            game.keyboard.press(key, min(way, 1.0), by=self)
+        else:
+            game.keyboard.release(key, by=self)
 
 
 class PadPort:

@@ -61,7 +61,7 @@ class InputsFile:
             at = int(mixed[0]) * ticks_per_action
             raise UserError(
                 f"a key changes soon after {_seconds(at)} s, within a decision of {ticks_per_action} ticks; "
-                "replay these inputs with 1 tick per action"
+                "take decisions of 1 tick (--ticks 1 of python -m btr_tm.inputs)"
             )
         return blocks[:, 0].clone()
 

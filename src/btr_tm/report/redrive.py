@@ -65,6 +65,16 @@ def redrive(track: Track, actions: Tensor) -> Redriven:
     return redrive_all(track, [actions])[0]
 
 
+def told_otherwise(file: InputsFile, race: Redriven) -> str:
+    """One sentence where the file tells of another race than its keys drive here; "" where it does not."""
+    if not file.time_ms or (race.finished and race.time_ms == file.time_ms):
+        return ""
+    return (
+        f"the file says {file.time_ms / 1000:.2f} s, so it was recorded with another car or on another form "
+        "of the track"
+    )
+
+
 def redrive_author(track: Track) -> Redriven | None:
     """The author's race, where the track has one that reaches the finish.
 

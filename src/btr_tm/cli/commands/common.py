@@ -40,11 +40,12 @@ def refuse_unwritable_file(path: str | Path, *suffixes: str) -> None:
         raise UserError(f"the name must end in {' or '.join(suffixes)}, got {path}")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist; make it first, or name another one")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file, and would be replaced by one; name another place")
     try:
         if path.exists():
             path.open("ab").close()
-        else:
-            tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=path.parent).close()  # files are written beside their place first
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); name another place") from error
 

@@ -74,9 +74,12 @@ def make(arguments: argparse.Namespace) -> None:
 
     commands.refuse_unwritable_file(arguments.out, SUFFIX)
     typed = [word for word in arguments.sources if _is_choice(word)]
-    values = checked(compose_job([*(typed or ["+experiment=bc"]), "demos=unread", "logger=none"]).values)
+    values = compose_job([*(typed or ["+experiment=bc"]), "logger=none"]).values
+    learnt_from = values["replay"].get("demo_share", 0.0) > 0  # the run has a file, which is only made now
+    values = checked({**values, "demos": "unread" if learnt_from else ""})
+    home = arguments.track or values["track"]["name_or_path"]
     kept, races = [], []
-    for source in _sources(arguments, [word for word in arguments.sources if not _is_choice(word)]):
+    for source in _sources(arguments, [word for word in arguments.sources if not _is_choice(word)], home):
         for name, race in zip(source.names, _recorded(values, source), strict=True):
             print(f"{name}: {_outcome(race)} on {source.track.name}", flush=True)
             if race.finished or arguments.all:
@@ -96,8 +99,8 @@ def _is_choice(word: str) -> bool:
     return "=" in word and not Path(word).exists()
 
 
-def _sources(arguments: argparse.Namespace, words: Sequence[str]) -> Iterator[Source]:
-    """What is to be driven, a few at a time."""
+def _sources(arguments: argparse.Namespace, words: Sequence[str], home: str) -> Iterator[Source]:
+    """What is to be driven, a few at a time; `home` is the author's track."""
     from btr_tm.cli.commands.watch import SUFFIXES
 
     if not words:
@@ -106,7 +109,7 @@ def _sources(arguments: argparse.Namespace, words: Sequence[str]) -> Iterator[So
     for word in words:
         path = Path(word)
         if word == AUTHOR:
-            yield _author(arguments.track)
+            yield _author(home)
         elif path.is_dir() and not (path / "manifest.json").exists():
             found = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
             if not found:
@@ -121,11 +124,11 @@ def _sources(arguments: argparse.Namespace, words: Sequence[str]) -> Iterator[So
     yield from _of_files(files, arguments.track)
 
 
-def _author(track: str | None) -> Source:
+def _author(track: str) -> Source:
     """The race of a track's author."""
     from btr_tm.sim.track.load import author_inputs, load_track
 
-    place = load_track(track or "a01")
+    place = load_track(track)
     inputs = author_inputs(place)
     if inputs is None:
         raise UserError(f"the track {place.name} has no race of its author")

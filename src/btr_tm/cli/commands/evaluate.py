@@ -136,15 +136,17 @@ def compare_inputs(arguments: argparse.Namespace) -> None:
     from btr_tm.cli.commands.sections import refuse_sections, show_sections
     from btr_tm.cli.commands.watch import track_of
     from btr_tm.race.inputs_file import InputsFile
-    from btr_tm.report.redrive import redrive
+    from btr_tm.report.redrive import redrive, told_otherwise
 
     if arguments.video:
         raise UserError("evaluate films drivers only; film key presses with python -m btr_tm.watch")
     file = InputsFile.read(arguments.driver)
     track = track_of(file, Path(arguments.driver), arguments.track)
     author = refuse_sections(track, arguments.sections)
-    print(f"{arguments.driver}, on {track.name}")
-    show_sections(track, redrive(track, file.actions), author, arguments.sections)
+    race = redrive(track, file.actions)
+    told = told_otherwise(file, race)
+    print(f"{arguments.driver}, on {track.name}{f'; {told}' if told else ''}")
+    show_sections(track, race, author, arguments.sections)
 
 
 @contextmanager

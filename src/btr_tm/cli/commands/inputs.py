@@ -53,7 +53,9 @@ def convert(arguments: argparse.Namespace) -> None:
     """Write the other form, and say on stderr how the race ends in both."""
     import dataclasses
 
+    from btr_tm.core.errors import UserError
     from btr_tm.core.files import write_atomic
+    from btr_tm.race.input_script import LONGEST_TICKS
     from btr_tm.race.inputs_file import InputsFile, parse
 
     if arguments.out is not None:
@@ -62,6 +64,8 @@ def convert(arguments: argparse.Namespace) -> None:
     track, said = known_track(file, Path(arguments.file), arguments.track)
     if track is not None:
         file = dataclasses.replace(file, track=track.name, half_width_m=track.line_half_width_m)
+    if arguments.ticks > LONGEST_TICKS:
+        raise UserError(f"--ticks must be at most {LONGEST_TICKS:,}, got {arguments.ticks:,}")
     text = written(file, arguments.form, arguments.ticks)
     if track is not None:
         said = compared(track, file, parse(text, f"the {arguments.form}"))
@@ -98,7 +102,7 @@ def compared(track: Track, one: InputsFile, other: InputsFile) -> str:
     import torch
 
     from btr_tm.core.errors import UserError
-    from btr_tm.report.redrive import redrive_all
+    from btr_tm.report.redrive import redrive_all, told_otherwise
     from btr_tm.report.summary import outcome
 
     print(f"driving both forms on {track.name}", file=sys.stderr, flush=True)
@@ -106,4 +110,5 @@ def compared(track: Track, one: InputsFile, other: InputsFile) -> str:
     ends = [outcome(each) for each in (first, second)]
     if ends[0] != ends[1] or not torch.equal(first.actions, second.actions):
         raise UserError(f"both forms must end alike, got {ends[0]} and {ends[1]}; please report this file")
-    return f"{ends[0]} on {track.name} in both forms"
+    told = told_otherwise(one, first)
+    return f"{ends[0]} on {track.name} in both forms{f'; {told}' if told else ''}"

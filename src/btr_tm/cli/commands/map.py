@@ -82,8 +82,9 @@ def make_line(arguments: argparse.Namespace) -> None:
     if out.exists() and Path(arguments.file).exists() and out.samefile(arguments.file):
         raise UserError(f"{out} would be written over itself; add --out with another name")
     line, told, course = line_from(arguments.file, arguments.track)
+    drivable = keep(line, told, course, arguments.file, out, arguments.half_width)
     out.with_suffix(MAP).unlink(missing_ok=True)  # of an earlier line of this name
-    if keep(line, told, course, arguments.file, out, arguments.half_width):
+    if drivable:
         print(f"drive it: python -m btr_tm +experiment=quickstart {line_overrides(out)}")
 
 

@@ -84,11 +84,10 @@ def watch_races(arguments: argparse.Namespace, look: Look) -> Path:
     found = [raced(each, arguments) for each in arguments.drivers or [None]]
     (track, _), *others = found
     for other, _ in others:
-        if other.name != track.name:
-            raise UserError(
-                f"the two are on different tracks, {track.name} and {other.name}; add --track NAME to put "
-                "both on one"
-            )
+        if not track.same_road(other):
+            named = [track.name, other.name]
+            what = " and ".join(named) if named[0] != named[1] else f"both of them called {track.name}"
+            raise UserError(f"the two are on different tracks, {what}; add --track NAME to put both on one")
     print("filming", flush=True)
     return film_racers(track, [racer for _, racer in found], arguments.out, look)
 
@@ -120,13 +119,14 @@ def raced_inputs(where: str, arguments: argparse.Namespace) -> tuple[Track, Race
     """The race of an `.inputs` file, driven again."""
     from btr_tm.race.inputs_file import InputsFile
     from btr_tm.report.film import Racer
-    from btr_tm.report.redrive import redrive
+    from btr_tm.report.redrive import redrive, told_otherwise
     from btr_tm.report.summary import outcome
 
     file = InputsFile.read(where)
     track = track_of(file, Path(where), arguments.track)
     race = redrive(track, file.actions)
-    print(f"{where}: {outcome(race)} on {track.name}", flush=True)
+    told = told_otherwise(file, race)
+    print(f"{where}: {outcome(race)} on {track.name}{f'; {told}' if told else ''}", flush=True)
     return track, Racer(where, race)
 
 

@@ -30,6 +30,7 @@ def refuse(values: Node) -> None:
         _demonstrated,
         _noise,
         _moments,
+        _resets,
         _bins,
         _horizon,
         _sight,
@@ -128,6 +129,12 @@ def _demonstrated(values: Node) -> Iterator[str]:
         )
     if file and share == 0:
         yield "nothing learns from demos; set replay.demo_share, or choose +experiment=bc"
+    size = values["profile"]["batch_size"]
+    if 0 < share < 1 and round(share * size) in (0, size):
+        yield (
+            f"replay.demo_share={share:g} of a batch of {size} is {round(share * size)} when rounded, so one "
+            f"of the two is never learnt from; choose between {1 / size:.3g} and {1 - 1 / size:.3g}"
+        )
     if share < 1 and says(values["collector"], "drives_nothing"):
         yield "collector=idle drives nothing to learn from; choose replay=demonstrations, or collector=inline"
 
@@ -162,6 +169,20 @@ def _moments(values: Node) -> Iterator[str]:
         yield (
             "learner/moments=reset needs a target that is copied now and then, while a soft one moves at "
             "every update; choose learner/target_sync=hard, or learner/moments=kept"
+        )
+    elif resets and values["convention"]["target_hard_every"] == 1:
+        yield (
+            "learner/moments=reset would forget the moments after each update; raise "
+            "convention.target_hard_every, or choose learner/moments=kept"
+        )
+
+
+def _resets(values: Node) -> Iterator[str]:
+    reset, frames = values["learner"].get("reset") or {}, values["profile"]["total_frames"]
+    if reset.get("every_frames", 0) >= frames:
+        yield (
+            f"learner.reset.every_frames ({reset['every_frames']:,}) must be below profile.total_frames "
+            f"({frames:,}), else nothing is ever reset; lower it, or choose learner/reset=none"
         )
 
 

@@ -131,6 +131,12 @@ class Track:
         seconds = {name: math.ceil(self.author_time_ms * ratio / 1000) for name, ratio in ratios.items()}
         return {"author": self.author_time_ms} | {name: 1000 * value for name, value in seconds.items()}
 
+    def same_road(self, other: Track) -> bool:
+        """Whether both are one road with one start and one finish, whatever their names are."""
+        places = [(each.start_m, each.finish_m, each.closed, each.laps) for each in (self, other)]
+        pairs = zip(self.ribbon, other.ribbon, strict=True)
+        return places[0] == places[1] and all(torch.equal(a.cpu(), b.cpu()) for a, b in pairs)
+
     def at(self, s_m: Tensor) -> RibbonPoint:
         """The ribbon at unrolled arc length `s_m`."""
         return at(self.ribbon, s_m, self.closed)
