@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from torch import nn
 
 from btr_tm.cli.assembly.driver import load_driver
 from btr_tm.cli.assembly.parts import Parts, checked
+from btr_tm.cli.configuration import slots
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.errors import UserError
@@ -52,9 +55,10 @@ def test_the_class_on_the_page_is_the_class_that_ships() -> None:
 
 
 def test_the_files_on_the_page_are_the_files_that_ship() -> None:
-    first, second = shown("yaml")
+    first, second, arm = shown("yaml")
     assert first == (conf_dir() / "encoder/pool/average.yaml").read_text(encoding="utf-8")
     assert second == (conf_dir() / "head/shape/mean_expansion.yaml").read_text(encoding="utf-8")
+    assert dedent(arm) == (conf_dir() / "ablation/plus_gap.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,21 @@ class TopLeft:
 
     def __call__(self) -> nn.Module:
         return nn.ZeroPad2d((0, self.size - 5, 0, self.size - 5))  # 40 x 40 pixels become 5 x 5 cells
+
+
+class IsAModule(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class BodyOfAnySize:
+    def __call__(self, channels: int) -> nn.Module:
+        return nn.Identity()
+
+
+class BodyThatSays(BodyOfAnySize):
+    def __init__(self) -> None:
+        self.smallest_image = 40
 
 
 class NeedsAnArgument:
@@ -119,6 +138,37 @@ def test_a_class_that_does_not_fit_its_place_is_refused(outside: Path) -> None:
         net("encoder=impala", "encoder/pool=odd", "plugins=[my_pools]", config_dir=outside / "mine")
     with pytest.raises(UserError, match="target: my_pools.TopLeft needs"):
         net("target._target_=my_pools.TopLeft", "plugins=[my_pools]")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["encoder.pool._target_=my_pools.IsAModule"],
+            "must name what builds a module .*BuildPool.*IsAModule",
+        ),
+        (
+            ["encoder.body._target_=my_pools.BodyOfAnySize"],
+            "needs smallest_image, as in btr_tm.nets.builders",
+        ),
+        (["target._target_=my_pool.TopLeft"], r"plugins=\[module\] admits \(it admits my_pools now\)"),
+        (["encoder.pool._target_=my_pools.Nowhere"], "cannot load 'my_pools.Nowhere'"),
+    ],
+)
+def test_a_class_that_does_not_fit_is_one_sentence(outside: Path, words, sentence) -> None:
+    with pytest.raises(UserError, match=sentence):
+        net("encoder=impala", "encoder/pool=none", *words, "plugins=[my_pools]", config_dir=outside / "mine")
+
+
+def test_what_a_class_gives_its_objects_counts(outside: Path) -> None:
+    module = import_module("my_pools")
+    slots.refuse_misfit(module.BodyThatSays, "encoder.body", "encoder.body", "my_pools.BodyThatSays")
+
+
+def test_a_module_with_an_error_is_one_sentence(outside: Path) -> None:
+    (outside / "my_broken.py").write_text("class", encoding="utf-8")
+    with pytest.raises(UserError, match=r"cannot load 'my_broken.Pool' \(SyntaxError\("):
+        net("encoder=impala", "encoder.pool._target_=my_broken.Pool", "plugins=[my_broken]")
 
 
 def test_a_run_from_outside_of_the_checkout_trains_with_the_users_class(outside: Path) -> None:

@@ -55,10 +55,11 @@ def test_runs_are_grouped_by_arm_and_may_be_those_of_one_sweep() -> None:
     (every,) = built()["spec"]["section"]["runSets"]
     (one,) = built("quickstart")["spec"]["section"]["runSets"]
     assert [key["name"] for key in one["grouping"]] == ["arm.value"]
+    assert [key["name"] for key in every["grouping"]] == ["sweep.value", "arm.value"]
     assert not every["filters"].get("filters")
     (wanted,) = one["filters"]["filters"]
     assert (wanted["key"]["section"], wanted["op"], wanted["value"]) == ("config", "=", "quickstart")
-    assert wanted["key"]["name"].lower().removesuffix(".value") == "sweep"
+    assert wanted["key"]["name"] == "sweep.value", "what our runs log, and not the sweeps of W&B"
 
 
 @pytest.fixture
@@ -78,6 +79,12 @@ def test_where_wandb_is_not_online_the_view_is_a_file(mode, capsys: pytest.Captu
     written = json.loads(Path("dashboard.json").read_text())
     assert (written["entity"], written["project"], written["name"]) == ("team", "btr_tm", "btr_tm quickstart")
     assert panels_of(written).keys() == panels_of(built()).keys()
+
+
+def test_the_folder_of_a_sweep_is_its_name(mode, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/quickstart").mkdir(parents=True)
+    dashboard.main(["runs/quickstart/"])
+    assert json.loads(Path("dashboard.json").read_text())["name"] == "btr_tm quickstart"
 
 
 def test_where_wandb_is_online_the_link_is_printed(

@@ -147,3 +147,11 @@ def test_shares_and_seconds_read_as_such() -> None:
     assert checkpoints.number_text(24.156, "race/alltime_best_s") == "24.16"
     assert checkpoints.number_text(546.071, "learner/loss") == "546.1"
     assert checkpoints.mean_text([1.0, math.nan], "learner/loss") == "1 (1 of 2)"
+
+
+def test_tables_that_nobody_reads_are_refused(tmp_path: Path) -> None:
+    found = compared(write_arm(tmp_path / "a"))
+    with pytest.raises(
+        UserError, match="2,001 checkpoints is too long to read .at most 200.; choose a larger"
+    ):
+        place(found, "frames", 1.0)

@@ -296,3 +296,34 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
         read_arm(str(tmp_path / "empty"))
     with pytest.raises(SystemExit, match="btr_tm: cannot write into .*Not a directory"):
         main([early, "--out", f"{early}/s0/record.jsonl"])
+
+
+def test_a_run_that_goes_on_beyond_its_summary_has_not_ended(tmp_path: Path) -> None:
+    folder = Path(write_arm(tmp_path / "a"))
+    (folder / "s0" / "summary.json").write_text('{"frames": 3000}', encoding="utf-8")
+    assert read_arm(str(folder)).seeds[0].ended
+    (folder / "s0" / "summary.json").write_text('{"frames": 2000}', encoding="utf-8")
+    assert not read_arm(str(folder)).seeds[0].ended
+
+
+def test_two_tracks_of_one_file_name_are_not_compared_unless_they_are_called_one(tmp_path: Path) -> None:
+    arms = [
+        write_arm(tmp_path / name, more={"track": {"name_or_path": f"{name}/track.yaml"}}) for name in "ab"
+    ]
+    reading = read_arms(arms)
+    assert [arm.label for arm in reading.arms] == ["a"]
+    assert reading.left_out[0].endswith("if the two are one track, add --track track.yaml")
+    assert [arm.label for arm in read_arms(arms, track="track.yaml").arms] == ["a", "b"]
+
+
+def test_the_folder_above_the_sweeps_is_refused(tmp_path: Path) -> None:
+    write_arm(tmp_path / "runs" / "one" / "base")
+    write_arm(tmp_path / "runs" / "two" / "base")
+    with pytest.raises(UserError, match=r"it holds sweeps; name one of them: .*runs/one, .*runs/two"):
+        read_arms([str(tmp_path / "runs")])
+
+
+def test_runs_without_an_area_are_named(tmp_path: Path) -> None:
+    arms = [write_arm(tmp_path / name) for name in "ab"]
+    found = report.compare(read_arms(arms), ["eval/canonical_time_s"], "frames")
+    assert any(note.startswith("No area for a/s0, a/s1, b/s0, b/s1") for note in compare_text.notes(found))

@@ -135,7 +135,7 @@ def test_arms_on_another_track_are_left_out(tmp_path: Path) -> None:
     comparison = compared(sweep)
     assert [arm.label for arm in comparison.arms] == ["base", "no_noisy"]
     assert comparison.left_out == [
-        "hills is left out: it drove on hills.yaml and base on a01, so that their races cannot be compared"
+        "hills is left out: it drove on my/hills.yaml and base on a01, so that their races cannot be compared"
     ]
 
 

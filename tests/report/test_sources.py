@@ -279,3 +279,13 @@ def test_sources_of_all_kinds_stand_in_one_comparison(offline: Path, tmp_path: P
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
     assert TensorboardFolders().find(tmp_path) == {} and WandbRuns().find(tmp_path) == {}
     assert tensorboard.rows_in(tmp_path) == []
+
+
+def test_events_beside_those_of_seeds_are_a_run_of_their_own(tmp_path: Path) -> None:
+    for folder in ("base", "base/s0", "base/s1"):
+        write_events(tmp_path / folder, {"loss": [(1, 0.5, 1.0), (2, 0.4, 2.0)]})
+    found = TensorboardFolders().find(tmp_path)
+    assert {arm: [each.name for each in places] for arm, places in found.items()} == {
+        "base itself": ["base"],
+        "base": ["s0", "s1"],
+    }

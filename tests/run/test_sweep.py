@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -69,3 +70,15 @@ def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
 def test_a_status_that_says_nothing_is_unknown(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
     assert status.read(tmp_path).state == "unknown" and not status.read(tmp_path).well
+
+
+def test_programs_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    def add(number: int) -> None:
+        sweep.write(tmp_path, [(f"arm{number}", f"s{seed}") for seed in range(3)])
+
+    threads = [Thread(target=add, args=[number]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(sweep.planned(tmp_path)) == 18

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import short
+from btr_tm.core.files import read_json, short
 from btr_tm.core.types import JsonObject
 from btr_tm.metrics.meter import Row
 from btr_tm.metrics.sinks.jsonl import read_record
@@ -92,7 +92,12 @@ def read_seed(folder: Path) -> Seed:
         if not (folder / name).exists():
             raise UserError(f"{folder / name} is missing")
     rows, manifest = rows_of(folder / "record.jsonl"), manifest_of_run.read(folder / "manifest.json")
-    return Seed(folder, rows, manifest, (folder / "summary.json").exists())
+    return Seed(folder, rows, manifest, has_ended(folder / "summary.json", rows[-1]["frames"]))
+
+
+def has_ended(summary: Path, frames: float) -> bool:
+    """Whether a summary is there, and not one of before the run went on beyond it to `frames`."""
+    return summary.exists() and float(read_json(summary).get("frames", math.inf)) >= frames
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -136,13 +141,14 @@ def begun_as(first: Seed, other: Seed) -> JsonObject:
 
 
 def track_of(arm: Arm) -> str:
-    """What its first run drove on, in lower case: a track, or another environment's game; "" if unknown."""
+    """What its first run drove on, in lower case: a track, the file of one, or another environment's game;
+    "" if unknown."""
     config = arm.seeds[0].manifest["config"]
     track, env = config.get("track"), config.get("env")
     for node, keys in ((track, ("name_or_path",)), (env, ("game", "id"))):
         names = [str(node[key]) for key in keys if key in node] if isinstance(node, dict) else []
         if names:
-            return PurePosixPath(names[0].replace("\\", "/")).name.lower()
+            return names[0].replace("\\", "/").lower()
     return ""
 
 

@@ -22,6 +22,7 @@ FURTHER = {  # what else a row of a run says: heading, metric
     "average Q": "eval/q_mean",
     "learner busy": "time/learning_share",
 }
+MOST = 200  # checkpoints
 COLUMNS = 6  # at most about so many checkpoints, where no spacing is given
 
 
@@ -80,6 +81,11 @@ def multiples(spacing: float | None, window: tuple[float, float], axis: str) -> 
         raise UserError(
             f"no multiple of {wanted} {AXES[axis].unit} lies between {low} and {high}, and outside this "
             "stretch, which every run covers, nothing is extrapolated; choose a smaller spacing"
+        )
+    if last - first >= MOST:
+        raise UserError(
+            f"a table of {last - first + 1:,} checkpoints is too long to read (at most {MOST}); choose a "
+            "larger spacing"
         )
     return [spacing * i for i in range(first, last + 1)]
 

@@ -30,6 +30,7 @@ USUAL = (  # what is compared where no metric is named: the first row whose firs
     ("eval/return_mean", "race/return"),
 )
 UNFINISHED = ("eval/canonical_time_s", "eval/best_time_s", "race/time_s", "race/best_time_s")  # or absent
+LESS_IS_BETTER = ("s", "loss")  # units
 LISTED = 12  # names that a sentence proposes
 
 
@@ -212,7 +213,7 @@ def measure(arm: Arm, name: str, axis: str, window: tuple[float, float]) -> Figu
 def effect(figures: Figures, name: str) -> float:
     """Sorts arms from the best to the worst, those without a value last."""
     mean = float(figures.area.mean())
-    return math.inf if math.isnan(mean) else mean if entry(name).unit in ("s", "loss") else -mean
+    return math.inf if math.isnan(mean) else mean if entry(name).unit in LESS_IS_BETTER else -mean
 
 
 def last(seed: Seed, name: str) -> float:

@@ -5,6 +5,7 @@ R seeds of an arm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 
@@ -76,9 +77,26 @@ def notes(comparison: Comparison) -> list[str]:
         *(f"{capital(sentence)}." for sentence in comparison.left_out),
         f"Areas are mean heights between {low} and {high} {unit}, which every run covers; beyond, some would "
         "have to be extrapolated.",
+        *gap_notes(comparison),
         *time_notes(comparison),
         *interval_notes(comparison.arms),
         *budget_notes(comparison.arms),
+    ]
+
+
+def gap_notes(comparison: Comparison) -> list[str]:
+    """Runs without an area, because the metric has gaps."""
+    lacking = [
+        name
+        for arm, figures in zip(comparison.arms, comparison.figures, strict=True)
+        for name, area in zip(arm.names(), figures.area, strict=True)
+        if math.isnan(area)
+    ]
+    if not lacking:
+        return []
+    return [
+        f"No area for {', '.join(lacking)}: {comparison.metrics[0]} has no value in some rows, as of a race "
+        "that was not finished. eval/progress_mean always has one."
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from btr_tm.core.errors import UserError
@@ -111,8 +111,9 @@ def base_first(arms: Sequence[Arm], base: str) -> list[Arm]:
 
 
 def on_track(arm: Arm, track: str) -> Arm:
-    """The arm, on `track` if it does not say where it drove."""
-    if not track or track_of(arm):
+    """The arm, on `track` if it does not say where it drove, or drove on another file of that name."""
+    there = PurePosixPath(track_of(arm)).name
+    if not track or there not in ("", PurePosixPath(track.lower()).name):
         return arm
     named = {"track": {"name_or_path": track}}
     seeds = [
@@ -129,8 +130,14 @@ def one_track(arms: Sequence[Arm], left_out: Sequence[str]) -> Reading:
         if base and track_of(arm) not in ("", base):
             faults.append(
                 f"{arm.label} is left out: it drove on {track_of(arm)} and {arms[0].label} on {base}, so "
-                "that their races cannot be compared"
+                f"that their races cannot be compared{if_one_track(track_of(arm), base)}"
             )
         else:
             kept.append(arm)
     return Reading(kept, faults)
+
+
+def if_one_track(one: str, other: str) -> str:
+    """What helps where two files have one name."""
+    name = PurePosixPath(one).name
+    return f"; if the two are one track, add --track {name}" if name == PurePosixPath(other).name else ""

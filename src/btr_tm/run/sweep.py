@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import read_json, write_json
 from btr_tm.run import status as status_of
@@ -20,6 +22,7 @@ from btr_tm.run.lock import is_held
 from btr_tm.run.status import Status
 
 PLAN = "sweep.json"
+PLAN_S = 30.0  # that another program may take to write it
 BASE = "base"  # the arm that leaves nothing out
 BEGUN = (status_of.NAME, "manifest.json")
 WAITING, ENDED = "waiting", "ended without a word"
@@ -40,10 +43,14 @@ class Standing(NamedTuple):
 
 
 def write(folder: Path, runs: Iterable[tuple[str, str]]) -> None:
-    """Add `runs`, arms and seeds, to those of `folder`; raises OSError."""
-    there = set(planned(folder)) if (folder / PLAN).exists() else set()
+    """Add `runs`, arms and seeds, to those of `folder`; other programs may do so too. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / PLAN, {"runs": sorted(map(list, there | set(runs)))})
+    try:
+        with FileLock(folder / f".{PLAN}.lock", timeout=PLAN_S):
+            there = set(planned(folder)) if (folder / PLAN).exists() else set()
+            write_json(folder / PLAN, {"runs": sorted(map(list, there | set(runs)))})
+    except Timeout as error:
+        raise UserError(f"another program has held {folder / PLAN} for {PLAN_S:.0f} s; end it") from error
 
 
 def planned(folder: Path) -> list[tuple[str, str]]:

@@ -183,7 +183,7 @@ def test_what_cannot_be_used_is_left_out_with_a_sentence(tmp_path):
         "base/s5 is left out: it has not ended (failed: no space); its record goes to 40k frames.",
         "base/s7 is left out: it has one value of eval/progress_mean, and a curve needs two points.",
         "base/s9 is left out: base/s9/manifest.json is missing.",
-        "base/s6 is left out: driven on loop.yaml, the others on a01.",
+        "base/s6 is left out: driven on my/loop.yaml, the others on a01.",
         "base/s8 is left out: its configuration is not that of s0 (gamma: absent -> 0.5).",
     )
     assert effect(study, "no_noisy").verdict == "helps", "the rest is still made"
@@ -237,3 +237,33 @@ def test_late_slope_is_that_of_the_last_third():
 def test_kept_records_are_named_after_their_experiment(tmp_path):
     folder = write_sweep(tmp_path / "a01" / "records", {"base": 0.7}, seeds=1)
     assert analyse(folder).title == "a01" and analyse(folder / ".." / "records").title == "a01"
+
+
+def test_of_a_loss_less_is_better(tmp_path):
+    write_sweep(tmp_path / "s", {"base": 0.7, "no_noisy": 0.8})
+    for arm, level in (("base", 0.3), ("no_noisy", 0.2)):
+        for seed in range(6):
+            record = tmp_path / "s" / arm / f"s{seed}" / "record.jsonl"
+            rows = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+            rows = [row | {"learner/loss": level + seed / 1000} for row in rows]
+            record.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = effect(analyse(tmp_path / "s", metric="learner/loss"), "no_noisy")
+    assert found.difference.value == pytest.approx(-0.1) and found.verdict == "hurts"
+
+
+def test_the_configuration_that_most_runs_share_is_kept(tmp_path):
+    for seed in range(5):
+        config = config_of(list(NODES), lr=0.1 if seed == 0 else 0.2)
+        write_run(tmp_path / "base" / f"s{seed}", (0.1, 0.2), config=config)
+    study = analyse(tmp_path)
+    assert [run.seed for run in study.arm("base").outcomes] == [1, 2, 3, 4]
+    assert "base/s0 is left out: its configuration is not that of s1 (lr: 0.2 -> 0.1)." in study.notes
+
+
+def test_runs_without_an_area_are_named(tmp_path):
+    folder = write_sweep(tmp_path / "s", {"base": 0.7, "no_noisy": 0.8}, seeds=2)
+    record = folder / "base" / "s1" / "record.jsonl"
+    rows = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+    rows[1]["eval/progress_mean"] = math.nan
+    record.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert "No area for base/s1: eval/progress_mean is not a number in some rows" in text(analyse(folder))

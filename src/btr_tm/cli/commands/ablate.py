@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
         "--metric",
         metavar="NAME",
         default="eval/progress_mean",
-        help="judge by the area under this metric, of which more is better (default: eval/progress_mean)",
+        help="judge by the area under this metric, of which more is better, or less of seconds and losses "
+        "(default: eval/progress_mean)",
     )
     parser.add_argument(
         "--costs",

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="?",
         default="",
-        help="runs of this name only: quickstart, for runs/quickstart",
+        help="runs of this sweep only: quickstart or runs/quickstart",
     )
     parser.add_argument("--project", default="btr_tm", help="as logger.wandb.project (default: btr_tm)")
     parser.add_argument("--entity", default="", help="team or user (default: that of your account)")
@@ -44,6 +44,8 @@ def show(arguments: argparse.Namespace) -> None:
     from btr_tm.metrics.sinks.wandb_mode import check_project, choose_mode, settings_now
 
     check_project(arguments.project)
+    if Path(arguments.sweep).is_dir():
+        arguments.sweep = Path(arguments.sweep).resolve().name  # its folder, as other commands take it
     if arguments.json:
         return write(arguments, Path(arguments.json))
     mode, reason = choose_mode("auto", settings_now())

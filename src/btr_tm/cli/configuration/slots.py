@@ -129,11 +129,15 @@ def target_at(path: str, target: str, plugins: Sequence[str] = ()) -> Callable[.
     if not any(target.startswith(f"{module}.") for module in plugins):
         raise UserError(
             f"{path} cannot be '{short(target)}'; it can be {', '.join(sorted(shipped_ones))}, "
-            "or a class of your own module, which plugins=[module] admits"
+            f"or a class of your own module, which plugins=[module] admits{_admitted(plugins)}"
         )
     found = load(target)
     refuse_misfit(found, kind, path, target)
     return found
+
+
+def _admitted(plugins: Sequence[str]) -> str:
+    return f" (it admits {', '.join(plugins)} now)" if plugins else ""
 
 
 def kind_of(path: str) -> str | None:
@@ -192,8 +196,9 @@ def load(target: str) -> Callable[..., object]:
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot load '{target}' ({error}); correct it or install what it needs") from error
+    except Exception as error:  # a module of the user's may raise anything
+        why = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
+        raise UserError(f"cannot load '{target}' ({why}); correct it or install what it needs") from error
 
 
 def refuse_misfit(found: Callable[..., object], kind: str, path: str, target: str) -> None:
@@ -208,12 +213,39 @@ def refuse_misfit(found: Callable[..., object], kind: str, path: str, target: st
         return
     if not callable(found):
         raise UserError(f"{path}: {target} must be a class or a function")
+    if isinstance(found, type):
+        _refuse_lacking(found, wanted, f"{path}: {target}")
     for name, member in inspect.getmembers(wanted, inspect.isfunction):
         missing = isinstance(found, type) and not _answers(found, name, member)
         if missing and (not name.startswith("_") or name == "__call__"):
             raise UserError(
                 f"{path}: {target} needs {name}{_shown(member)}, as in {wanted.__module__}.{wanted.__name__}"
             )
+
+
+def refuse_module(found: Callable[..., object], path: str) -> None:
+    """Raise UserError for a module of layers where something is asked for that builds one."""
+    wanted = KINDS[kind_of(path) or ""]
+    is_module = isinstance(found, type) and any(
+        base.__module__.startswith("torch.nn") for base in found.__mro__
+    )
+    if is_module and wanted.startswith("btr_tm.nets.builders."):
+        raise UserError(
+            f"{path} must name what builds a module ({wanted}), and {found.__name__} is one; write a class "
+            "that returns it when it is called, or add _partial_: true"
+        )
+
+
+def _refuse_lacking(found: type, wanted: type, called: str) -> None:
+    """Raise UserError if `found` never gives its objects an attribute that the protocol asks for."""
+    properties = [name for name, _ in inspect.getmembers(wanted, lambda each: isinstance(each, property))]
+    for name in [*inspect.get_annotations(wanted), *properties]:
+        bases = [base for base in found.__mro__ if base not in (object, wanted)]
+        annotated = any(name in inspect.get_annotations(base) for base in bases)
+        methods = [each for base in bases for each in vars(base).values() if inspect.isfunction(each)]
+        named = any(name in method.__code__.co_names for method in methods)  # self.name = ...
+        if not (annotated or named or any(name in vars(base) for base in bases)):
+            raise UserError(f"{called} needs {name}, as in {wanted.__module__}.{wanted.__name__}")
 
 
 def _answers(found: type, name: str, wanted: Callable[..., object]) -> bool:

@@ -38,6 +38,8 @@ def signatures(node: Node, path: str = "", plugins: Sequence[str] = ()) -> Node:
     """
     # The class first: what it takes is no matter if it may not stand here.
     function = slots.target_at(path, node["_target_"], plugins) if "_target_" in node else None
+    if function is not None and not node.get("_partial_"):
+        slots.refuse_module(function, path)
     checked = {key: _checked(value, _join(path, key), plugins) for key, value in node.items()}
     return checked if function is None else _class_node(checked, function, path)
 

@@ -22,21 +22,23 @@ MOST_RUNS = 100  # that W&B draws; beyond that its means leave runs out
 def workspace(entity: str, project: str, sweep: str) -> Workspace:
     """One of its own for the runs of `sweep`, or of all where that is empty; UserError without the extra.
 
-    A line is the mean of an arm's runs, the band from the lowest to the highest of them. W&B draws means over
-    the runs that it shows; btr_tm.compare and btr_tm.ablate make the figures to cite.
+    A line is the mean of an arm's runs in one sweep, the band from the lowest to the highest of them. W&B
+    draws means over the runs that it shows; btr_tm.compare and btr_tm.ablate make the figures to cite.
     """
     try:
         from wandb_workspaces import workspaces as ws
     except ImportError as error:
         raise UserError("the dashboard needs wandb-workspaces: pip install 'btr-tm[dashboard]'") from error
-    filters = [ws.Config("sweep") == sweep] if sweep else []
+    # `sweep` alone would be W&B's own sweeps, which ours are not.
+    filters = [ws.Config("sweep.value") == sweep] if sweep else []
+    sweeps = [] if sweep else [ws.Config("sweep.value")]
     return ws.Workspace(
         entity=entity,
         project=project,
         name=f"btr_tm {sweep}".strip(),
         sections=[_results(), *(_section(section) for section in SECTIONS)],
         settings=ws.WorkspaceSettings(x_axis="frames", max_runs=MOST_RUNS),
-        runset_settings=ws.RunsetSettings(groupby=[ws.Config("arm")], filters=filters),
+        runset_settings=ws.RunsetSettings(groupby=[*sweeps, ws.Config("arm")], filters=filters),
     )
 
 

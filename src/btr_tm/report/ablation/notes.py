@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from btr_tm.metrics.two_samples import least_p
@@ -14,6 +15,7 @@ from btr_tm.report.table_text import amount
 def notes(study: Study) -> list[str]:
     return [
         *about_seeds(study),
+        *about_gaps(study),
         *about_families(study),
         *about_unfinished(study),
         *about_budgets(study),
@@ -31,6 +33,18 @@ def about_seeds(study: Study) -> Iterator[str]:
         yield f"A verdict needs {SEEDS} seeds in both arms, so everything here is exploratory."
     elif few:
         yield (f"A verdict needs {SEEDS} seeds in both arms; what involves {', '.join(few)} is exploratory.")
+
+
+def about_gaps(study: Study) -> Iterator[str]:
+    """Runs that the main outcome leaves out."""
+    lacking = [
+        outcome.run for arm in study.arms for outcome in arm.outcomes if math.isnan(outcome.values[AREA])
+    ]
+    if lacking:
+        yield (
+            f"No area for {', '.join(lacking)}: {study.metric} is not a number in some rows, so what is said "
+            "of its area leaves them out."
+        )
 
 
 def about_families(study: Study) -> Iterator[str]:

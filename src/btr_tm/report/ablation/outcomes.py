@@ -10,7 +10,7 @@ import numpy as np
 from btr_tm.metrics.stats import Interval, area_under, iqm_interval, mean_interval
 from btr_tm.report.ablation.model import Measure, Outcome, Summary
 from btr_tm.report.arms import Seed
-from btr_tm.report.compare import finished, first, last, least, time_at
+from btr_tm.report.compare import LESS_IS_BETTER, entry, finished, first, last, least, time_at
 
 Array = np.ndarray
 AREA, COMPUTE_AREA, MEAN_TIME = "area", "compute_area", "mean_time_s"
@@ -18,14 +18,15 @@ TIME, SHARE = "eval/canonical_time_s", "share"
 
 
 def measures(metric: str) -> tuple[Measure, ...]:
-    """Every measure of a run, the main outcome first."""
+    """Every measure of a run, the main outcome first; of seconds and losses less is better."""
+    more = entry(metric).unit not in LESS_IS_BETTER
     return (
-        Measure(AREA, f"area under {metric}", "", ".3f", True),
+        Measure(AREA, f"area under {metric}", "", ".3f", more),
         Measure("finish_rate", "finish rate at the end", SHARE, ".2f", True),
         Measure(MEAN_TIME, "mean time of the seeded starts at the end", "s", ".2f", False, True),
         Measure("final_time_s", "final canonical time", "s", ".2f", False, True),
         Measure("best_time_s", "best canonical time", "s", ".2f", False, True),
-        Measure("late_slope", "late slope", "per 10,000 frames", ".4f", True),
+        Measure("late_slope", "late slope", "per 10,000 frames", ".4f", more),
         Measure("first_finish_frames", "first finish", "frames", ",.0f", False, True),
         Measure("first_finish_cpu_s", "first finish", "CPU s", ".0f", False, True),
         Measure("cpu_s", "whole run", "CPU s", ".0f", False),

@@ -41,7 +41,7 @@ def read(folder: Path, metric: str) -> Sweep:
         if found:
             arms[arm] = one_configuration(found, notes)
     if not arms:
-        raise UserError(f"{folder} holds no run that can be used: {' '.join(notes)}")
+        raise UserError(f"{folder} holds no run that can be used: {' '.join(dict.fromkeys(notes))}")
     return Sweep(arms, tuple(notes))
 
 
@@ -89,9 +89,9 @@ def read_run(folder: Path, name: str, metric: str, notes: list[str]) -> Seed | N
 
 def reason(folder: Path) -> str:
     """How the run stands, where it says so."""
-    held = status_of.read(folder)
-    if held.state == "unknown":
+    if not (folder / status_of.NAME).exists():
         return ""
+    held = sweep.status(folder)
     return f" ({held.state}{': ' + sweep.last_line(held.reason) if held.reason else ''})"
 
 
@@ -109,14 +109,15 @@ def one_track(runs: dict[tuple[str, str], Seed], notes: list[str]) -> dict[tuple
 def track_of(run: Seed) -> str:
     track = run.manifest["config"].get("track")
     name = track.get("name_or_path") if isinstance(track, dict) else None
-    return str(name or track or "an unknown track").replace("\\", "/").rpartition("/")[2]
+    return str(name or track or "an unknown track").replace("\\", "/")
 
 
 def one_configuration(runs: Sequence[tuple[str, Seed]], notes: list[str]) -> tuple[Seed, ...]:
-    """The runs with the configuration of the first, one for each seed."""
+    """The runs with the configuration that most of them have, one for each seed."""
+    alike = [[not differences(without_seed(one), begun_as(one, run)) for _, run in runs] for _, one in runs]
+    first = runs[max(range(len(runs)), key=lambda number: sum(alike[number]))][1]
     kept: list[Seed] = []
     for name, run in runs:
-        first = kept[0] if kept else run
         changed = differences(without_seed(first), begun_as(first, run))
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""

@@ -65,12 +65,15 @@ def title(folder: Path) -> str:
 
 def common_frames(arms: Mapping[str, Sequence[Seed]], metric: str) -> tuple[float, float]:
     """From the first frame at which every run has been evaluated to the last."""
-    curves = [curve(run, metric, "frames")[0] for runs in arms.values() for run in runs]
-    low, high = max(float(xs[0]) for xs in curves), min(float(xs[-1]) for xs in curves)
+    names = {f"{arm}/{run.folder.name}": run for arm, runs in arms.items() for run in runs}
+    curves = {name: curve(run, metric, "frames")[0] for name, run in names.items()}
+    latest = max(curves, key=lambda name: float(curves[name][0]))
+    shortest = min(curves, key=lambda name: float(curves[name][-1]))
+    low, high = float(curves[latest][0]), float(curves[shortest][-1])
     if low >= high:
         raise UserError(
-            f"the runs have no frames in common: one begins at {low:.0f}, after another ended at {high:.0f}; "
-            "train longer, or move the runs that are too short out of the folder"
+            f"the runs have no frames in common: {latest} begins at {low:.0f}, after {shortest} ended at "
+            f"{high:.0f}; train longer, or move the runs that are too short out of the folder"
         )
     return low, high
 

@@ -28,8 +28,12 @@ class TensorboardFolders:
         arms: Places = {}
         for folder in sorted({file.parent for file in path.rglob(EVENTS)} if path.is_dir() else ()):
             if not _continues(folder):
-                arm = folder.parent if SEED.fullmatch(folder.name) and folder.parent != path else folder
-                arms.setdefault(arm.relative_to(path).as_posix(), []).append(folder)
+                is_seed = bool(SEED.fullmatch(folder.name)) and folder.parent != path
+                arm = (folder.parent if is_seed else folder).relative_to(path).as_posix()
+                beside = not is_seed and any(
+                    SEED.fullmatch(each.name) and _has_events(each) for each in folder.iterdir()
+                )
+                arms.setdefault(f"{arm} itself" if beside else arm, []).append(folder)
         return {arm: sorted(found, key=by_number) if len(found) > 1 else found for arm, found in arms.items()}
 
     def read(self, place: Path) -> Seed:
