@@ -101,6 +101,17 @@ def test_a_run_clones_what_the_file_shows_and_goes_on_where_it_was(file: Path, t
     run.close()
 
 
+def test_a_run_does_not_go_on_with_other_demonstrations(file: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "d.safetensors"
+    mine.write_bytes(file.read_bytes())
+    words = [*SMALL, f"demos={mine.as_posix()}", f"runs_dir={tmp_path.as_posix()}", "logger=none"]
+    build(compose_job([*words, "eval=inline"])).close()
+    build(compose_job([*words, "eval=inline"])).close()
+    main([(file.parent / "a.inputs").as_posix(), *SMALL, "--all", "--out", mine.as_posix()])
+    with pytest.raises(UserError, match="is not the file that the run in .* began with; put that back"):
+        build(compose_job([*words, "eval=inline"]))
+
+
 def test_a_share_of_each_batch_is_demonstrated(file: Path, tmp_path: Path) -> None:
     words = [*SMALL[1:], "+experiment=quickstart", f"demos={file.as_posix()}", "replay.demo_share=0.25"]
     run = build(compose_job([*words, f"runs_dir={tmp_path.as_posix()}", "logger=none", "eval=inline"]))

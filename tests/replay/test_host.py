@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,24 @@ def test_a_restored_one_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> N
             batches.append(buffer.sample(8))
             buffer.update_priorities(batches[-1].index, batches[-1].reward.abs())
         assert equal(*batches)
+
+
+def test_a_priority_that_comes_late_is_not_given_to_what_took_the_place() -> None:
+    replay = build_replay(
+        12, kind=HostReplay, sampler=partial(PRIORITIZED, alpha=1.0), generator=torch.Generator()
+    )
+    driven = list(drive(60, 3, torch.Generator().manual_seed(0), 0.0, 0.0))
+    for t in driven[:20]:
+        replay.add(t)
+    batch = replay.sample(8)
+    replay.update_priorities(batch.index, torch.full((8,), 0.5))
+    for t in driven[20:26]:
+        replay.add(t)  # all slots are overwritten
+    batch = replay.sample(8)  # drawn before that
+    replay.update_priorities(batch.index, torch.full((8,), 0.01))
+    replay._write_pending()
+    leaves = replay._sampler.odds()
+    assert set(leaves.tolist()) == {0.0, 1.0}, "what is new has the largest"
 
 
 def test_a_batch_comes_once() -> None:

@@ -20,6 +20,7 @@ class _Prefetched(NamedTuple):
     batch: Batch
     size: int
     generator: Tensor  # state before the draw
+    cursor: Tensor  # (E,) of the ring at the draw
 
 
 class _Pending(NamedTuple):
@@ -27,6 +28,7 @@ class _Pending(NamedTuple):
 
     slots: Tensor
     priority: Tensor
+    cursor: Tensor  # (E,) of the ring when they were drawn
     arrived: torch.cuda.Event | None
 
 
@@ -55,13 +57,14 @@ class HostReplay(Replay):
         ready, self._prefetched = self._prefetched, None
         if ready is None or ready.size != batch_size:
             ready = self._prefetch(batch_size)
-        self._size = batch_size
+        self._size, self._cursor = batch_size, ready.cursor
         return ready.batch
 
     def update_priorities(self, index: Tensor, priority: Tensor) -> None:
         """Of the batch that came last; then the next one is drawn and sent."""
         self._write_pending()
-        self._pending = _Pending(self._fetch(index), self._fetch(priority), self._event())
+        fetched = self._fetch(index), self._fetch(priority)
+        self._pending = _Pending(*fetched, self._cursor, self._event())
         self._prefetched = self._prefetch(self._size)
 
     def sample_test(self, batch_size: int) -> Batch:
@@ -86,15 +89,20 @@ class HostReplay(Replay):
 
     def _prefetch(self, batch_size: int) -> _Prefetched:
         before = self._generator.get_state()
-        return _Prefetched(self._send(super().sample(batch_size)), batch_size, before)
+        batch = self._send(super().sample(batch_size))
+        return _Prefetched(batch, batch_size, before, self.ring.cursor.clone())
 
     def _write_pending(self) -> None:
-        """Write the priorities of the update before, which have arrived by now."""
-        if self._pending is not None:
-            if self._pending.arrived is not None:
-                self._pending.arrived.synchronize()
-            super().update_priorities(self._pending.slots, self._pending.priority)
-            self._pending = None
+        """Write the priorities of the update before, which have arrived by now, to what is still there."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        if pending.arrived is not None:
+            pending.arrived.synchronize()
+        in_ring = pending.slots.clamp(max=self.ring.slots - 1)  # a sampler may count with one more
+        kept = ~self.ring.overwritten(in_ring, pending.cursor)
+        if kept.any():
+            super().update_priorities(pending.slots[kept], pending.priority[kept])
 
     def _send(self, tree: Tree) -> Tree:
         """Copies on the learner's device, on their way."""

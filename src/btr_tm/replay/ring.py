@@ -116,6 +116,12 @@ class Ring(Storage):
         position = torch.arange(self.slots_per_car, device=self.device)
         return ((self.cursor[:, None] - position) % self.slots_per_car).flatten()
 
+    def overwritten(self, slot: Tensor, cursor: Tensor) -> Tensor:
+        """Whether slots (B,) hold another frame than when the cursors of the cars were at `cursor` (E,)."""
+        car = slot // self.slots_per_car
+        ahead = (slot - cursor[car] - 1) % self.slots_per_car + 1  # of that cursor, from 1 on
+        return ahead <= (self.cursor - cursor)[car]
+
     def is_newest_frame(self, slot: Tensor) -> Tensor:
         """Whether the cursor of its car is at each slot (B,): no action there is known yet."""
         return slot == self.slot(self.cursor)[slot // self.slots_per_car]

@@ -47,10 +47,12 @@ def claim(
     seed: int,
     on_existing: Literal["resume", "overwrite"],
     origin: JsonObject | None = None,
+    demos_crc32: int | None = None,
 ) -> Manifest:
     """Make `folder` that of a run with `config`, or go on with the run that is already there.
 
-    `origin` says where the weights came from that this session begins with, if it loaded any.
+    `origin` says where the weights came from that this session begins with, if it loaded any. `demos_crc32`
+    is that of the file of demonstrations, which stays the same as long as the run.
 
     Raises UserError naming every key that differs from the run in the folder, and where it cannot write.
     """
@@ -59,13 +61,18 @@ def claim(
         if on_existing == "overwrite":
             clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        return _claim(folder, config, overrides, seed, origin)
+        return _claim(folder, config, overrides, seed, origin, demos_crc32)
     except OSError as error:
         raise UserError(f"cannot use the run folder {folder} ({error})") from error
 
 
 def _claim(
-    folder: Path, config: JsonObject, overrides: Iterable[str], seed: int, origin: JsonObject | None
+    folder: Path,
+    config: JsonObject,
+    overrides: Iterable[str],
+    seed: int,
+    origin: JsonObject | None,
+    demos_crc32: int | None,
 ) -> Manifest:
     path = folder / "manifest.json"
     if not path.exists():
@@ -74,10 +81,15 @@ def _claim(
                 f"{folder} holds checkpoints, but not the manifest.json that says what they are of; put it "
                 "back, choose another run folder, or start again there with on_existing=overwrite"
             )
-        held = describe(config, seed)
+        held = describe(config, seed) | ({"demos_crc32": demos_crc32} if demos_crc32 is not None else {})
     else:
         held = read(path)
         refuse_other_config(folder, held["config"], config)
+        if held.get("demos_crc32", demos_crc32) != demos_crc32:
+            raise UserError(
+                f"{config['demos']} is not the file that the run in {folder} began with; put that back, "
+                "choose another run folder, or start again there with on_existing=overwrite"
+            )
         held["config"] = plain(config)
     resumed = path.exists()
     started = time.strftime("%Y-%m-%dT%H:%M:%S")

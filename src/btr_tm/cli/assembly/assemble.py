@@ -21,7 +21,7 @@ from btr_tm.cli.configuration.composition import Composition
 from btr_tm.cli.configuration.contradictions import refuse_to_keep_waiting
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
-from btr_tm.core.files import read_json
+from btr_tm.core.files import crc32, read_json
 from btr_tm.core.interrupts import INTERRUPTS
 from btr_tm.core.protocols import DrivingEnv, EnvironmentSpec, RedrivableEnv, ReplayBuffer, Spec
 from btr_tm.core.seeding import seed_globals
@@ -70,7 +70,8 @@ def build(job: Composition) -> Run:
         track, kept = parts.own_track, job.folder / KEPT_TRACK
         if values["on_existing"] == "resume":
             refuse_other_track(track, kept)
-        claimed = (_recorded(values), job.overrides, parts.seed, values["on_existing"], origin)
+        demos = crc32(Path(values["demos"])) if values["demos"] else None
+        claimed = (_recorded(values), job.overrides, parts.seed, values["on_existing"], origin, demos)
         manifest = claim(job.folder, *claimed)
         keep_track(track, kept)
         look = "watch" if parts.env_class.can_redrive else "evaluate"
