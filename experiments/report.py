@@ -40,6 +40,7 @@ RUN_TABLES = {
     "a01_best/records": "The recipe",
     "a01_best/tracks": "The other tracks",
     "a01_best/changes": "One change each",
+    "a01_best/level": "BTR, IQN and what lies between",
     "recipe_with_pictures/records": "The recipe with pictures",
     "camera/search": "What was tried with the camera alone",
     "camera/stays": "Camera drivers on fresh seeds, 240,000 frames",
