@@ -33,7 +33,8 @@ CPU, ROOT = torch.device("cpu"), Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 ALL_OPTIONS = (
     "head=noisy", "profile.precision=fp16", "learner/self_loss=normalised", "convention.clip_value=1000",
-    "learner/reset=partial", "learner/target_sync=hard", "convention.target_hard_every=2",
+    "learner/reset=partial", "learner.reset.every_frames=1000", "learner/target_sync=hard",
+    "convention.target_hard_every=2",
     "convention.noise_draw=sample", "convention.symmetric_taus=true", "profile.micro_batch=8",
 )  # fmt: skip
 # PPO learns from whole rollouts and reads how far its policy has moved; pretraining learns eagerly.
