@@ -61,8 +61,9 @@ ABSENT = {
     },
 }
 PPO = ("policy_loss", "value_loss", "kl", "ratio_clipped", "explained_variance", "epochs")
-# Of collectors in processes of their own, and of other learners: bc, pretraining and ppo.
-ELSEWHERE = ("collector/", "learner/agreement", "learner/matched", *(f"learner/{name}" for name in PPO))
+# Of collectors in processes of their own, of bins, and of other learners: bc, pretraining and ppo.
+OTHERS = ("agreement", "matched", "target_outside_bins", *PPO)
+ELSEWHERE = ("collector/", *(f"learner/{name}" for name in OTHERS))
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
