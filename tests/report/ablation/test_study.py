@@ -267,3 +267,10 @@ def test_runs_without_an_area_are_named(tmp_path):
     rows[1]["eval/progress_mean"] = math.nan
     record.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert "No area for base/s1: eval/progress_mean is not a number in some rows" in text(analyse(folder))
+
+
+def test_a_metric_that_no_run_has_is_one_short_sentence(folder):
+    with pytest.raises(
+        UserError, match=r"^no run in .* has eval/progres_mean; name another --metric, such as"
+    ):
+        analyse(folder, metric="eval/progres_mean")

@@ -40,6 +40,8 @@ def read(folder: Path, metric: str) -> Sweep:
         found = [(f"{arm}/{seed}", run) for (other, seed), run in runs.items() if other == arm]
         if found:
             arms[arm] = one_configuration(found, notes)
+    if not arms and all(f"no value of {metric}" in note or " lacks s" in note for note in notes):
+        raise UserError(f"no run in {folder} has {metric}; name another --metric, such as eval/progress_mean")
     if not arms:
         raise UserError(f"{folder} holds no run that can be used: {' '.join(dict.fromkeys(notes))}")
     return Sweep(arms, tuple(notes))
