@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from btr_tm.cli.commands import map as command
+from btr_tm.cli.commands import map_sources
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.envs.desktop.follow import FollowedLap
 from btr_tm.race.reference_line import ReferenceLine
@@ -107,7 +108,8 @@ def test_a_line_from_positions_is_mended(capsys):
     command.main(["check", "line.npy"])
     assert "nothing is wrong with it" in capsys.readouterr().out
     with pytest.raises(
-        SystemExit, match="recorded.npy cannot be used: at 0.0 m points are about 2.01 m apart"
+        SystemExit,
+        match="npy cannot be used: at 0.0 m points are about 2.01 m apart instead of 0.5 m; resample the line",
     ):
         command.main(["check", "recorded.npy"])
     np.save("recorded.npy", np.concatenate((driven()[:100], driven()[100:] + [0, 0, 90])))
@@ -202,6 +204,22 @@ def test_a_line_through_a_looping_is_for_the_game_only(capsys):
     assert "so that the line is for the game only: the line is vertical near point" in said
     assert "drive it" not in said
     assert ReferenceLine.load("looping.npy").total_m > 300
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_line_without_a_way_has_no_picture(count: int, capsys):
+    np.save("empty.npy", np.zeros((count, 3)))
+    with pytest.raises(SystemExit, match="empty.npy cannot be used: at 0.0 m the car never moves; record"):
+        command.main(["check", "empty.npy", "--out", "empty.png"])
+    assert not Path("empty.png").exists()
+
+
+def test_a_line_that_cannot_be_made_even_is_not_sent_to_map_make_again(monkeypatch):
+    np.save("recorded.npy", driven(150))
+    monkeypatch.setattr(map_sources, "line_of", lambda times_s, positions, source: positions[::2])
+    sentence = "about 4.03 m apart instead of 0.5 m; cut it there or record it again"
+    with pytest.raises(SystemExit, match=sentence):
+        command.main(["make", "recorded.npy", "--out", "line.npy"])
 
 
 def test_many_faults_are_counted(capsys):

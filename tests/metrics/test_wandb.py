@@ -144,8 +144,9 @@ class FakeWandb(types.ModuleType):
     def log_artifact(self, artifact):
         self.artifacts.append(artifact)
 
-    def finish(self):
+    def finish(self, exit_code):
         self.finished += 1
+        self.exit_code = exit_code
 
     def teardown(self):
         pass
@@ -184,6 +185,7 @@ def test_the_frames_are_the_step_of_wandb_under_a_stable_id(fake, tmp_path):
     sink.close()
     assert fake.kwargs["id"] == "abc" and fake.finished == 1
     assert fake.rows == [ROW] and fake.steps == [(500, True)] and fake.summary == {"best_time_s": 24.5}
+    assert fake.exit_code == wandb.INTERRUPTED, "its results were not shown"
 
 
 def test_wandb_makes_panels_of_what_matters_alone(fake, tmp_path):
@@ -319,7 +321,7 @@ def test_what_a_finished_run_leaves_is_shown_and_kept(fake, tmp_path):
     sink.close()
     picture, film = str(best / "race.png"), str(best / "race.mp4")
     shown = {"media/race_line": picture, "media/film": (film, "mp4")}
-    assert fake.rows == [ROW, {"frames": 500} | shown]
+    assert fake.rows == [ROW, {"frames": 500} | shown] and fake.exit_code == 0
     driver, race = fake.artifacts
     assert (driver.name, driver.type) == ("abc-driver", "driver")
     assert [Path(file).read_text() for file in driver.files] == ["weights"]

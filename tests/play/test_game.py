@@ -42,7 +42,10 @@ def test_keys_become_rows_of_the_action_table_and_the_last_of_left_and_right_cou
     assert held(keyboard.take()) == {"accelerate", "left"}
     keyboard.press(DOWN)
     assert held(keyboard.take()) == {"accelerate", "brake", "left"}
+    keyboard.press(UP, by="pad")
     keyboard.release_all()
+    assert held(keyboard.take()) == {"accelerate"}, "the pad still holds it"
+    keyboard.release_all(by="pad")
     assert held(keyboard.take()) == set()
 
 

@@ -242,6 +242,14 @@ def test_offline_runs_of_wandb_are_read_with_their_configuration(offline: Path) 
     assert not other.whole_rows and "note" not in other.rows[0]
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_run_of_wandb_that_was_interrupted_has_not_ended(exit_code: int, tmp_path: Path) -> None:
+    file = tmp_path / "run-x.wandb"
+    file.write_bytes(wandb_file([{"frames": frames, "loss": 1.0} for frames in (0, 1000)], "x", exit_code))
+    (arm,) = read_arms([str(file)]).arms
+    assert arm.seeds[0].ended == (exit_code == 0)
+
+
 def test_a_later_start_of_wandb_goes_on_or_begins_again(offline: Path, tmp_path: Path) -> None:
     (file,) = offline.rglob("run-quick-base-s3.wandb")
     for name in ("offline-run-20260101_000000-x", "offline-run-20260101_000001-x"):

@@ -39,7 +39,7 @@ def write_arm(folder: Path, heights=(CLIMB, CLIMB), **rest) -> str:
     return str(folder)
 
 
-def wandb_file(rows: list[dict], name: str) -> bytes:
+def wandb_file(rows: list[dict], name: str, exit_code: int = 0) -> bytes:
     """A run as wandb itself writes it, one row a minute."""
     from wandb.proto.wandb_internal_pb2 import HistoryItem, Record
 
@@ -47,7 +47,7 @@ def wandb_file(rows: list[dict], name: str) -> bytes:
     run.run.run_id, run.run.display_name = name.replace("/", "-"), name
     for key, value in {"gamma": 0.99, "seed": 3, "track": {"name_or_path": "a01"}, "_wandb": {}}.items():
         run.run.config.update.add(key=key, value_json=json.dumps(value))
-    end.exit.exit_code = 0
+    end.exit.exit_code = exit_code
     logged = [Record() for _ in rows]
     for step, (record, row) in enumerate(zip(logged, rows, strict=True)):
         every = row | {"_step": step, "_timestamp": 1e6 + 60 * step, "_runtime": 60.0 * step}

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 CELL_M = 2.0  # of the grid in which places that a line passes twice are found
 NEAR_M = 4.0  # passes closer than this are told
 LAP_M = 20.0  # along the line, from which on a place counts as passed again
+RESAMPLE = "resample the line with `map make`"
+RECORD_AGAIN = "cut it there or record it again"
 FORWARDS = 0.9  # cosine; a step within it goes on where the one before led
 
 
@@ -28,8 +30,11 @@ class Fault(NamedTuple):
     refused: bool  # whether the line cannot be used before this is mended
 
 
-def faults(points: NDArray[np.generic], spacing_m: float, source: str) -> list[Fault]:
-    """What is wrong with `points` (N, 3), in order of place; UserError if they are no points at all."""
+def faults(points: NDArray[np.generic], spacing_m: float, source: str, uneven: str = RESAMPLE) -> list[Fault]:
+    """What is wrong with `points` (N, 3), in order of place; UserError if they are no points at all.
+
+    `uneven` is what to do about points that are too near or too far from each other.
+    """
     given = positions_in(points, source)
     rows = moving_rows(given, STANDING * spacing_m)
     line = given[rows]
@@ -37,7 +42,7 @@ def faults(points: NDArray[np.generic], spacing_m: float, source: str) -> list[F
         return [Fault(0.0, "the car never moves; record the line again", refused=True)]
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
     metres = np.concatenate(([0.0], np.cumsum(steps)))
-    found = [*_standing(rows, len(given), metres), *_uneven(line, steps, metres, spacing_m)]
+    found = [*_standing(rows, len(given), metres), *_uneven(line, steps, metres, spacing_m, uneven)]
     found += [*_turning_back(line, steps, metres), *_passed_twice(line, metres)]
     return sorted(found)
 
@@ -53,24 +58,24 @@ def _standing(rows: NDArray[np.int64], count: int, metres: Array) -> Iterator[Fa
         )
 
 
-def _uneven(line: Array, steps: Array, metres: Array, spacing_m: float) -> Iterator[Fault]:
+def _uneven(line: Array, steps: Array, metres: Array, spacing_m: float, advice: str) -> Iterator[Fault]:
     """Steps that are too long or too short; if most are, that is one fault of the whole line."""
     narrow, wide = steps < NARROWEST * spacing_m, steps > WIDEST * spacing_m
     if (narrow | wide).mean() > 0.5:
         apart = f"points are about {np.median(steps):.3g} m apart instead of {spacing_m:g} m"
-        yield Fault(0.0, f"{apart}; resample it with `map make`", True)
+        yield Fault(0.0, f"{apart}; {advice}", True)
         return
     for first, last in stretches(narrow):
         apart = f"{last - first} points lie only {steps[first:last].mean():.2g} m apart"
-        yield Fault(float(metres[first]), f"{apart}; resample the line with `map make`", True)
+        yield Fault(float(metres[first]), f"{apart}; {advice}", True)
     for at in np.flatnonzero(wide).tolist():
         ahead = line[at] - line[max(0, at - SPAN)]
         step = line[at + 1] - line[at]
         along = ahead @ step >= FORWARDS * np.linalg.norm(ahead) * steps[at]
         if along and at > 0:
-            what = f"points are missing over {steps[at]:.3g} m; resample the line with `map make`"
+            what = f"points are missing over {steps[at]:.3g} m; {advice}"
         else:
-            what = f"the line jumps {steps[at]:.3g} m to another place; cut it there or record it again"
+            what = f"the line jumps {steps[at]:.3g} m to another place; {RECORD_AGAIN}"
         yield Fault(float(metres[at]), what, True)
 
 
@@ -82,7 +87,7 @@ def _turning_back(line: Array, steps: Array, metres: Array) -> Iterator[Fault]:
     ahead = np.linalg.norm(line[SPAN:] - line[:-SPAN], axis=1) / travelled
     for first, last in stretches(ahead < 0.5):
         tip = first + int(ahead[first:last].argmin()) + SPAN // 2
-        what = "the line turns back, against the direction of the race; cut it there or record it again"
+        what = f"the line turns back, against the direction of the race; {RECORD_AGAIN}"
         yield Fault(float(metres[tip]), what, True)
 
 

@@ -68,7 +68,10 @@ class Game:
         self.paused = not self.paused and self.phase is not Phase.FINISHED
 
     def leave(self) -> None:
-        """The player looks elsewhere: nothing is held, and a race under way is paused."""
+        """The player looks elsewhere: no key is held, and a race under way is paused.
+
+        A pad is heard all the same and holds what it holds.
+        """
         self.keyboard.release_all()
         self.paused = self.phase is not Phase.FINISHED
 

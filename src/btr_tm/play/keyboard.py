@@ -39,12 +39,11 @@ class Keyboard:
         if self._ways[key].pop(by, None) is not None and not self._ways[key]:
             self._held.remove(key)
 
-    def release_all(self) -> None:
-        """As if nobody touched the keyboard."""
-        self._held.clear()
+    def release_all(self, by: object = None) -> None:
+        """Let go of all keys that `by` holds, and forget all taps."""
         self._tapped.clear()
-        for ways in self._ways.values():
-            ways.clear()
+        for key in range(len(KEYS)):
+            self.release(key, by)
 
     def take(self) -> int:
         """Row of race.actions.ALL_ROWS for the next tick."""

@@ -126,8 +126,9 @@ def keep(
     import numpy as np
 
     from btr_tm.core.files import write_atomic
+    from btr_tm.maps.check import RECORD_AGAIN
 
-    found = all_faults(line, course, str(out), half_width_m)
+    found = all_faults(line, course, str(out), half_width_m, RECORD_AGAIN)
     refuse(found, source)
     content = io.BytesIO()
     np.save(content, line)
@@ -141,15 +142,16 @@ def keep(
 
 def check_line(arguments: argparse.Namespace) -> None:
     """Say what is wrong with the line; an error if it cannot be used."""
+    from btr_tm.maps.check import RESAMPLE
     from btr_tm.maps.gbx import challenge
     from btr_tm.race.line_points import positions_in, read_points
 
     line = positions_in(read_points(arguments.file), arguments.file)
     course = challenge.course(challenge.read(arguments.map)) if arguments.map else None
-    found = all_faults(line, course, arguments.file, arguments.half_width)
+    found = all_faults(line, course, arguments.file, arguments.half_width, RESAMPLE)
     print(f"{arguments.file}: {length_text(line)}")
     tell_faults(found)
-    if arguments.out is not None:
+    if arguments.out is not None and len(line) > 1:
         print(drawn(line, found, course, Path(arguments.out), arguments.half_width))
     refuse(found, arguments.file)
     print("it can be used" if found else "nothing is wrong with it")
@@ -190,8 +192,13 @@ def map_lines(file: GbxFile) -> list[str]:
     ]
 
 
-def all_faults(line: np.ndarray, course: Course | None, source: str, half_width_m: float) -> list[Fault]:
-    """What is wrong with a line, on the map too if there is one, and what loading it says."""
+def all_faults(
+    line: np.ndarray, course: Course | None, source: str, half_width_m: float, uneven: str
+) -> list[Fault]:
+    """What is wrong with a line, on the map too if there is one, and what loading it says.
+
+    `uneven` as for maps.check.faults.
+    """
     from btr_tm.maps.check import Fault, faults
     from btr_tm.maps.gates import gate_faults
     from btr_tm.maps.line import SPACING_M
@@ -199,7 +206,7 @@ def all_faults(line: np.ndarray, course: Course | None, source: str, half_width_
     from btr_tm.sim.track.line import line_track, refuse_half_width
 
     refuse_half_width(half_width_m, source)
-    found = sorted([*faults(line, SPACING_M, source), *(gate_faults(line, course) if course else [])])
+    found = sorted([*faults(line, SPACING_M, source, uneven), *(gate_faults(line, course) if course else [])])
     if any(fault.refused for fault in found):
         return found
     try:

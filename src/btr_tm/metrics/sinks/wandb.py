@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 START_S = 120.0  # patience with its processes, or with an account or a server that does not answer
 END_S = {"online": 120.0, "offline": 600.0}  # with the upload of what is left; with the disk
 ON_DISK_S = 60.0  # an offline run's file is written every 15 s, and when it ends
+INTERRUPTED = 1  # exit code of a run that has not ended: W&B calls one with 0 finished
 SUMMARY = {"best_time_s": "eval/best_canonical_time_s", "best_race_s": "race/alltime_best_s"}
 
 
@@ -82,6 +83,7 @@ class WandbSink:
         self._frames = 0.0  # of the newest row
         self._older: list[Path] = []  # folders of an offline run's earlier starts
         self._began = 0.0
+        self._ended = False  # its results were shown
         self._arguments: Arguments = {
             "id": run_id,
             "dir": str(folder),
@@ -169,7 +171,8 @@ class WandbSink:
             self._remove_older()
 
     def show(self, files: Mapping[str, Path]) -> None:
-        """Log pictures and films as media, the best race and the driver as artifacts."""
+        """Log pictures and films as media, the best race and the driver as artifacts: the run has ended."""
+        self._ended = True
         if self._thread is None:
             return
         driver = Path(self._arguments["dir"], "wandb", "driver.safetensors")
@@ -216,7 +219,7 @@ class WandbSink:
 
         run, self._run = self._run, None
         if run is not None:
-            run.finish()
+            run.finish(exit_code=0 if self._ended else INTERRUPTED)
             wandb.teardown()  # waits for the process that writes: the file is not whole when finish returns
             self._remove_older()
 

@@ -23,7 +23,7 @@ class Logged(NamedTuple):
     name: str
     config: JsonObject
     rows: list[JsonObject]  # of the history
-    ended: bool  # the run said so
+    ended: bool  # the run said so, and that nothing went wrong
 
 
 def read(path: Path) -> Logged:
@@ -39,7 +39,8 @@ def read(path: Path) -> Logged:
         elif kind == "history":
             items = record.history.item
             rows.append({item.key or ".".join(item.nested_key): value_of(item, path) for item in items})
-        ended |= kind == "exit"
+        elif kind == "exit":
+            ended = record.exit.exit_code == 0
     return Logged(name, config, rows, ended)
 
 
