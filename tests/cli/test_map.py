@@ -109,7 +109,7 @@ def test_a_line_from_positions_is_mended(capsys):
     assert "nothing is wrong with it" in capsys.readouterr().out
     with pytest.raises(
         SystemExit,
-        match="npy cannot be used: at 0.0 m points are about 2.01 m apart instead of 0.5 m; resample the line",
+        match="cannot be used: at 0.0 m points are about 2.01 m apart instead of 0.5 m; resample the line",
     ):
         command.main(["check", "recorded.npy"])
     np.save("recorded.npy", np.concatenate((driven()[:100], driven()[100:] + [0, 0, 90])))
