@@ -133,5 +133,9 @@ def test_a_damaged_journal_still_finds_what_was_moved(autosaves: Path, a01: Path
 
 
 def test_a_file_that_names_no_map_is_refused(autosaves: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.Challenge.Gbx"
+    with pytest.raises(UserError, match="there is no file .*other.Challenge.Gbx; copy the map there"):
+        Ghosts(autosaves).move_away(path)
+    path.write_bytes(b"a picture")
     with pytest.raises(UserError, match="does not name its map"):
-        Ghosts(autosaves).move_away(tmp_path / "missing.Challenge.Gbx")
+        Ghosts(autosaves).move_away(path)

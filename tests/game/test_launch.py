@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from btr_tm.core.errors import UserError
+from btr_tm.game import folders
 from btr_tm.game.command import Loader
 from btr_tm.game.ghosts import HiddenGhosts
 from btr_tm.game.processes import Process, end, is_alive, own_process
@@ -46,6 +47,31 @@ def test_the_command_names_port_and_token_and_goes_through_wine_on_linux(tmp_pat
     assert linux.words == ["gamemoderun", "wine", str(path), "run", "TmForever", "my mods", *given]
     assert linux.environment == {"WINEPREFIX": str(Path("~/prefix").expanduser())}
     assert windows == ([str(path), "run", "TmForever", "my mods", *given], {})
+
+
+def test_braces_in_a_command_of_the_console_are_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "TMLoader.exe"
+    path.touch()
+    command = Loader(str(path), "default", [], "", ["set x {user}", "set y {"]).command(PORT, "ab")
+    assert command.words[-1] == "/configstring=set x {user}; set y {"
+
+
+def test_a_game_whose_program_was_killed_while_it_started_is_found_by_its_token(fakes: Fakes) -> None:
+    first = fakes.program(time.time, keep_running=True)
+    first.ensure(PORT)
+    game, records = game_of(fakes), Records(fakes.folder / "records")
+    records.write(PORT, Record(Process(0, time.time(), game.token), Process(2**22 + 1, 0.0, "")))
+    second = fakes.program(time.time)
+    assert not second.ensure(PORT) and game_of(fakes) == game
+    second.close()
+    assert not is_alive(game)
+
+
+def test_the_record_of_a_start_that_led_to_nothing_does_not_hinder_another(fakes: Fakes) -> None:
+    Records(fakes.folder / "records").write(PORT, Record(Process(0, 1.0, "ab"), Process(2**22 + 1, 0.0, "")))
+    program = fakes.program(time.time)
+    assert program.ensure(PORT) and is_alive(game_of(fakes))
+    program.close()
 
 
 def test_the_plugin_looks_for_the_port_that_the_command_names() -> None:
@@ -180,3 +206,16 @@ def test_ghosts_are_away_while_games_run(fakes: Fakes) -> None:
     assert not autosave.exists()
     program.close()
     assert autosave.exists()
+
+
+def test_ghosts_are_looked_for_in_the_prefix_and_what_is_missing_is_told(fakes: Fakes, monkeypatch) -> None:
+    documents = fakes.folder / "prefix" / "drive_c" / "users" / "me" / "Documents"
+    (documents / "TMInterface").mkdir(parents=True)
+    monkeypatch.setattr(folders.Path, "home", lambda: fakes.folder / "home")
+    with pytest.raises(
+        UserError, match="there is no file .*a.Challenge.Gbx; copy the map there, or set env.map"
+    ):
+        HiddenGhosts(str(fakes.folder / "prefix"), "a.Challenge.Gbx").move_away()
+    monkeypatch.delenv("WINEPREFIX", raising=False)
+    with pytest.raises(UserError, match="name its Documents folder with env.program.ghosts.documents="):
+        HiddenGhosts("", "a.Challenge.Gbx").move_away()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -39,9 +41,17 @@ class ByWeight:
 class Broken(FakeEnv):
     """Ends its process, or raises, in the third decision."""
 
-    trouble = ""
+    trouble = left = ""
+    slow_s = 0.0
+
+    def close(self):
+        if self.left:
+            Path(self.left).touch()
 
     def step(self, action):
+        if self.slow_s:
+            Path(f"{self.left}.begun").touch()
+            time.sleep(self.slow_s)
         if int(self.ticks[0]) == 10 and self.trouble == "dies":
             os._exit(3)
         if int(self.ticks[0]) == 10 and self.trouble:
@@ -54,8 +64,10 @@ class Build:
     """Five races of FakeEnv."""
 
     trouble: str = ""
+    left: str = ""  # a file that is there once the game was let go of; another one when it is driven
+    slow_s: float = 0.0  # a decision
 
     def __call__(self) -> EvaluationParts:
         races = InlineRaces(Broken, 4)
-        races.env.trouble = self.trouble
+        races.env.trouble, races.env.left, races.env.slow_s = self.trouble, self.left, self.slow_s
         return EvaluationParts(races, ByWeight(0.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
@@ -42,6 +44,19 @@ def test_the_races_are_those_of_the_weights_at_the_beginning(beside) -> None:
         driver.set(1.0 - weight)  # training goes on
         assert same(races.result(wait=True), expected)
         assert races.result(wait=True) is None, "each is given once"
+
+
+@pytest.mark.parametrize("open", [True, False])
+def test_it_lets_go_of_its_game_at_the_end(open: bool, tmp_path) -> None:
+    races, driver = RacesBeside(Build(left=str(tmp_path / "left"), slow_s=0.05)), ByWeight(1.0)
+    races.begin(driver, 1, never)
+    if open:
+        while not (tmp_path / "left.begun").exists():
+            time.sleep(0.01)
+    else:
+        races.result(wait=True)
+    races.close()
+    assert (tmp_path / "left").exists()
 
 
 def test_its_cpu_seconds_are_the_runs(beside) -> None:

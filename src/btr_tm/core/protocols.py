@@ -224,6 +224,11 @@ class DrivingEnv(StoredSpec, Stateful, Protocol):
         ...
 
     @property
+    def patience_s(self) -> float:
+        """How long a race may take to begin, however often the game fails; 0 for one that begins at once."""
+        ...
+
+    @property
     def can_shrink(self) -> bool:
         """Whether `keep` may be called."""
         ...

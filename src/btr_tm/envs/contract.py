@@ -50,6 +50,7 @@ class TensorVectorEnv(VectorEnv):
     block: Block = ()  # a decision is a single action
     stacked_frames: int = 1
     can_shrink: bool = False
+    patience_s: float = 0.0
 
     def set_spaces(self, cars: int) -> None:
         """Set `num_envs` and the spaces from image_shape, layout, actions and block."""

@@ -43,7 +43,7 @@ class Loader:
                 f"there is no loader {self.path}; set env.program.loader.path to where TMLoader.exe lies"
             )
         given = [f"{PORT_KEY}{port}", f"{TOKEN_KEY}{token}"]
-        console = "; ".join(command.format(port=port) for command in self.console)
+        console = "; ".join(command.replace("{port}", str(port)) for command in self.console)
         if any(sign in console + self.profile for sign in QUOTES):
             raise UserError(
                 f"env.program.loader.console and profile must hold no quotes or line ends, got {console}"

@@ -113,7 +113,7 @@ def _documents_of(prefix: Path) -> Iterator[Path]:
 
 
 def named_folders(folder: Path) -> GameFolders:
-    """What a user means by `--game-folder`: Documents, TMInterface, its Plugins, or a Wine prefix."""
+    """What a user means by a folder of the game: Documents, TMInterface, its Plugins, or a Wine prefix."""
     folder = folder.expanduser().absolute()
     for documents in (folder, folder.parent, folder.parent.parent, *_documents_of(folder)):
         inside = documents / INTERFACE
@@ -127,8 +127,10 @@ def named_folders(folder: Path) -> GameFolders:
     )
 
 
-def game_folders(machine: Machine, named: Path | None = None) -> list[GameFolders]:
-    """The folders of `named`, or else all that are found; UserError if there is none."""
+def game_folders(
+    machine: Machine, named: Path | None = None, setting: str = "--game-folder"
+) -> list[GameFolders]:
+    """The folders of `named`, or else all that are found; UserError, which says what `setting` names one."""
     if named is not None:
         return [named_folders(named)]
     found = find_folders(machine)
@@ -136,6 +138,6 @@ def game_folders(machine: Machine, named: Path | None = None) -> list[GameFolder
         looked = [str(path) for path in candidates(machine)] or [f"the Wine prefixes below {machine.home}"]
         raise UserError(
             f"found no {INTERFACE} folder in {', '.join(looked[:4])}; start the game once with TMInterface, "
-            "or name its Documents folder with --game-folder"
+            f"or name its Documents folder with {setting}"
         )
     return found

@@ -25,6 +25,7 @@ from btr_tm.game.processes import Process, is_program, own_process
 HEADER_BYTES = 1 << 16  # in which a Gbx file names its map, as plain text
 UID = re.compile(rb'<(?:map|ident) uid="([A-Za-z0-9_.-]{1,64})"')
 SUFFIX = ".replay.gbx"
+SETTING = "env.program.ghosts.documents="
 
 
 class Journal(NamedTuple):
@@ -47,6 +48,8 @@ class Ghosts:
 
     def move_away(self, challenge: Path) -> list[str]:
         """The names of the files that were moved because they hold races on the map in `challenge`."""
+        if not challenge.is_file():
+            raise UserError(f"there is no file {challenge}; copy the map there, or set env.map")
         uid = map_uid(challenge)
         if uid is None:
             raise UserError(f"{challenge} does not name its map in its header; is it a .Challenge.Gbx file?")
@@ -137,7 +140,7 @@ class Ghosts:
 class HiddenGhosts:
     """No ghost is in the picture while we drive on `map`."""
 
-    documents: str  # folder with the game's own in it; "" searches
+    documents: str  # folder with TMInterface in it, or a Wine prefix; "" searches
     map: str  # path below Tracks/Challenges
 
     def __post_init__(self) -> None:
@@ -146,7 +149,9 @@ class HiddenGhosts:
     def move_away(self) -> None:
         """Before a game starts, or when it goes on."""
         if self._ghosts is None and self.map:
-            folders = game_folders(this_machine(), Path(self.documents) if self.documents else None)[0]
+            folders = game_folders(this_machine(), Path(self.documents) if self.documents else None, SETTING)[
+                0
+            ]
             ghosts = Ghosts(folders.autosaves)
             ghosts.move_away(folders.maps / self.map)
             self._ghosts = ghosts

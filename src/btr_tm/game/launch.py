@@ -22,6 +22,7 @@ LOOK_S = 0.2  # between two looks for the new process
 LOADER_S = 30.0  # for the loader to end by itself
 SHORT_S = 60.0  # a game that ends sooner has not really started
 SHORT_GAMES = 3  # in a row, before we give up
+STARTING = 0  # in the place of the number of a process that is not there yet
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class TMLoader:
         self.keep_running = keep_running
         self.records = Records(records if records is not None else Path.home() / FOLDER)
         self.clock, self.wait = clock, wait
+        self.start_s = limits.start_s + LOADER_S
         self._games: dict[int, Process] = {}
         self._failed_at: dict[int, list[float]] = {}
         self._short_games: dict[int, int] = {}
@@ -103,7 +105,8 @@ class TMLoader:
 
     def _known(self, port: int) -> Process | None:
         record = self.records.read(port)
-        return self._games.get(port) or (record.game if record else None)
+        game = self._games.get(port) or (record.game if record else None)
+        return find_game(game.token) if game is not None and game.pid == STARTING else game
 
     def _own(self, port: int, game: Process) -> None:
         self._games[port] = game
@@ -132,6 +135,8 @@ class TMLoader:
         command = self.loader.command(port, token)
         self.records.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.records.folder / "start.lock"):
+            # If we are killed meanwhile, the next program finds the game by the token.
+            self.records.write(port, Record(Process(STARTING, self.clock(), token), own_process()))
             loader = _run(command)
             try:
                 return self._found(token, command)

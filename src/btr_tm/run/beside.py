@@ -19,6 +19,7 @@ from btr_tm.core.protocols import Policy
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.evaluation_races import InlineRaces, Result
 from btr_tm.run.remote.child_process import die_with_parent, ignore_signals, shielded, spawn_context
+from btr_tm.run.remote.processes import LEAVE_S
 from btr_tm.run.remote.weights import set_weights, weights_of
 from btr_tm.run.remote.worker import LONGEST_REASON, Failed
 
@@ -127,7 +128,10 @@ class RacesBeside:
             self._process = None
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, which may let go of its game first, whatever it is doing."""
+        if self._process is not None:
+            self._pipe.close()
+            self._process.join(LEAVE_S)
         self._end()
 
 
@@ -152,9 +156,15 @@ def evaluate(build: BuildEvaluation, pipe: connection.Connection) -> None:
 def answer_tasks(build: BuildEvaluation, pipe: connection.Connection) -> None:
     """Drive the races of one task after the other."""
     parts, spent_s = build(), 0.0
-    while True:
-        task: Task = pickle.loads(pipe.recv_bytes())
-        set_weights(parts.policy.net, task.weights)
-        result = parts.races.drive(parts.policy, task.frames)
-        before_s, spent_s = spent_s, time.process_time()
-        pipe.send_bytes(pickle.dumps(Driven(result, spent_s - before_s)))
+    try:
+        while True:
+            task: Task = pickle.loads(pipe.recv_bytes())
+            set_weights(parts.policy.net, task.weights)
+            if not parts.races.begin(parts.policy, task.frames, pipe.poll):  # all that can come is the end
+                return
+            result = parts.races.result(wait=True)
+            assert result is not None
+            before_s, spent_s = spent_s, time.process_time()
+            pipe.send_bytes(pickle.dumps(Driven(result, spent_s - before_s)))
+    finally:
+        parts.races.close()

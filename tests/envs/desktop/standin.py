@@ -40,6 +40,7 @@ class FakeGame:
     """Everything a `Game` opens, in one object. A tick passes when somebody sleeps or waits for a record."""
 
     title = "Stand-in"
+    patience_s = 1.0  # with whose turn it is
 
     def __init__(self, track: str = "oval", clock: bool = True) -> None:
         self.world = StandInWorld(load_track(track))

@@ -48,6 +48,31 @@ def test_a_lap_is_followed_from_its_start_to_its_finish(clock: bool, tmp_path: P
     assert lap.map_id == ("its-uid" if clock else "")
 
 
+class Told:
+    """Telemetry without a clock, of a car that is at these metres along a straight, record by record."""
+
+    def __init__(self, metres: list[float]) -> None:
+        self.metres = metres
+
+    def after(self, number: int, limit_s: float) -> Reading:
+        at, before = self.metres[number], self.metres[max(0, number - 1)]
+        finished = number + 1 == len(self.metres)
+        speed = 0.0 if at == before else 20.0
+        return Reading(number + 1, 0.05 * number, (0, 0, at), speed, 0.0, 1.0, 0.0, finished, 1.0, 0.0)
+
+
+def test_a_car_that_comes_to_rest_on_its_way_is_still_in_its_lap() -> None:
+    way = [0.0, 0.0, *range(1, 40), 40, 40, 40, *range(41, 80)]
+    restarted = [0.0, 0.0, *range(1, 30), 0.0, 0.0, *range(1, 80)]
+    set_elsewhere = [30.0, 30.0, *range(31, 60), 0.0, 0.0, *range(1, 80)]
+    for metres in (way, restarted, set_elsewhere):
+        lap = follow(Told([float(each) for each in metres]), 1.0, lambda words: None)
+        assert (lap.positions[0, 2], lap.positions[-1, 2]) == (0.0, 79.0)
+        assert len(lap.positions) == len(metres) - (0 if metres is way else metres.index(0.0, 5)) - (
+            metres is way
+        )
+
+
 def test_a_line_is_for_the_map_it_was_recorded_on(tmp_path: Path) -> None:
     path = tmp_path / "mine.npy"
     np.save(path, load_track("oval").line())

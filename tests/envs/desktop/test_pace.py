@@ -44,6 +44,22 @@ class Records:
     def close(self) -> None: ...
 
 
+class NoClockAtFinish(Records):
+    """The clock of the race shows nothing there."""
+
+    def latest(self) -> Reading:
+        seen = super().latest()
+        return seen._replace(race_ms=0) if seen.finished else seen
+
+
+def test_a_clock_that_shows_nothing_at_the_finish_does_not_lose_it() -> None:
+    clock, telemetry = Time(), NoClockAtFinish(finish_ms=120)
+    pace = RacePace(50, Timer(clock.now, clock.sleep), 1.0)
+    pace.begin(telemetry.latest())
+    dues = [pace.wait(telemetry) for _ in range(3)]
+    assert [due.reading.finished for due in dues] == [False, False, True]
+
+
 class AtFinish(Records):
     """The race finishes between two looks."""
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import socket
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from btr_tm.core.errors import RaceLost, UserError
 from btr_tm.core.protocols import Decision
 from btr_tm.core.types import Obs
+from btr_tm.envs.one_car import Sighting
 from btr_tm.envs.tminterface.connection import Connection
 from btr_tm.envs.tminterface.env import TMInterfaceVectorEnv
-from btr_tm.envs.tminterface.machine import Machine
+from btr_tm.envs.tminterface.machine import Finish, Keys, Machine, Moment, Talk
 from btr_tm.envs.tminterface.messages import ProtocolError, encode
 from btr_tm.envs.tminterface.plain import plain_game
+from btr_tm.envs.tminterface.simstate import GameState
 from btr_tm.run.collector import MOST_LOST, InlineCollector
 from btr_tm.sim.track.load import load_track
 
@@ -73,6 +77,53 @@ def test_a_fault_in_a_race_voids_it_and_another_is_driven(kind: str, sentence: s
     # Eight decisions of the second race, from its start.
     assert [int(races.time_ms) for races in first.races] == [50 * n for n in range(1, 9)]
     assert len(first.transitions) == 8
+
+
+def test_a_car_that_has_driven_and_is_stuck_is_no_game_without_focus() -> None:
+    said: list[str] = []
+    with standin("oval") as listening:
+        env = game(listening.port, say=said.append)
+        env.reset()
+        gas, seen = torch.zeros(1, dtype=torch.int64), env._go_on
+        for decision in range(40):  # into the wall beside the road, as far as the game says
+            if decision == 10:
+                env._go_on = lambda action: _standing(env, seen, action)  # type: ignore[method-assign]
+            env.step(gas)
+        env.close()
+    assert not said
+
+
+def _standing(env: TMInterfaceVectorEnv, drive: Callable[[Tensor], Sighting], action: Tensor) -> Sighting:
+    """A decision after which the game shows a car that stands."""
+    decide = env.racing.decide
+
+    def stands(actions: list[Keys]) -> tuple[Moment | Finish, GameState]:
+        answer, state = decide(actions)
+        return answer, state._replace(display_speed_kmh=0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(env.racing, "decide", stands)
+        return drive(action)
+
+
+def test_a_connection_that_breaks_at_the_last_word_is_a_fault_of_the_game() -> None:
+    class Broken(socket.socket):
+        def sendall(self, data: bytes, *rest: int) -> None:
+            raise ConnectionResetError("reset")
+
+    def talk() -> Talk[int]:
+        machine._say("SHUTDOWN")
+        return 1
+        yield b""
+
+    machine = Machine(settings())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connection = Connection(machine, listening.getsockname()[1], 5.0)
+        connection.drop()
+        connection._socket = Broken()
+        with pytest.raises(ProtocolError, match="broke before it said hello"):
+            connection.run(talk(), 5.0)
+        connection.drop()
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_intro_before_the_countdown_is_waited_for() -> None:
     assert play(of, stream[:at] + intro + stream[at:]).met == play(of, stream).met
 
 
+def test_each_countdown_sets_the_picture_up_as_a_map_that_is_loaded_has_its_own() -> None:
+    of = KINDS["floats"]
+    stream = race(of)
+    at = stream.index(step(-100))
+    old_race = step(-300) + step(-200) + step(-10)
+    said = names(play(of, stream[:at] + old_race + stream[at:]).said)
+    assert said.count("TOGGLE_INTERFACE") == 2
+    begun = said.index("GET_SIMULATION_STATE")
+    assert said[begun - 4 : begun] == STARTING[:4], "in the race that is driven, once"
+
+
 def test_menus_without_a_map_are_said() -> None:
     with pytest.raises(ProtocolError, match="set env.map"):
         play(settings(map=""), race(settings()))

@@ -14,6 +14,7 @@ class Looked:
     """Says of the second time that it has started another game."""
 
     ports: list[int] = field(default_factory=list)
+    start_s = 0.0
 
     def ensure(self, port: int) -> bool:
         self.ports.append(port)

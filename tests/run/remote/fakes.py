@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class CountingEnv:
     """Floats are worker, generation, car and its decisions so far; races end after RACE decisions."""
 
     name, layout, real_time = "a counter", FloatLayout.generic(FLOATS), False
+    left = ""  # a folder in which a file says that it was closed
 
     def __init__(self, worker: int, generation: int, cars: int, trouble: str = "", after: int = 0) -> None:
         self.num_envs, self.device = cars, torch.device("cpu")
@@ -75,7 +77,8 @@ class CountingEnv:
             time.sleep(0.05)
 
     def close(self) -> None:
-        pass
+        if self.left:
+            Path(self.left, f"{self.worker}_{self.generation}").touch()
 
 
 class FirstWeight:
@@ -101,6 +104,7 @@ class Shape:
     image_shape: tuple[int, ...] = (1, 2, 2)
     layout: Any = FloatLayout.generic(FLOATS)
     block: tuple[int, ...] = ()
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,12 @@ class Game:
     trouble: str = ""
     after: int = 0
     only: int = 0  # the worker that misbehaves
+    left: str = ""
 
     def __call__(self, worker: int, generation: int) -> WorkerParts:
         trouble = self.trouble if worker == self.only else ""
         env = CountingEnv(worker, generation, self.cars, trouble, self.after)
+        env.left = self.left
         return WorkerParts(env, FirstWeight(net()), Clock())
 
 

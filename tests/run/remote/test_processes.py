@@ -21,7 +21,7 @@ from btr_tm.run.remote.chunk import ChunkFormat
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.remote.weights import SharedWeights
 
-from .fakes import FLOATS, RACE, FirstWeight, Game, net, processes
+from .fakes import FLOATS, RACE, FirstWeight, Game, Shape, net, processes
 
 FORMAT = ChunkFormat(decisions=5, cars=3, image_shape=(1, 2, 2), floats=FLOATS)
 
@@ -224,6 +224,33 @@ def test_nothing_is_left_after_close(start) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert not [name for name in names if glob.glob(f"/dev/shm/{name.lstrip('/')}")]
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_workers_let_go_of_their_games_at_the_end(start, waiting: bool, tmp_path: Path) -> None:
+    collector, policy, clock = start(Game(trouble="slow", left=str(tmp_path)))
+    collect(collector, policy, clock, Book(), 30)
+    if waiting:
+        collector.wait_until_full()
+    collector.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0_0", "1_0"]
+
+
+def test_a_worker_that_hangs_at_the_end_is_ended(start, monkeypatch) -> None:
+    monkeypatch.setattr("btr_tm.run.remote.processes.LEAVE_S", 0.5)
+    collector, policy, clock = start(Game(trouble="hangs", after=20))
+    collect(collector, policy, clock, Book(), 30)
+    time.sleep(0.2)
+    began = time.monotonic()
+    collector.close()
+    assert time.monotonic() - began < 5
+
+
+def test_a_game_may_take_longer_than_other_environments() -> None:
+    game = Shape(2, patience_s=400.0)
+    collector = ProcessCollector(Game(), game, net(), Clock(), 1, 5, 1, 1, 9, stall_s=60.0, start_s=500.0)
+    collector.close()
+    assert (collector.stall_s, collector.start_s) == (400.0, 500.0)
 
 
 def test_a_game_that_gives_nan_stops_the_run_with_the_sentence_of_its_worker(start) -> None:

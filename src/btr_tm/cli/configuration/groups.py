@@ -19,6 +19,7 @@ DECIDES = {
     "env/controls": "what drives in it: the keyboard, or a pad",
     "env/pace": "whose clock decisions keep to in a game in real time",
     "env/program": "who starts the game: you, or we with TMLoader",
+    "env/program/ghosts": "whether your own best race is in the picture of a game that we start",
     "track": "the track of the simulator",
     "obs": "the floats beside the picture",
     "reward": "what a decision is worth",

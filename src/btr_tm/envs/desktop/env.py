@@ -70,6 +70,7 @@ class DesktopVectorEnv(OneCarVectorEnv):
         self.decision_ticks, self.decision_ms = ticks_per_action, actions.TICK_MS * ticks_per_action
         self.name = f"the game in a window, on {track.name}"
         self._map_id = track.source.map_id if track.source is not None else ""
+        self.patience_s = turn.patience_s + limits.longest_s
         self.facts = {"game": "in a window of this computer, in real time"}
         self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device, steer_levels)
         points = torch.from_numpy(track.line()).float()

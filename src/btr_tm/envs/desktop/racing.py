@@ -53,6 +53,12 @@ class Limits:
             if value <= 0:
                 raise UserError(f"env.limits.{name} must be more than 0, got {value}")
 
+    @property
+    def longest_s(self) -> float:
+        """Until a race has begun, or was tried in vain for the last time."""
+        a_try_s = self.connect_s + self.focus_s + self.restart_s + self.countdown_s
+        return self.tries * (a_try_s + LONGEST_PAUSE_S)
+
 
 class Devices(NamedTuple):
     """All that goes to a game, and comes from it."""
@@ -110,6 +116,7 @@ class Racing:
         self._start, self._start_known, self._say, self._turn = start, False, say, turn
         self._devices: Devices | None = None
         self._listens = False
+        self._latest: Reading  # of the race
         self._echo, self._began_s, self._shown_s, self._lag_s = Echo(), 0.0, 0.0, 0.0
         self.timing = Timing()
 
@@ -142,6 +149,7 @@ class Racing:
                 f"a decision came {late_ms:,.0f} ms late: the computer, or the policy, is too slow"
             )
         time_ms = self._time_ms(reading)
+        self._latest = reading
         if reading.finished:
             return Moment(reading, time_ms, None, self._lag_s)
         self._echo.check(reading)
@@ -212,6 +220,7 @@ class Racing:
         reading = self._await_green(telemetry, controls)
         frame = capture.frame()
         self._began_s = self._shown_s = reading.at_s
+        self._latest = reading
         self._pace.begin(reading)
         return Moment(reading, 0, frame, self._lag_s)
 
@@ -276,6 +285,10 @@ class Racing:
         return age_s
 
     def _time_ms(self, reading: Reading) -> int:
+        """Of the race; a clock that shows less at the finish than before is not looked at there."""
         if reading.race_ms is None:
             return round(1000 * (reading.at_s - self._began_s))
+        before_ms = self._latest.race_ms
+        if reading.finished and before_ms is not None and reading.race_ms < before_ms:
+            return before_ms + round(1000 * (reading.at_s - self._latest.at_s))
         return reading.race_ms

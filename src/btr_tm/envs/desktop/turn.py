@@ -21,7 +21,7 @@ class Turn:
     def __init__(self, patience_s: float, folder: Path | None = None) -> None:
         if patience_s <= 0:
             raise UserError(f"env.turn.patience_s must be more than 0, got {patience_s}")
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         path = (folder or Path(tempfile.gettempdir())) / f"btr_tm_desktop_{getpass.getuser()}.lock"
         self._lock = FileLock(path)
 
@@ -30,10 +30,10 @@ class Turn:
         if self._lock.is_locked:
             return
         try:
-            self._lock.acquire(timeout=self._patience_s, poll_interval=OTHERS_FIRST_S / 4)
+            self._lock.acquire(timeout=self.patience_s, poll_interval=OTHERS_FIRST_S / 4)
         except Timeout as error:
             raise GameLost(
-                f"another program of btr_tm has driven in the game for {self._patience_s:g} s; end it"
+                f"another program of btr_tm has driven in the game for {self.patience_s:g} s; end it"
             ) from error
 
     def leave(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from btr_tm.core.errors import UserError
 from btr_tm.envs.desktop.pictures import Crop
-from btr_tm.envs.desktop.protocols import Capture, Controls, Frame, Telemetry
+from btr_tm.envs.desktop.protocols import Capture, Controls, Frame, GameLost, Telemetry
 from btr_tm.envs.desktop.racing import Devices
 from btr_tm.envs.desktop.screen import Grabber, WindowCapture
 from btr_tm.envs.desktop.window import Window, find_window
@@ -25,6 +26,7 @@ class WindowGame:
     telemetry: Callable[[], Telemetry]
     controls: Callable[[Window], Controls]
     find: Callable[[str], Window] = find_window
+    _seen: list[bool] = field(default_factory=list, init=False)  # the window has been there
 
     def listen(self) -> Telemetry:
         """As `Game.listen`."""
@@ -33,7 +35,7 @@ class WindowGame:
     def open(self, size: tuple[int, int]) -> Devices:
         """As `Game.open`; what was opened is closed again if the rest cannot be."""
         with ExitStack() as undo:
-            window = self.find(self.title)
+            window = self._found()
             undo.callback(window.close)
             capture: Capture = (
                 WindowCapture(window, self.screen(), size, self.crop) if any(size) else NoPictures(window)
@@ -45,6 +47,15 @@ class WindowGame:
             controls = self.controls(window)
             undo.pop_all()
         return Devices(telemetry, controls, capture)
+
+    def _found(self) -> Window:
+        """The window; one that has been there, and was closed, may come back."""
+        try:
+            window = self.find(self.title)
+        except UserError as error:
+            raise (GameLost(str(error)) if self._seen else error) from error
+        self._seen.append(True)
+        return window
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class X11Window:
         stack = self._root.query_tree().children  # from the lowest to the highest
         above = stack[stack.index(ours) + 1 :]
         for other in above:
-            if rect is not None and _viewable(other) and rect.overlaps(_outer(other)):
+            if rect is not None and (over := _seen(other)) is not None and rect.overlaps(over):
                 return f"another window ({_title(self._display, other) or 'without a title'})"
         return ""
 
@@ -134,6 +134,16 @@ def _visible(window: Any) -> Iterator[Any]:
 def _viewable(window: Any) -> bool:
     """Mapped, as all that it lies in, and with something to see."""
     return _shown(window.get_attributes())
+
+
+def _seen(window: Any) -> Rect | None:
+    """Where a child of the root is, with its border; None if nobody sees it, or it was just closed."""
+    from Xlib.error import BadDrawable, BadWindow
+
+    try:
+        return _outer(window) if _viewable(window) else None
+    except (BadDrawable, BadWindow):
+        return None
 
 
 def _shown(attributes: Any) -> bool:

@@ -23,15 +23,8 @@ class Connection:
 
     def run(self, talk: Talk[Result], limit_s: float) -> Result:
         """What `talk` ends with; the limit is for the whole of it, so that trickling bytes do not help."""
-        until = time.monotonic() + limit_s
         try:
-            to_send = next(talk)
-            while True:
-                self._send(to_send, until)
-                to_send = talk.send(self._receive(until))
-        except StopIteration as end:
-            self._send(self.machine.take_output(), until)
-            return end.value
+            return self._run(talk, time.monotonic() + limit_s)
         except TimeoutError:
             raise ProtocolError(
                 f"the game on port {self.port} did not answer within {limit_s:g} s {self.machine.doing}"
@@ -40,6 +33,17 @@ class Connection:
             raise ProtocolError(
                 f"the connection to the game on port {self.port} broke {self.machine.doing} ({error})"
             ) from error
+
+    def _run(self, talk: Talk[Result], until: float) -> Result:
+        came = None
+        while True:
+            try:
+                to_send = next(talk) if came is None else talk.send(came)
+            except StopIteration as end:
+                self._send(self.machine.take_output(), until)
+                return end.value
+            self._send(to_send, until)
+            came = self._receive(until)
 
     def _send(self, data: bytes, until: float) -> None:
         if data:

@@ -25,7 +25,7 @@ from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.track.ribbon import Track
 
 HIGHEST_PORT = 65535
-AT_REST_KMH = 1  # a car that is no faster after a second of gas does not hear us
+AT_REST_KMH = 1  # a car that has never been faster after a second of gas does not hear us
 DEAF_MS = 1000
 
 
@@ -82,16 +82,17 @@ class TMInterfaceVectorEnv(OneCarVectorEnv):
         )
         self.decision_ticks, self.decision_ms = ticks, settings.decision_ms
         self.name = f"TrackMania on {track.name}, port {port + instance}"
+        self.patience_s = patience.longest_s(program)
         self.facts = {"game": f"TrackMania through TMInterface, ports from {port} on"}
         self.racing = Racing(settings, port + instance, patience, program, say or _say)
         self.set_rules(track, features, reward, cut_offs, gates, float_lookup, clock, device)
         self.image_shape = (1, height, width)
-        self._heard, self._only_gas = False, True  # the game has echoed a key; nothing but gas was held
+        self._heard, self._waits = False, True  # the game has echoed a key; gas was held, and it never moved
         self.set_spaces(cars)
 
     def _start(self) -> Sighting:
         moment, game = self.racing.begin()
-        self._heard, self._only_gas = False, True
+        self._heard, self._waits = False, True
         return self._sighting(game, moment, moment.time_ms)
 
     def _go_on(self, action: Tensor) -> Sighting:
@@ -120,8 +121,9 @@ class TMInterfaceVectorEnv(OneCarVectorEnv):
             )
         # Only a game that has echoed a key once is believed to do so always.
         self._heard = self._heard or (any(held) and held == game.held)
-        self._only_gas = self._only_gas and all(each[0] and not each[1] for each in keys)
-        if self._only_gas and time_ms >= DEAF_MS and game.display_speed_kmh < AT_REST_KMH:
+        only_gas = all(each[0] and not each[1] for each in keys)
+        self._waits = self._waits and only_gas and game.display_speed_kmh < AT_REST_KMH
+        if self._waits and time_ms >= DEAF_MS:
             raise ProtocolError(
                 f"the car stands still at {time_ms:,} ms though the gas was held; is the window in front?"
             )

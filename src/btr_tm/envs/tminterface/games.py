@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from btr_tm.core.errors import UserError
 from btr_tm.envs.tminterface.connection import Connection
@@ -31,9 +31,18 @@ class Patience:
             if getattr(self, name) <= 0:
                 raise UserError(f"env.patience.{name} must be more than 0, got {getattr(self, name)}")
 
+    def longest_s(self, program: Program) -> float:
+        """Until a race has begun, or was tried in vain for the last time."""
+        return self.tries * (program.start_s + 2 * max(self.start_s, self.connect_s) + LONGEST_PAUSE_S)
+
 
 class Program(Protocol):
     """Whoever sees to it that a game runs."""
+
+    @property
+    def start_s(self) -> float:
+        """How long `ensure` may take."""
+        ...
 
     def ensure(self, port: int) -> bool:
         """Start the game that listens on `port` unless it runs; whether it was started just now.
@@ -54,6 +63,8 @@ class Program(Protocol):
 @dataclass(frozen=True)
 class StartedByHand:
     """The game was started by somebody else, who looks after it."""
+
+    start_s: ClassVar[float] = 0.0
 
     def ensure(self, port: int) -> bool:
         """It should run."""

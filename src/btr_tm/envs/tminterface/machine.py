@@ -115,7 +115,8 @@ class Machine:
         self._start: bytes | None = None  # state of the race at 0 ms
         self._time_ms = 0  # of the last decision
         self._held: Keys = (0, 0, 0, 0)
-        self._prepared = self._map_asked = self._restarted = self._counted_down = False
+        self._map_asked = self._restarted = self._counted_down = False
+        self._countdown_ms = 0  # of the last step of a countdown
         self._restarts = 0
 
     def take_output(self) -> bytes:
@@ -221,10 +222,6 @@ class Machine:
 
     def _to_start(self, time_ms: int) -> Talk[bytes | None]:
         """The state at the start line, where the game then is; None if it is not there yet."""
-        if not self._prepared:
-            self._prepared = True
-            self._say("EXECUTE_COMMAND", f"cam {self.settings.camera}")
-            self._say("TOGGLE_INTERFACE", 0)
         if self._start is not None:
             self._say("REWIND_TO_STATE", self._start)
         elif self.settings.map and not self._map_asked:
@@ -232,7 +229,7 @@ class Machine:
         elif not self._restarted:
             self._give_up()
         elif time_ms < 0:
-            self._counted_down = True
+            self._count_down(time_ms)
         elif self._counted_down and time_ms == 0:
             (state,) = yield from self._ask("GET_SIMULATION_STATE")
             assert isinstance(state, bytes)
@@ -240,6 +237,13 @@ class Machine:
         elif self._counted_down:
             self._give_up()
         return self._start
+
+    def _count_down(self, time_ms: int) -> None:
+        """At the first step of each countdown the picture is set up: a map that was loaded has its own."""
+        if not self._counted_down or time_ms < self._countdown_ms:
+            self._say("EXECUTE_COMMAND", f"cam {self.settings.camera}")
+            self._say("TOGGLE_INTERFACE", 0)
+        self._counted_down, self._countdown_ms = True, time_ms
 
     def _give_up(self) -> None:
         """The race begins anew with a countdown; a race in front of it, such as an intro, has none."""

@@ -13,6 +13,7 @@ from btr_tm.envs.tminterface.simstate import GameState
 from btr_tm.game.doctor.bench import Bench, Driven
 from btr_tm.game.doctor.diagnosis import Link, broken
 from btr_tm.game.folders import game_folders
+from btr_tm.game.ghosts import HiddenGhosts
 from btr_tm.game.install import Copy, inspect
 from btr_tm.game.launch import TMLoader
 
@@ -43,6 +44,8 @@ def check_platform(bench: Bench) -> str:
 def check_folders(bench: Bench) -> str:
     """The Documents folder that TMInterface uses."""
     bench.folders = game_folders(bench.computer, bench.named)[0]
+    if isinstance(bench.program, TMLoader) and isinstance(bench.program.ghosts, HiddenGhosts):
+        bench.program.ghosts.documents = str(bench.folders.documents)
     return str(bench.folders.documents)
 
 

@@ -24,6 +24,7 @@ from btr_tm.run.remote.supervisor import PATIENCE_S, Supervisor, WorkerHandle
 from btr_tm.run.remote.weights import SharedWeights, weights_of
 from btr_tm.run.remote.worker import BuildWorker, ChunkReady, Failed, WorkerSetup, heartbeat_layout, work
 
+LEAVE_S = 5.0  # for workers to let go of their games at the end
 WORKER_BYTES = 400 * 2**20  # of a process with torch, a small network and a simulator
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory; containers often have little of it
 
@@ -41,9 +42,15 @@ class ProcessHandle(WorkerHandle):
         self.fault = ""  # why this generation is over; its inbox may still hold chunks
         self.beats, self.seen_alive = -1, 0.0
 
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
+    def ask_to_end(self) -> None:
+        """The process ends once it has noticed, and closes its environment before."""
         if self.process is not None:
+            self.pipe.close()
+
+    def stop(self, patience_s: float = 0.0) -> None:
+        """End the process after `patience_s`, whatever it is doing then."""
+        if self.process is not None:
+            self.process.join(patience_s)
             self.process.kill()
             self.process.join()
             self.process.close()
@@ -58,9 +65,10 @@ class ProcessCollector:
 
     `build(worker, generation)` makes environment and policy inside a process; it must be picklable. Weights
     are published every `publish_every` updates, with the frames of `clock`, which drive exploration. A worker
-    that dies, sends a damaged chunk or shows no heartbeat for `stall_s` (`start_s` before its first chunk) is
-    replaced, and the open races of its cars are void. Chunks driven with weights more than `stale_versions`
-    behind are dropped. `slots` chunks per worker may wait; then it waits too.
+    that dies, sends a damaged chunk or shows no heartbeat for `stall_s` (before its first chunk `start_s`,
+    never less than the patience of `env`) is replaced, and the open races of its cars are void. Chunks driven
+    with weights more than `stale_versions` behind are dropped. `slots` chunks per worker may wait; then it
+    waits too.
     """
 
     def __init__(
@@ -82,7 +90,7 @@ class ProcessCollector:
         self.format = ChunkFormat.of(env, workers, decisions)
         refuse_too_many(workers, slots * self.format.layout.size)
         refuse_little_shared(workers * slots * self.format.layout.size + 8 * weights_of(net).numel())
-        self.stall_s, self.start_s = stall_s, start_s
+        self.stall_s, self.start_s = max(stall_s, env.patience_s), max(start_s, env.patience_s)
         self.clock, self.watch = clock, Stopwatch()
         self.weights = SharedWeights(weights_of(net).numel())
         self.heartbeats = Shared(heartbeat_layout(workers))
@@ -231,8 +239,11 @@ class ProcessCollector:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + LEAVE_S
         for handle in self.handles:
-            handle.stop()
+            handle.ask_to_end()
+        for handle in self.handles:
+            handle.stop(max(0.0, until - time.monotonic()))
             handle.chunks.close()
         self.weights.close()
         self.heartbeats.close()

@@ -25,7 +25,7 @@ from btr_tm.core.types import Chunk, StateDict
 from btr_tm.metrics.stopwatch import Stopwatch
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.chunk import Arrays, ChunkFormat
-from btr_tm.run.remote.processes import refuse_too_many
+from btr_tm.run.remote.processes import LEAVE_S, refuse_too_many
 from btr_tm.run.remote.scratch import Scratch
 from btr_tm.run.remote.supervisor import PATIENCE_S, Supervisor, WorkerHandle
 from btr_tm.run.remote.weights import set_weights, weights_of
@@ -66,6 +66,11 @@ class RayWorker:
         self.format.pack_losses(chunk, arrays)
         before, self.cpu_s = self.cpu_s, time.process_time()
         return version, self.cpu_s - before, arrays
+
+    def leave(self) -> None:
+        """Let go of the game."""
+        if "parts" in vars(self):
+            self.parts.env.close()
 
 
 class RayHandle(WorkerHandle):
@@ -129,7 +134,8 @@ class RayCollector:
             self._undo = undo.pop_all()
         self.start_s, self._room_by = start_s, math.inf
         self.resources, self.ahead = dict(resources), ahead
-        self.stall_s, self.watch = stall_s, Stopwatch()
+        self.stall_s, self.first_s = max(stall_s, env.patience_s), max(start_s, env.patience_s)
+        self.watch = Stopwatch()
         self.handles = [RayHandle(worker, self.format.cars) for worker in range(num_workers)]
         self.supervisor = Supervisor(self.handles, clock, publish_every, stale_versions)
         self.counts = self.supervisor.counts
@@ -206,7 +212,7 @@ class RayCollector:
         for handle in self.handles:
             if handle.heard == math.inf and handle.begun is not None and self._is_ready(handle.begun):
                 handle.heard, self._room_by = now, math.inf
-            silent, limit = now - handle.heard, self.stall_s if handle.received else self.start_s
+            silent, limit = now - handle.heard, self.stall_s if handle.received else self.first_s
             if handle.requested and silent > limit and not self._is_ready(handle.requested[0]):
                 self._replace(handle, "hung", f"no chunk within {limit} s")
         if now > self._room_by and all(h.generation == 0 and h.heard == math.inf for h in self.handles):
@@ -233,6 +239,10 @@ class RayCollector:
     def close(self) -> None:
         """End the actors, and the connection; safe to call twice."""
         if self.ray.is_initialized():
+            driving = [handle.actor for handle in self.handles if handle.actor and handle.heard != math.inf]
+            left = [actor.leave.remote() for actor in driving]
+            if left:
+                self.ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
             for handle in self.handles:
                 if handle.actor is not None:
                     self.ray.kill(handle.actor)

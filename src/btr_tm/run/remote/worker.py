@@ -104,8 +104,6 @@ class _Worker:
         self.version, self._cpu_s = 0, 0.0
         self._beat()
         self.parts = setup.build(setup.worker, setup.generation)
-        rehearse(self.parts.env, self.parts.policy, explore=True)
-        self.collector = InlineCollector(self.parts.env, setup.format.decisions)
 
     def _beat(self) -> None:
         self.heartbeats.records[0]["beats"][self.setup.worker] += 1
@@ -120,11 +118,19 @@ class _Worker:
         return self.parts.policy.unchanged()
 
     def run(self) -> None:
+        """Until the learner is gone; then the environment is closed, which lets go of a game."""
+        try:
+            rehearse(self.parts.env, self.parts.policy, explore=True)
+            self._drive(InlineCollector(self.parts.env, self.setup.format.decisions))
+        finally:
+            self.parts.env.close()
+
+    def _drive(self, collector: InlineCollector) -> None:
         number = 0
         while True:
             slot = self._next_slot()
             self._update()
-            chunk = self.collector.collect(self)
+            chunk = collector.collect(self)
             self.setup.format.pack(chunk.transitions, chunk.races, self.chunks.records[slot])
             self.setup.format.pack_losses(chunk, self.chunks.records[slot])
             crc = checksum(self.chunks.bytes_of(slot))
