@@ -76,6 +76,18 @@ def test_a_typo_inside_an_experiment_is_found(tmp_path: Path, text: str, sentenc
         (["profile.micro_batch=100"], "profile.micro_batch \\(100\\) must divide profile.batch_size"),
         (["profile.warmup_frames=1000000"], "must fit into profile.replay_capacity"),
         (["profile.cars=0"], "profile.cars must be larger than 0"),
+        (
+            ["replay=prioritized", "replay.sampler.epsilon=0"],
+            "replay.sampler.epsilon must be larger than 0, got 0",
+        ),
+        (["+experiment=ppo", "learner.step.clip_norm=-1"], "learner.step.clip_norm must be larger than 0"),
+        (["+experiment=ppo", "learner.passes.rows_at_once=0"], "rows_at_once must be larger than 0, got 0"),
+        (["learner/reset=partial", "learner.reset.every_frames=-5"], "every_frames must be larger than 0"),
+        (["parallel=ddp", "parallel.stall_s=-1"], "parallel.stall_s must be larger than 0, got -1"),
+        (
+            ["+experiment=pretrain", "net/objective=contrast", "profile.micro_batch=1"],
+            "profile.micro_batch=1 leaves it none; raise it",
+        ),
         (["profile.micro_batch=0"], "profile.micro_batch must be larger than 0, got 0"),
         (["profile.taus_act=0"], "profile.taus_act must be larger than 0"),
         (["profile.eval_starts=-1"], "profile.eval_starts must be 0 or larger"),

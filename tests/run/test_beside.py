@@ -59,6 +59,11 @@ def test_it_lets_go_of_its_game_at_the_end(open: bool, tmp_path) -> None:
     assert (tmp_path / "left").exists()
 
 
+def test_none_is_begun_once_a_stop_is_asked_for(beside) -> None:
+    races = beside()
+    assert not races.begin(ByWeight(), 0, lambda: True) and races.result(wait=True) is None
+
+
 def test_its_cpu_seconds_are_the_runs(beside) -> None:
     races, watch = beside(), Stopwatch()
     races.charge_to(watch)

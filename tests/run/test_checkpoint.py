@@ -73,6 +73,45 @@ def test_old_files_that_cannot_be_removed_do_not_stop_training(tmp_path, build, 
     assert run.clock.frames == 2000 and "another program reads it" in capsys.readouterr().out
 
 
+def test_an_older_checkpoint_that_cannot_be_read_now_stops_no_run(tmp_path, build, capsys, monkeypatch):
+    build(tmp_path).train()
+    run = build(tmp_path, total=2400)
+    newest, older = run.checkpoint.files()
+
+    def in_use(path):
+        if path == older:
+            raise UserError(f"cannot read {path} (in use)")
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "read", in_use)
+    run.train()
+    assert run.clock.frames == 2400 and "(in use)); the next save tries again" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_refused_by_name(tmp_path, build):
+    build(tmp_path).train()
+    run = build(tmp_path)
+    run.checkpoint.device = "cuda"
+    with pytest.raises(
+        UserError, match="saved with device=cpu, and device=cuda .* begin another run with init_from="
+    ):
+        run.checkpoint.load_newest()
+
+
+def test_files_below_the_folder_of_the_replay_count_as_its_own(tmp_path, build):
+    run = build(tmp_path)
+    run.checkpoint.prepare()
+    run.collector.collect(run.learner.policy)
+
+    def save(folder):
+        (folder / "own").mkdir(exist_ok=True)
+        (folder / "own" / "000001.bin").write_bytes(bytes(10**6))
+        return {}
+
+    run.replay.save = save
+    assert 10**6 < run.checkpoint._write() < 2 * 10**6
+
+
 def test_nothing_but_damaged_checkpoints_is_an_error_not_a_fresh_start(tmp_path, build):
     build(tmp_path).train()
     run = build(tmp_path)

@@ -117,6 +117,21 @@ def test_a_race_that_was_under_way_at_a_checkpoint_is_kept(tmp_path):
     assert again.take().frames == whole.take().frames
 
 
+def test_a_run_on_another_device_goes_on_there_from_its_checkpoint():
+    """What a checkpoint holds is read on the CPU."""
+    first, again = FastestTrainingRace(DECISION_MS, 60_000), FastestTrainingRace(DECISION_MS, 60_000)
+    drive(first, Cars([(90,)], [(True,)]), 30)
+    state = first.state_dict()
+    again.load_state_dict(state)
+    kept = again.state_dict()["driven"]
+    assert kept.keys() == state["driven"].keys()
+    assert all(torch.equal(last, state["driven"][cars]) for cars, last in kept.items())
+    action, races = Cars([(90,)], [(True,)]).decide()
+    there = Races(*(leaf.to("meta") for leaf in races))
+    again.add(chunk_of([action.to("meta")], [there]), 1)
+    assert {driven.actions.device.type for driven in again._driven.values()} == {"meta"}
+
+
 def test_cars_that_are_collected_apart_do_not_mix():
     kept, near, far = FastestTrainingRace(DECISION_MS, 60_000), slice(0, 1), slice(1, 3)
     first, second = Cars([(30,)], [(True,)]), Cars([(40,), (29,)], [(True,), (True,)], seed=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -60,6 +60,8 @@ class Contrast:
     is the cosine over `temperature`. Both pictures of a pair are augmented by themselves, for else the
     appearance of a race would be enough to find the partner.
     """
+
+    compares_rows: ClassVar[bool] = True
 
     part: BuildPart
     temperature: float

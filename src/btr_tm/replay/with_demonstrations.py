@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -76,7 +77,13 @@ class WithDemonstrations:
         return self._asked.measure()
 
     def save(self, folder: str | Path) -> StateDict:
-        return {name: part.save(_made(folder, name)) for name, part in self._parts()}
+        with ExitStack() as undo:  # where one cannot be written, the files of the other go, too
+            manifest = {}
+            for name, part in self._parts():
+                manifest[name] = part.save(_made(folder, name))
+                undo.callback(part.undo_save)
+            undo.pop_all()
+        return manifest
 
     def undo_save(self) -> None:
         for _, part in self._parts():

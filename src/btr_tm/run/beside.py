@@ -70,7 +70,9 @@ class RacesBeside:
         self._watch = watch
 
     def begin(self, policy: Policy, frames: int, stop: Callable[[], bool]) -> bool:
-        """Send the weights of `policy`. Nothing ends it early: it costs training no time."""
+        """Send the weights of `policy`; nothing ends it early. False if `stop()` already says so."""
+        if stop():
+            return False
         self._open = pickle.dumps(Task(weights_of(policy.net).cpu(), frames))
         self._started_for_it = 0
         self._send()

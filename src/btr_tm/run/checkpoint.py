@@ -37,7 +37,7 @@ class Checkpoint:
 
     `say` shows a line to the user. A full disk during a run, or an old file that cannot be removed, is said
     and not raised. `healthy` raises where the parts are not worth saving; `settle` writes what other files
-    must hold before a checkpoint counts, or raises OSError.
+    must hold before a checkpoint counts, or raises OSError. On another kind of `device` a run cannot go on.
     """
 
     def __init__(
@@ -49,10 +49,11 @@ class Checkpoint:
         say: Callable[[str], None] = print,
         healthy: Callable[[], None] = lambda: None,
         settle: Callable[[], None] = lambda: None,
+        device: str = "cpu",
     ) -> None:
         self.folder = Path(folder)
         self.parts, self.replay, self.clock = dict(parts), replay, clock
-        self.say, self.healthy, self.settle = say, healthy, settle
+        self.say, self.healthy, self.settle, self.device = say, healthy, settle, device
         self.reserve = Reserve(self.folder / "reserve")
         self._manifests: dict[Path, StateDict | None] = {}  # of the replay, by checkpoint
 
@@ -121,7 +122,7 @@ class Checkpoint:
         self.settle()
         path = self.folder / f"frames_{self.clock.frames:012d}.pt"
         self.replay_folder.mkdir(parents=True, exist_ok=True)
-        before = {each.name for each in self.replay_folder.iterdir()}
+        before = set(self.replay_folder.rglob("*"))
         manifest = self.replay.save(self.replay_folder)
         try:
             write_atomic(path, self._payload(manifest))
@@ -129,18 +130,18 @@ class Checkpoint:
             self.replay.undo_save()
             raise
         self._manifests[path] = manifest
-        added = [each for each in self.replay_folder.iterdir() if each.name not in before]
+        added = [each for each in self.replay_folder.rglob("*") if each not in before]
         return sum(each.stat().st_size for each in (path, *added))
 
     def _payload(self, manifest: StateDict) -> bytes:
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         held = {"frames": self.clock.frames, "parts": parts, "replay": manifest, "random": global_states()}
-        return packed(held)
+        return packed(held | {"device": self.device})
 
     def _tidy(self) -> None:
         try:
             self._prune()
-        except OSError as error:  # Windows refuses while another program reads the file
+        except (OSError, UserError) as error:  # Windows refuses while another program reads the file
             self.say(f"could not remove an old checkpoint ({error}); the next save tries again")
 
     def _prune(self, keep: int = KEEP) -> None:
@@ -190,6 +191,12 @@ class Checkpoint:
         return False
 
     def _restore(self, path: Path, content: StateDict) -> None:
+        if (device := content.get("device", self.device)) != self.device:
+            raise UserError(
+                f"{path} was saved with device={device}, and device={self.device} cannot go on with its "
+                f"random numbers; set device={device}, or begin another run with "
+                f"init_from={self.folder.parent}"
+            )
         saved, own = set(content["parts"]), set(self.parts)
         if saved != own:
             raise UserError(

@@ -51,7 +51,7 @@ class Run:
     """The parts of one run, put together by the composition root; `train()` is the whole command.
 
     `facts` are shown in the banner (device, parameters, replay, ...); `next_command` ends the summary.
-    `gauges` and `pace` are the meter's.
+    `gauges` and `pace` are the meter's; `again` is what continues the run, in words.
     """
 
     folder: Path
@@ -66,6 +66,8 @@ class Run:
     title: str = "btr_tm"
     facts: dict[str, str] = field(default_factory=dict)
     next_command: str = ""
+    again: str = "the same command"
+    device: str = "cpu"  # the kind of it
     gauges: Sequence[Gauge] = ()
     pace: Pace = Pace()
     training_races: TrainingRaces = field(default_factory=NoTrainingRaces)
@@ -98,6 +100,7 @@ class Run:
             say=self.say,
             healthy=lambda: self.meter.check_finite("learner"),
             settle=self.record.settle,
+            device=self.device,
         )
 
     def train(self) -> None:
@@ -187,7 +190,7 @@ class Run:
         self._spend()
         self.console.close()
         self.checkpoint.save_last()
-        self.say(f"stopped at {self.clock.frames:,} frames; the same command continues the run")
+        self.say(f"stopped at {self.clock.frames:,} frames; {self.again} continues the run")
 
     def _evaluate_last(self) -> bool:
         """Evaluate the final weights, unless that is done; False if it was interrupted."""

@@ -45,17 +45,20 @@ class FastestTrainingRace:
         self.decision_ms, self.longest = decision_ms, -(-longest_ms // decision_ms)
         self._best = NO_RACE
         self._driven: dict[str, Driven] = {}  # by the cars that are collected together
+        self._restored: dict[str, Tensor] = {}  # their last decisions, until they drive on, on their device
 
     def add(self, chunk: Chunk, frames: int) -> None:
         """What was driven until the clock said `frames`."""
         for cars in (*chunk.lost, *chunk.cut):
+            self._restored.pop(str(cars), None)
             if str(cars) in self._driven:
                 self._look(self._driven.pop(str(cars)))  # what comes next does not follow
         if not chunk.transitions:
             return
         key = str(chunk.cars)
         if key not in self._driven:
-            self._driven[key] = Driven(chunk.transitions[0].action, self.longest)
+            last = self._restored.pop(key, None)
+            self._driven[key] = Driven(chunk.transitions[0].action, self.longest, last)
         driven = self._driven[key]
         for transition, races in zip(chunk.transitions, chunk.races, strict=True):
             driven.add(transition.action, races, frames)
@@ -84,12 +87,11 @@ class FastestTrainingRace:
         best = self.take()
         needed = self._decisions(best.time_ms) if best.finished else self.longest
         driven = {cars: each.actions_until(each.count, needed) for cars, each in self._driven.items()}
+        driven |= self._restored
         return {"best": best._asdict(), "driven": {cars: last.byte() for cars, last in driven.items()}}
 
     def load_state_dict(self, state: StateDict) -> None:
-        self._best, self._driven = Race(**state["best"]), {}
-        for cars, last in state["driven"].items():
-            self._driven[cars] = Driven(last[0], self.longest, last)
+        self._best, self._driven, self._restored = Race(**state["best"]), {}, dict(state["driven"])
 
 
 class Finish(NamedTuple):

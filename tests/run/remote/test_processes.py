@@ -17,7 +17,7 @@ import torch
 from btr_tm.core.clock import Clock
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Chunk
-from btr_tm.run.remote.chunk import ChunkFormat
+from btr_tm.run.remote.chunk import ChunkFormat, checksum
 from btr_tm.run.remote.processes import ProcessCollector
 from btr_tm.run.remote.weights import SharedWeights
 
@@ -139,6 +139,21 @@ def test_chunks_driven_with_old_weights_are_dropped_and_counted(start) -> None:
     assert [chunk.frames for chunk in chunks] == [0, 0]
     assert [chunk.cut for chunk in chunks] == [[slice(0, 3)]] * 2
     assert collector.counts.stale == 2
+
+
+def test_a_race_that_a_game_has_lost_is_void_also_in_a_chunk_that_is_dropped(start) -> None:
+    collector, policy, clock = start(Game(), workers=1, slots=3, stale_versions=3)
+    while not collector.collect(policy).frames:
+        pass
+    time.sleep(0.5)
+    for clock.updates in range(1, 8):
+        collector._publish(policy)
+    handle = collector.handles[0]
+    collector._supervise()
+    slot = handle.inbox[0].slot
+    handle.chunks.records[slot]["void"][:] = True
+    handle.inbox[0] = handle.inbox[0]._replace(checksum=checksum(handle.chunks.bytes_of(slot)))
+    assert collector.collect(policy).lost == [slice(0, 3)]
 
 
 def test_a_learner_that_does_not_collect_holds_the_workers_back(start) -> None:

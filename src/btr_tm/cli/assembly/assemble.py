@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from btr_tm.cli.assembly.remote import BuildEvaluation, BuildLearner, BuildWorke
 from btr_tm.cli.configuration import overrides as typed
 from btr_tm.cli.configuration.composition import Composition
 from btr_tm.cli.configuration.contradictions import refuse_to_keep_waiting
+from btr_tm.cli.configuration.learner_misfits import says
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.errors import UserError
 from btr_tm.core.files import crc32, read_json
@@ -39,6 +41,7 @@ from btr_tm.sim.track.source import TrackSource, source_in
 
 # Where a run lies is no part of what it is; which of the user's modules may be named is for the user to say.
 NOT_RECORDED = frozenset({"name", "runs_dir", "on_existing", "plugins"})
+REQUEUED = "SLURM_RESTART_COUNT"  # how often Slurm has begun a job again, which must not overwrite itself
 LONGEST_TAG, LONGEST_GROUP = 64, 128  # of Weights & Biases
 
 
@@ -48,6 +51,8 @@ def build(job: Composition) -> Run:
     Raises UserError for anything in the configuration that cannot work.
     """
     values = checked(job.values)
+    if os.environ.get(REQUEUED, "0") != "0":
+        values["on_existing"] = "resume"
     refuse_to_keep_waiting(values)
     device = device_of(values["device"])
     set_threads(values["profile"]["threads"])
@@ -71,6 +76,7 @@ def build(job: Composition) -> Run:
         if values["on_existing"] == "resume":
             refuse_other_track(track, kept)
         demos = crc32(Path(values["demos"])) if values["demos"] else None
+        overwrites = values["on_existing"] == "overwrite"
         claimed = (_recorded(values), job.overrides, parts.seed, values["on_existing"], origin, demos)
         manifest = claim(job.folder, *claimed)
         keep_track(track, kept)
@@ -92,6 +98,8 @@ def build(job: Composition) -> Run:
             title=title,
             facts=facts(parts, policy.net, replay) | dict(env.facts) | {"fingerprint": job.fingerprint},
             interrupts=INTERRUPTS,
+            device=device.type,
+            again="the same command without on_existing=overwrite" if overwrites else "the same command",
             next_command=f"python -m btr_tm.{look} {shlex.quote(job.folder.as_posix())}",
         )
         undo.pop_all()
@@ -180,7 +188,15 @@ def facts(parts: Parts, net: Network, replay: ReplayBuffer) -> dict[str, str]:
         "image": f"{height} x {width}" if height else "none",
         "parameters": f"{sum(p.numel() for p in net.parameters()):,}",
         "replay": f"{memory / 2**30:.2f} GiB for {replay.capacity:,} transitions",
-    }
+    } | _without_updates(parts)
+
+
+def _without_updates(parts: Parts) -> dict[str, str]:
+    """Said of a run that ends in its warm-up."""
+    warmup, frames = parts.profile["warmup_frames"], parts.profile["total_frames"]
+    if warmup < frames or says(parts.values["learner"], "on_policy"):
+        return {}
+    return {"learning": f"none: the warm-up takes {warmup:,} frames; lower profile.warmup_frames"}
 
 
 def _report(title: str, parts: Parts, env: DrivingEnv) -> Report:

@@ -33,6 +33,12 @@ def _of_pictures(values: Node) -> Iterator[str]:
         yield "learner=pretraining needs net=pretraining; choose that, or +experiment=pretrain"
     if not says(values["encoder"], "reads_images"):
         yield "encoder=none leaves learner=pretraining nothing to train; choose an encoder"
+    objective, rows = values["net"].get("objective", {}), values["learner"].get("rows_at_once", 2)
+    if "_target_" in objective and says(objective, "compares_rows") and rows < 2:
+        yield (
+            "net/objective=contrast finds pictures among those of other rows, and profile.micro_batch="
+            f"{rows} leaves it none; raise it"
+        )
     for group in ("replay", "credit"):
         if says(values[group], "on_policy"):
             yield f"{group}=rollout belongs to learner=ppo; leave it out"

@@ -213,11 +213,11 @@ class ProcessCollector:
             handle.inbox.clear()
             handle.fault = "damaged"
             return Chunk([], [], 0, lost=lost, metrics=metrics)
+        arrays = handle.chunks.records[ready.slot]
+        lost += self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
         if not self.supervisor.accept(handle, ready.version, self.format.layout.size):
             return Chunk([], [], 0, lost=lost, cut=[handle.cars], metrics=metrics)
-        arrays = handle.chunks.records[ready.slot]
         transitions, races = self.format.unpack(arrays)
-        lost += self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
         metrics = self.counts.sample()
         return Chunk(transitions, races, self.format.frames, handle.cars, lost, metrics=metrics)
 

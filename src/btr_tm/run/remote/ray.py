@@ -199,11 +199,11 @@ class RayCollector:
             return Chunk([], [], 0)
         handle.heard = time.monotonic()
         self.watch.charge(cpu_s)
+        lost = self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
         if not self.supervisor.accept(handle, version, self.format.layout.size):
-            return Chunk([], [], 0, cut=[handle.cars])
+            return Chunk([], [], 0, lost=lost, cut=[handle.cars])
         # Arrays from Ray's store are read-only; torch wants its own.
         transitions, races = self.format.unpack({name: array.copy() for name, array in arrays.items()})
-        lost = self.supervisor.lost_in_game(handle, *self.format.unpack_losses(arrays))
         return Chunk(transitions, races, self.format.frames, handle.cars, lost)
 
     def _check_alive(self) -> None:
