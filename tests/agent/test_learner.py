@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from btr_tm.agent.loss_scaling import DynamicScaling
 from btr_tm.agent.noise import RedrawBoth, ShareWithActing
@@ -26,6 +25,7 @@ from btr_tm.nets.iqn import IQN
 from btr_tm.targets.greedy import DoubleDqn, Max
 
 from ..exploration.helpers import noise_and
+from ..host_reads import HostReads
 from ..nets.helpers import ALL_OFF, ALL_ON, PER_SAMPLE, network, observations, random_batch
 from ..targets.helpers import munchausen
 from .helpers import ADAM, LINESIGHT_SELF_LOSS, hard, learner, soft
@@ -133,22 +133,12 @@ def test_an_update_that_is_not_finite_is_refused_and_shows(parts) -> None:
     assert not torch.equal(parameters(one.online), before)
 
 
-class NoHostSync(TorchDispatchMode):
-    """Refuses what would make the host wait for a GPU."""
-
-    waits = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        assert function.name().split("::")[1].split(".")[0] not in self.waits, function
-        return function(*args, **(kwargs or {}))
-
-
 @BOTH
 @pytest.mark.parametrize("target", [munchausen(), DoubleDqn(), Max("mean")])
 def test_update_and_act_never_wait_for_the_device(parts, target) -> None:
     one = learner(network(**parts), target=target, optimizer=torch.optim.SGD)
     batch = random_batch(4)
-    with NoHostSync():
+    with HostReads():
         one.update(batch)
         one.policy.act(batch.obs, explore=True)
         one.policy.act(batch.obs, explore=False)
@@ -357,7 +347,7 @@ def test_updates_with_every_option_never_wait_for_the_device() -> None:
         network(**PER_SAMPLE, precision="fp16"), optimizer=torch.optim.SGD, self_loss=LINESIGHT_SELF_LOSS,
         scaling=DynamicScaling, clip_value=1.0, symmetric_taus=True, micro_batch=2,
     )  # fmt: skip
-    with NoHostSync():
+    with HostReads():
         one.policy.act(random_batch(4).obs, explore=True)
         one.update(random_batch(4))
         one.evaluate(random_batch(4))

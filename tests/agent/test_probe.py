@@ -119,6 +119,14 @@ def test_redrawn_fractions_change_actions_without_any_update() -> None:
     )
 
 
+def test_an_update_changes_more_actions_than_fractions_that_are_drawn_again() -> None:
+    agent = probed(ALL_OFF, learning_rate=lambda frames: 0.1, taus=64)
+    agent.clock.frames = 10
+    agent.update(random_batch(5))
+    found = agent.observer.take()
+    assert found["policy/churn_redrawn_null"] < 0.2 < found["policy/churn_redrawn"]
+
+
 def test_values_in_the_states_equal_a_slow_loop_over_them() -> None:
     agent = probed(ALL_ON)
     agent.clock.frames = 10

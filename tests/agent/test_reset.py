@@ -82,14 +82,16 @@ def test_the_learner_resets_grants_uses_and_goes_on_bit_for_bit_after_loading(tm
 
 
 def test_moments_of_the_optimizer_and_the_target_stay() -> None:
-    net = network()
-    one = learner(net)
-    one.update(random_batch(5))
-    moments = one.step.optimizer.state[one.step.parameters]["exp_avg_sq"].clone()
-    target = [parameter.clone() for parameter in one.target_net.parameters()]
-    reset_of(network())(one.online, 100)
-    assert torch.equal(one.step.optimizer.state[one.step.parameters]["exp_avg_sq"], moments)
-    assert all(torch.equal(a, b) for a, b in zip(one.target_net.parameters(), target, strict=True))
+    nets = [network(), network()]
+    one, other = learner(nets[0], reset=reset_of(nets[0], every_frames=10)), learner(nets[1])
+    for which in (one, other):
+        which.update(random_batch(5))
+        which.clock.frames = 10
+        which.update(random_batch(5, 1))
+    moments = [each.step.optimizer.state[each.step.parameters]["exp_avg_sq"] for each in (one, other)]
+    assert torch.equal(*moments) and not torch.equal(one.step.parameters, other.step.parameters)
+    targets = zip(one.target_net.parameters(), other.target_net.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in targets)
 
 
 def test_no_reset_does_nothing() -> None:

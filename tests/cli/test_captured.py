@@ -14,8 +14,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from btr_tm.agent.execution import Eager
 from btr_tm.agent.learner import IqnLearner
@@ -27,6 +25,7 @@ from btr_tm.core.tree import tree_map
 from btr_tm.core.types import Batch
 
 from ..agent.test_execution import radam_on_a_device
+from ..host_reads import HostReads, tensors
 from ..nets.helpers import observations, random_batch
 
 CPU, ROOT = torch.device("cpu"), Path(__file__).resolve().parents[2]
@@ -55,13 +54,9 @@ def each_choice(others: pytest.MarkDecorator, *soon: str) -> pytest.MarkDecorato
 SIZES = ("profile=smoke", "profile.threads=1", "profile.precision=bf16")
 ROWS, CARS = 16, 3
 
-aten = torch.ops.aten
-READS = {aten._local_scalar_dense, aten.nonzero, aten.is_nonzero, aten.equal, aten.masked_select}
-READS |= {aten.lift_fresh, aten._unique2, aten.unique_dim, aten.repeat_interleave}  # torch.tensor() is a copy
 
-
-class Watch(TorchDispatchMode):
-    """Refuses what reads from the device or copies to it; notes where tensors from outside lie."""
+class Watch(HostReads):
+    """Notes besides where tensors from outside lie."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,20 +65,13 @@ class Watch(TorchDispatchMode):
         self._kept: list[Any] = []  # so that no address is used twice
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func.overloadpacket not in READS, f"{func} makes the host wait"
         given = tensors((args, kwargs))
-        if func.overloadpacket in (aten.index, aten.index_put, aten.index_put_):
-            assert all(t.dtype != torch.bool for t in tensors(args[1])), "the host counts what a mask takes"
-        result = func(*args, **(kwargs or {}))
+        result = super().__torch_dispatch__(func, types, args, kwargs)
         places = {place(t) for t in given}
         self.outside += [place(t) for t in given if place(t) not in self._made]
         self._made |= {place(t) for t in tensors(result)} - places
         self._kept += [given, result]
         return result
-
-
-def tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.numel()]
 
 
 def place(tensor: Tensor) -> int:

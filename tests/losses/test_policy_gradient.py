@@ -107,11 +107,12 @@ def test_the_loss_is_that_of_a_slow_loop(value_clip: float) -> None:
     old = Sample(*torch.randn(4, 6, generator=draw))
     old = old._replace(log_p=log_probability(logits, action) - torch.linspace(-0.5, 0.5, 6))
     found = ClippedSurrogate(0.2, value_clip, 0.5, 0.01)(logits, value, action, old)
-    policy_loss = value_loss = disorder = 0.0
+    policy_loss = value_loss = disorder = moved = 0.0
     for i in range(6):
         p = logits[i].softmax(0)
         ratio = math.exp(math.log(float(p[action[i]])) - float(old.log_p[i]))
         policy_loss += slow_loss(ratio, float(old.advantage[i])) / 6
+        moved += (ratio - 1 - math.log(ratio)) / 6
         said = float(value[i])
         if value_clip:
             said = float(old.value[i]) + min(max(said - float(old.value[i]), -value_clip), value_clip)
@@ -122,7 +123,7 @@ def test_the_loss_is_that_of_a_slow_loop(value_clip: float) -> None:
     assert float(found.entropy) == pytest.approx(disorder, abs=1e-6)
     assert float(found.loss) == pytest.approx(policy_loss + 0.5 * value_loss - 0.01 * disorder, abs=1e-6)
     assert float(found.clipped) == pytest.approx(4 / 6)
-    assert float(found.kl) > 0.0
+    assert float(found.kl) == pytest.approx(moved, abs=1e-6) and moved > 0.01
 
 
 def test_advantages_of_a_minibatch_are_normalised_unless_it_is_a_single_one() -> None:

@@ -86,8 +86,14 @@ def test_every_weight_gets_a_gradient_and_outputs_keep_their_shape(options) -> N
 
 
 def test_positions_tell_cells_apart() -> None:
-    fusion = small(state_fusion=TRANSFORMER).state_fusion
-    assert fusion.position.shape == (4, 8) and not fusion.position.any()
+    net, obs = small(state_fusion=TRANSFORMER), observations(3)
+    position = net.state_fusion.position
+    assert position.shape == (4, 8) and not position.any()
+    with torch.no_grad():
+        position.normal_(generator=torch.Generator().manual_seed(0))
+        before = net.features(obs)
+        position.copy_(position.flip(0).clone())
+    assert not torch.allclose(net.features(obs), before, atol=1e-3)
 
 
 def test_a_shared_backbone_stands_before_the_fractions_with_the_options_of_the_head() -> None:

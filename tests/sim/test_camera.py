@@ -140,8 +140,9 @@ def test_a_gate_behind_the_car_is_not_drawn(lay, park):
 
 
 def test_the_fence_stands_nearer_on_the_side_of_the_car(camera, straight, park):
-    picture = camera(park(straight, [150.0], 14.0))[0, 0]
-    assert torch.unique(picture[36:, 62]).numel() > torch.unique(picture[36:, 1]).numel() - 8
+    for d_m, near, far in ((14.0, 62, 1), (-14.0, 1, 62)):
+        picture = camera(park(straight, [150.0], d_m))[0, 0]
+        assert torch.unique(picture[36:, near]).numel() > torch.unique(picture[36:, far]).numel()
     across = camera(park(straight, [150.0], 10.0, torch.pi / 2))[0, 0].float()
     fence = across[26:33, 4:60]
     assert fence.std(1).max() < 70 and (fence > 88).all()  # it fills the width of the picture

@@ -9,7 +9,7 @@ import torch
 from btr_tm.benchmarks.arithmetic import Layer
 from btr_tm.benchmarks.floor import forward_floor
 from btr_tm.benchmarks.row import Beside, Row, rate_row
-from btr_tm.benchmarks.timing import CPU, Effort, Subject, interleave
+from btr_tm.benchmarks.timing import CPU, RECORDED, Effort, Subject, interleave
 from btr_tm.core.protocols import Actor, DrivingEnv
 from btr_tm.core.types import Obs
 
@@ -38,7 +38,7 @@ def acting_rows(
 
 def _subject(policy: Actor, obs: Obs, cars: int) -> Subject:
     many = Obs(*(leaf[:1].repeat(cars, *[1] * (leaf.ndim - 1)) for leaf in obs))
-    return Subject(str(cars), cars, lambda: policy.act(many, explore=True))
+    return Subject(str(cars), cars, lambda: policy.act(many, explore=True), warm_up=RECORDED)
 
 
 def example(env: DrivingEnv) -> Obs:

@@ -25,7 +25,7 @@ class Target:
 
 
 NO_TARGET = Target(-math.inf)
-LESS_IS_BETTER = ("ms", "s", "bytes")
+LESS_IS_BETTER = ("us", "ms", "s", "bytes")
 
 
 @dataclass(frozen=True)

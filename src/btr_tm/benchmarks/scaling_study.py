@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from btr_tm.benchmarks.collectors import drain
-from btr_tm.benchmarks.timing import Subject, Times, interleave
+from btr_tm.benchmarks.timing import RECORDED, Subject, Times, interleave
 from btr_tm.core.block import Block
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Actor, DrivingEnv, EnvironmentSpec, Learner, Policy, ReplayBuffer
@@ -75,7 +75,7 @@ def batch_points(learners: Mapping[tuple[str, int], tuple[Learner, Batch]], roun
 
     def subject(key: tuple[str, int]) -> Subject:
         learner, batch = learners[key]
-        return Subject(f"{key}", 1, lambda: learner.update(batch))
+        return Subject(f"{key}", 1, lambda: learner.update(batch), warm_up=RECORDED)
 
     times = interleave([subject(key) for key in learners], rounds)
     return [_duration("batch", *key, times[f"{key}"]) for key in learners]
@@ -89,7 +89,7 @@ def learner_points(variants: Sequence[tuple[str, int, int, Learner, Batch]], rou
             torch.set_num_threads(threads)
             learner.update(batch)
 
-        return Subject(f"{series} {processes}", 1, run)
+        return Subject(f"{series} {processes}", 1, run, warm_up=RECORDED)
 
     before = torch.get_num_threads()
     times = interleave([subject(*each) for each in variants], rounds)

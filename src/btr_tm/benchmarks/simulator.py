@@ -9,7 +9,7 @@ import torch
 from torch._inductor.utils import fresh_cache
 
 from btr_tm.benchmarks.car_racing import CAR_RACING
-from btr_tm.benchmarks.row import NO_TARGET, Beside, Row, Target, rate_row
+from btr_tm.benchmarks.row import NO_TARGET, NOTHING, Beside, Row, Target, rate_row
 from btr_tm.benchmarks.timing import CPU, Effort, Subject, Times, interleave, seconds_of
 from btr_tm.envs.execution import HOW, Compile
 from btr_tm.envs.plain import plain_simulator
@@ -99,7 +99,7 @@ def _camera_row(mode: str, times: dict[str, Times]) -> Row:
     what, target = f"camera alone, elevation (hills), {mode}", CAMERA_TARGETS[mode]
     if f"camera {mode}" not in times:
         return Row(what, "frames/s", math.nan, target=target, note="left out")
-    beside = _beside(mode, "camera eager", times)
+    beside = NOTHING if mode == "eager" else _beside(mode, "camera eager", times)
     return rate_row(what, "frames/s", times[f"camera {mode}"], beside, target)
 
 

@@ -49,13 +49,17 @@ CUDA = Effort(
 )  # fmt: skip
 
 
+RECORDED = 4  # calls after which an update or a decision is replayed: two as they are, two written down
+
+
 @dataclass(frozen=True)
 class Subject:
-    """Something to be timed: each call of `run` does `work` units of it."""
+    """Something to be timed: each call of `run` does `work` units; `warm_up` calls do not count."""
 
     name: str
     work: float
     run: Callable[[], object]
+    warm_up: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,15 @@ def interleave(
     device: torch.device = CPU,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Times]:
-    """A B C A B C ...: `rounds` repetitions of each, after one that does not count, on `device`."""
+    """A B C A B C ...: `rounds` repetitions of each, after those that do not count, on `device`."""
     wait = waiting(device)
 
     def seconds(subject: Subject) -> float:
         return seconds_of(lambda: (subject.run(), wait()), clock)
 
     for subject in subjects:
-        seconds(subject)
+        for _ in range(subject.warm_up):
+            seconds(subject)
     taken = [[seconds(subject) for subject in subjects] for _ in range(rounds)]
     columns = zip(*taken, strict=True)
     return {s.name: Times(s.work, column) for s, column in zip(subjects, columns, strict=True)}
