@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,10 @@ from btr_tm.benchmarks.scaling_study import Point, memory_points
 
 def test_memory_is_that_of_a_million_transitions() -> None:
     class Replay:
-        bytes_per_transition = 2**30 / 1e6
+        """A ring of 90 transitions that holds 10 slots more, which are few in one of a million."""
+
+        bytes_per_transition, capacity = 2**30 / 1e6 * 100 / 90, 90
+        ring = SimpleNamespace(slots=100)
 
     (point,) = memory_points({("s", 64): Replay()})
     assert point == Point("memory", "s", 64, pytest.approx(1.0), "GiB")

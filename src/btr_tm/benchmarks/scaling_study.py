@@ -14,8 +14,11 @@ from btr_tm.core.block import Block
 from btr_tm.core.floats import FloatLayout
 from btr_tm.core.protocols import Actor, DrivingEnv, EnvironmentSpec, Learner, Policy, ReplayBuffer
 from btr_tm.core.types import Batch, Obs
+from btr_tm.replay.buffer import Replay
 from btr_tm.run.collector import InlineCollector
 from btr_tm.run.remote.processes import ProcessCollector
+
+A_MILLION = 1e6 / 2**30  # of bytes, in GiB
 
 
 class Point(NamedTuple):
@@ -116,10 +119,15 @@ def collector_points(
     return points
 
 
-def memory_points(replays: Mapping[tuple[str, int], ReplayBuffer]) -> list[Point]:
-    """GiB per million transitions of each (series, image size)."""
+def memory_points(replays: Mapping[tuple[str, int], Replay]) -> list[Point]:
+    """GiB per million slots of each (series, image size): of a ring so long, the few more do not count."""
     return [
-        Point("memory", *key, replay.bytes_per_transition * 1e6 / 2**30, "GiB")
+        Point(
+            "memory",
+            *key,
+            replay.bytes_per_transition * replay.capacity / replay.ring.slots * A_MILLION,
+            "GiB",
+        )
         for key, replay in replays.items()
     ]
 
