@@ -50,6 +50,20 @@ def test_an_mp4_has_the_pictures_of_the_race_and_a_hold_at_its_end(tmp_path, sho
         assert sum(1 for _ in shown.decode(video=0)) == TICKS // 2 + 5
 
 
+@pytest.mark.parametrize("height", [360, 720])
+def test_a_long_name_stays_beside_the_clock(height: int):
+    size = (height, height * 16 // 9)
+    short, long = (
+        Overlay(TRACK, size, f"oval  {name}") for name in ("one", "a/long/way/to/" * 9 + "race.inputs")
+    )
+    plates = [each._names() for each in (short, long)]
+    assert plates[0].image.width < plates[1].image.width
+    assert plates[1].corner[0] + plates[1].image.width < size[1] / 2 - 50 * long.unit
+    shown = long._fitting(long.title)
+    assert shown.startswith("oval") and shown.endswith("race.inputs") and "..." in shown
+    assert short._fitting(short.title) == short.title and long._fitting("") == ""
+
+
 @pytest.mark.parametrize("name", ["race.mp4", "race.gif"])
 def test_a_film_that_is_given_up_leaves_the_one_before(tmp_path, name: str):
     (tmp_path / name).write_bytes(b"an earlier film")

@@ -26,6 +26,8 @@ ARROWS = (  # corners of the up, down, left and right arrow in a unit square
 )
 PLACES = ((1, 0), (1, 1), (0, 1), (2, 1))  # column and row of the arrow keys
 
+BESIDE_CLOCK = 90  # half of its plate, and what lies around the names
+
 
 class Moment(NamedTuple):
     """What a picture shows in figures; C cars, the followed one first."""
@@ -122,7 +124,8 @@ class Overlay:
 
     def _draw_names(self) -> Stamp:
         """The title, and below it the other cars with the colours of their dots."""
-        lines, unit, row = [self.title, *(name for name, _ in self.others)], self.unit, 16 * self.unit
+        unit, row = self.unit, 16 * self.unit
+        lines = [self._fitting(line) for line in (self.title, *(name for name, _ in self.others))]
         indent = [0.0, *(12 * unit for _ in self.others)]
         widths = [self.letters.wide(line, "small") + by for line, by in zip(lines, indent, strict=True)]
         stamp = Stamp((8 * unit, 8 * unit), (max(widths) + 14 * unit, row * len(lines) + 6 * unit))
@@ -138,6 +141,15 @@ class Overlay:
                     draw.ellipse((x, y - 3.5 * unit, x + 7 * unit, y + 3.5 * unit), fill=colour)
                 draw.text((x + by, y), line, TEXT, self.letters.font["small"], anchor="lm")
         return stamp
+
+    def _fitting(self, line: str) -> str:
+        """The line, without its middle if it would reach the clock."""
+        room, kept = self.size[1] / 2 - BESIDE_CLOCK * self.unit, len(line)
+        shorter = line
+        while kept > 2 and self.letters.wide(shorter, "small") > room:
+            kept -= 1
+            shorter = f"{line[: kept // 2]}...{line[len(line) - (kept - kept // 2) :]}"
+        return shorter
 
     def _values(self, image: Image.Image, q: Tensor, action: int) -> None:
         """One bar per action, from the worst to the best of this moment."""
