@@ -68,9 +68,8 @@ def test_a_car_that_comes_to_rest_on_its_way_is_still_in_its_lap() -> None:
     for metres in (way, restarted, set_elsewhere):
         lap = follow(Told([float(each) for each in metres]), 1.0, lambda words: None)
         assert (lap.positions[0, 2], lap.positions[-1, 2]) == (0.0, 79.0)
-        assert len(lap.positions) == len(metres) - (0 if metres is way else metres.index(0.0, 5)) - (
-            metres is way
-        )
+        begins = max(number for number, each in enumerate(metres) if each == 0.0)
+        assert len(lap.positions) == len(metres) - begins
 
 
 def test_a_line_is_for_the_map_it_was_recorded_on(tmp_path: Path) -> None:
