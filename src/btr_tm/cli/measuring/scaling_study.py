@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
@@ -182,12 +182,13 @@ def _learners(sizes: Sizes) -> list[Point]:
 def _memory(sizes: Sizes) -> list[Point]:
     """One picture per transition, and stacks of four of which only the newest is kept, both with floats."""
     from btr_tm.benchmarks.scaling_study import memory_points
+    from btr_tm.replay.buffer import Replay
 
     parts = _parts("profile.replay_capacity=8192", "profile.warmup_frames=0")
     replays = {}
     for series, stack in (("single pictures", 1), ("stacks of 4, as newest", 4)):
         for size in sizes.images:
-            replays[series, size] = parts.replay(_spec(size, stack))
+            replays[series, size] = cast(Replay, parts.replay(_spec(size, stack)))
     return memory_points(replays)
 
 
