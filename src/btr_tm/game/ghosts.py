@@ -149,9 +149,8 @@ class HiddenGhosts:
     def move_away(self) -> None:
         """Before a game starts, or when it goes on."""
         if self._ghosts is None and self.map:
-            folders = game_folders(this_machine(), Path(self.documents) if self.documents else None, SETTING)[
-                0
-            ]
+            named = Path(self.documents) if self.documents else None
+            folders = game_folders(this_machine(), named, SETTING)[0]
             ghosts = Ghosts(folders.autosaves)
             ghosts.move_away(folders.maps / self.map)
             self._ghosts = ghosts

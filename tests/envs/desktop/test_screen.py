@@ -220,3 +220,23 @@ def test_a_game_opens_its_devices_and_closes_all_of_them_if_one_cannot_be_had() 
     with pytest.raises(Gone):
         replace(game, controls=refused).open((0, 0))
     assert sorted(closed) == ["telemetry", "window"]
+
+
+def test_a_window_that_was_there_may_come_back_and_one_that_never_was_is_refused() -> None:
+    there = [False]
+    device = SimpleNamespace(close=lambda: None)
+
+    def find(title: str) -> object:
+        if not there[0]:
+            raise UserError("no window has that title")
+        return device
+
+    game = WindowGame("Game", Crop(0, 0, 1, 1), object, lambda: device, lambda _: device, find)
+    with pytest.raises(UserError) as never:
+        game.open((0, 0))
+    assert not isinstance(never.value, GameLost)
+    there[0] = True
+    game.open((0, 0)).close()
+    there[0] = False
+    with pytest.raises(GameLost, match="no window has that title"):
+        game.open((0, 0))

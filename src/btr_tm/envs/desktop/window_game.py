@@ -16,7 +16,7 @@ from btr_tm.envs.desktop.screen import Grabber, WindowCapture
 from btr_tm.envs.desktop.window import Window, find_window
 
 
-@dataclass(frozen=True)
+@dataclass
 class WindowGame:
     """`Game`: pictures of its window, its telemetry, and controls that see whether it has the focus."""
 
@@ -26,7 +26,7 @@ class WindowGame:
     telemetry: Callable[[], Telemetry]
     controls: Callable[[Window], Controls]
     find: Callable[[str], Window] = find_window
-    _seen: list[bool] = field(default_factory=list, init=False)  # the window has been there
+    _was_there: bool = field(default=False, init=False)  # the window
 
     def listen(self) -> Telemetry:
         """As `Game.listen`."""
@@ -53,8 +53,10 @@ class WindowGame:
         try:
             window = self.find(self.title)
         except UserError as error:
-            raise (GameLost(str(error)) if self._seen else error) from error
-        self._seen.append(True)
+            if self._was_there:
+                raise GameLost(str(error)) from error
+            raise
+        self._was_there = True
         return window
 
 
