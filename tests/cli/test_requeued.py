@@ -1,4 +1,4 @@
-"""A run that overwrites an earlier one: said when it stops, and not done twice by a job that Slurm begins again."""
+"""A run that overwrites an earlier one: said when it stops, and not done twice by a job that begins again."""
 
 from __future__ import annotations
 
