@@ -53,6 +53,12 @@ from btr_tm.core.errors import UserError
         (["seed=${nothing}"], "nothing"),
         (["~target"], "target is missing; choose or set it"),
         (["target=null"], "override"),
+        (["env.gates=checkpoints"], "env.gates is a choice of the group gates; type gates=checkpoints"),
+        (
+            ["learner.target_sync=soft"],
+            "a choice of the group learner/target_sync; type learner/target_sync=soft",
+        ),
+        (["head.linear=noisy"], "head.linear is a choice of the group head/linear; type head/linear=noisy"),
         (["seed=zero"], "seed must be a whole number, got 'zero'"),
         (["profile.cars=2.5"], "profile.cars must be a whole number, got 2.5"),
         (["profile.precision=fp8"], "profile.precision must be auto or fp32 or bf16 or fp16"),

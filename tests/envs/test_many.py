@@ -155,6 +155,18 @@ def test_stable_baselines_gets_the_last_observation_of_a_race(stable_baselines) 
             refused()
 
 
+def test_stable_baselines_passes_on_what_a_reset_is_asked_for(stable_baselines) -> None:
+    env, plain = stable_baselines.StableBaselinesVecEnv(many()), many()
+    env.set_options({"start": "canonical"})
+    assert_equal(env.reset(), plain.reset(options={"start": "canonical"})[0])
+    env.set_options({"start": "nonsense"})
+    with pytest.raises(UserError, match="the start must be"):
+        env.reset()
+    env.set_options([{}, {"start": "canonical"}, {}])
+    with pytest.raises(UserError, match="the same for all"):
+        env.reset()
+
+
 def test_stable_baselines_refuses_other_ways_to_begin_again(stable_baselines) -> None:
     with pytest.raises(UserError, match="SAME_STEP"):
         stable_baselines.StableBaselinesVecEnv(SyncVectorEnv([single]))

@@ -126,6 +126,10 @@ def test_a_step_before_the_first_reset_says_so() -> None:
     for early in (lambda: env.step(0), env.render):
         with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
             early()
+    cars = env._cars
+    for early in (cars.state_dict, lambda: cars.drive):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+            early()
 
 
 @pytest.mark.parametrize("compile", ["eager", "kernel"])
@@ -138,3 +142,43 @@ def test_an_environment_is_pickled_with_its_race(compile: str) -> None:
     (seen, reward, *_), (again, same, *_) = env.step(1), copy.step(1)
     assert reward == same and np.array_equal(seen["floats"], again["floats"])
     assert np.array_equal(seen["image"], again["image"])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"start": "canonicall"}, "the start must be training or canonical or"),
+        ({"begin": "canonical"}, "reset knows no"),
+    ],
+)
+def test_a_reset_refuses_what_it_does_not_know(options: dict[str, str], sentence: str) -> None:
+    one, many = (
+        gymnasium.make("btr_tm/A01-v0", image_size=(0, 0)),
+        gymnasium.make_vec("btr_tm/A01-v0", num_envs=2),
+    )
+    for env in (one.unwrapped, many):
+        with pytest.raises(UserError, match=sentence):
+            env.reset(options=options)
+
+
+@pytest.mark.parametrize(
+    "option", [{"seed": 5}, {"restarts": None}, {"image_size": (0, 64)}, {"image_size": (64, 0)}]
+)
+def test_what_one_car_has_no_use_for_is_refused(option: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="there is no option|image_size must be"):
+        gymnasium.make("btr_tm/A01-v0", **option)
+
+
+@pytest.mark.parametrize(("offsets", "action"), [((0,), [0, 1, 2]), ((0, 10), 0), ((0, 10), [0, 1, 2])])
+def test_an_action_of_another_shape_is_refused(offsets: tuple[int, ...], action: object) -> None:
+    env = gymnasium.make("btr_tm/A01-v0", image_size=(0, 0), action_offsets_ms=offsets).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(UserError, match="an action must have the shape"):
+        env.step(np.array(action))
+
+
+def test_films_run_at_the_speed_of_the_race() -> None:
+    fps = [
+        gymnasium.make("btr_tm/A01-v0", ticks_per_action=n).unwrapped.metadata["render_fps"] for n in (5, 1)
+    ]
+    assert fps == [20, 100]

@@ -58,12 +58,6 @@ def test_area_under_a_ramp_is_its_mean_height():
     assert stats.area_under([0, 10], [0, 1], 10, 20) == pytest.approx(1.0)
 
 
-def test_common_window_is_what_every_curve_covers():
-    assert stats.common_window([np.array([0, 10]), np.array([2, 30])]) == (2.0, 10.0)
-    with pytest.raises(AssertionError, match="no stretch"):
-        stats.common_window([np.array([0, 1]), np.array([2, 3])])
-
-
 def test_bootstrap_cuts_the_same_share_at_both_ends():
     # means of two resampled runs: 0, 1/2, 1 with chances 1/4, 1/2, 1/4; the middle 40 % are all 1/2
     interval = stats.stratified_bootstrap(np.array([0.0, 1.0]), estimate=np.mean, confidence=0.4)
@@ -92,11 +86,6 @@ def test_area_does_not_see_the_curve_outside_the_window():
     frames, values = [0, 1, 2, 10], [0, 8, 2, 2]
     assert stats.area_under(frames, values, 5, 9) == pytest.approx(2.0)
     assert stats.area_under([*frames, 12], [*values, 20], 5, 9) == pytest.approx(2.0)
-
-
-def test_common_window_ends_with_the_last_point_of_the_shortest_curve():
-    assert stats.common_window([np.array([0, 3, 10]), np.array([2, 4, 30])]) == (2.0, 10.0)
-    assert stats.common_window([np.array([0, 2]), np.array([2, 3])]) == (2.0, 2.0)
 
 
 def test_iqm_interval_is_that_of_the_trimmed_mean():

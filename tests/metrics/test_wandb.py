@@ -376,8 +376,8 @@ def test_an_offline_run_is_one_whole_folder_after_every_kill(tmp_path, monkeypat
     killed._thread.within(60, killed._run.finish)
     real.teardown()  # all that it ever writes; the folder before stays
     assert sorted(offline_steps(tmp_path).values()) == [[100, 200, 300], [100, 200, 300]]
-    started([100, 200], [300, 400]).close()
-    assert list(offline_steps(tmp_path).values()) == [[100, 200, 300, 400]]
+    started([100, 200], [300, 300, 400]).close()  # the last evaluation may come in the frame of another row
+    assert list(offline_steps(tmp_path).values()) == [[100, 200, 300, 300, 400]]
 
 
 HANGING = """

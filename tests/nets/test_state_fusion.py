@@ -116,6 +116,12 @@ def test_nothing_is_mixed_where_one_is_missing(fusion, options) -> None:
         small(state_fusion=fusion, **options)
 
 
+@pytest.mark.parametrize("none", [{"heads": 0}, {"heads": -4}, {"width": 0}])
+def test_a_transformer_without_heads_or_width_is_refused(none: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="fusion.width and fusion.heads must be 1 or larger"):
+        small(state_fusion=partial(TRANSFORMER, **none))
+
+
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(UserError, match=r"fusion.heads \(3\) must divide fusion.width \(8\)"):
         small(state_fusion=partial(TRANSFORMER, heads=3))

@@ -25,6 +25,15 @@ def test_text_is_as_the_game_reads_it():
     )
 
 
+@pytest.mark.parametrize(
+    ("half_width_m", "written"), [(12.0, "12"), (10.5, "10.5"), (10.1234567, "10.1234567")]
+)
+def test_the_width_of_a_reference_line_keeps_its_digits(half_width_m, written):
+    file = InputsFile("line", 1, 150, torch.zeros(15, dtype=torch.int64), half_width_m)
+    assert f"# half_width_m: {written}\n" in file.text()
+    assert parse(file.text(), "race.inputs").half_width_m == half_width_m
+
+
 @pytest.mark.parametrize("ticks_per_action", [1, 5, 7])
 def test_any_race_survives_a_round_trip(tmp_path, ticks_per_action):
     generator = torch.Generator().manual_seed(ticks_per_action)

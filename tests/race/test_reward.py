@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.race.progress import advance, finish, start
+from btr_tm.race.reward.bonus import CloseToLine
 from btr_tm.race.reward.moment import Moment
 from btr_tm.race.reward.progress import ProgressReward
 from btr_tm.race.reward.race_time import RaceTimeReward
@@ -166,3 +168,12 @@ def test_a_race_given_up_is_worth_less_than_any_that_finishes(moment_at, gamma):
     assert given_up == pytest.approx(decision / (1 - gamma), rel=1e-3)
     races = [bootstrapped(decisions, 0.0, over=True) for decisions in (460, 470, 1000)]
     assert races == sorted(races, reverse=True) and races[-1] > given_up
+
+
+@pytest.mark.parametrize("limits", [(30.0, 25.0), (25.0, 25.0), (-1.0, 25.0)])
+def test_limits_between_which_no_distance_lies_are_refused(limits):
+    nearest_m, farthest_m = limits
+    with pytest.raises(UserError, match="nearest_m of the reward must be from 0 to below farthest_m"):
+        linesight(nearest_m=nearest_m, farthest_m=farthest_m)
+    with pytest.raises(UserError, match="nearest_m of the reward"):
+        CloseToLine([[0, 1]], 1.0, nearest_m, farthest_m)

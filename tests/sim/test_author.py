@@ -39,9 +39,42 @@ def test_missing_and_foreign_runs_count_as_none(tmp_path):
     assert stored_run(world, tmp_path / "short.inputs").time_ms == 10 * NEVER
 
 
+SHORT = "blocks: [start, {straight: {length: 2}}, finish, straight]\n"
+
+
+def test_a_stored_race_that_cannot_be_driven_again_is_not_replaced(tmp_path):
+    (tmp_path / "short.yaml").write_text(SHORT)
+    stored = tmp_path / "short.author.inputs"
+    stored.write_text("0.00-0.52 press up\n0.53-9.00 press up\n")  # a key changes within a decision
+    before = stored.read_text()
+    with pytest.raises(
+        SystemExit, match="within a decision.*move .*short.author.inputs away, or name another"
+    ):
+        main([str(tmp_path / "short.yaml"), "--cars", "20", "--finer"])
+    assert stored.read_text() == before
+
+
+def test_a_race_is_stored_beside_its_track(tmp_path):
+    (tmp_path / "oval.yaml").write_text(SHORT)  # a name that a shipped track has too
+    main([str(tmp_path / "oval.yaml"), "--cars", "20", "--finer"])
+    assert InputsFile.read(tmp_path / "oval.author.inputs").time_ms < 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nosuch"], "there is no track nosuch"),
+        (["oval", "--cars", "0"], "--cars must be 1 or larger, got 0"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_sentence(words, sentence):
+    with pytest.raises(SystemExit, match=f"btr_tm.sim.author: {sentence}"):
+        main(words)
+
+
 def test_tool_stores_a_run_and_improves_it_the_next_time(tmp_path, capsys):
     track = tmp_path / "short.yaml"
-    track.write_text("blocks: [start, {straight: {length: 2}}, finish, straight]\n")
+    track.write_text(SHORT)
     arguments = [str(track), "--folder", str(tmp_path), "--cars", "20", "--finer", "2"]
     main(arguments)
     stored = tmp_path / "short.author.inputs"

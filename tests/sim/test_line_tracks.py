@@ -123,3 +123,10 @@ def test_foreign_files_and_widths_are_refused(tmp_path):
         load_track(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="half width must be from 4 to 32 m, got 100"):
         line_track(straight_points(), half_width_m=100)
+
+
+def test_a_name_in_a_folder_is_not_a_shipped_track(tmp_path):
+    (tmp_path / "oval.yaml").write_text("blocks: [start, straight, straight, finish, straight]")
+    for path in (tmp_path / "oval", "/nowhere/a01"):
+        with pytest.raises(UserError, match="there is no track .*name a shipped one .* or the path of"):
+            load_track(path)

@@ -84,6 +84,12 @@ def test_heights_have_no_kinks():
         ("straight", {"surface": "ice"}, "surface must be one of asphalt"),
         ("straight", {"at": [1, 2]}, "at must be"),
         ("jump", {"slope": 2}, "slope must be"),
+        (
+            "jump",
+            {"gap": 1, "landing": 2, "speed_kmh": 80},
+            "slope of the landing must be at most .*, got 1.4",
+        ),
+        ("jump", {"gap": 3, "landing": 1, "speed_kmh": 80}, "slope of the landing must be at most"),
         ("chicane", {"shift": 4}, "shift must be"),
     ],
 )

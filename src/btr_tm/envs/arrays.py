@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import gymnasium
@@ -19,7 +19,7 @@ Arrays = dict[str, np.ndarray]
 
 LARGEST = 4096  # pixels each way
 OWN = {"track", "image_size", "anywhere_share"}
-PASSED_ON = {*inspect.signature(plain_simulator).parameters} - OWN - {"cars", "start_pool"}
+PASSED_ON = {*inspect.signature(plain_simulator).parameters} - OWN - {"cars", "start_pool", "seed"}
 
 
 def simulator_for(
@@ -30,14 +30,17 @@ def simulator_for(
     anywhere_share: float,
     also: set[str],
     options: Mapping[str, Any],  # of gymnasium.make, which knows no types
+    passed_on: Set[str] = PASSED_ON,
 ) -> SimVectorEnv:
-    """`options` go to `plain_simulator`; `also` names what else can be asked for, for a UserError."""
+    """`options`, some of `passed_on`, go to `plain_simulator`; `also` names what else can be asked for."""
     check_size("image_size", image_size, least=0)
+    if (image_size[0] == 0) != (image_size[1] == 0):
+        raise UserError(f"image_size must be (0, 0) for no picture, or have both sides, got {image_size}")
     if not 0.0 <= anywhere_share <= 1.0:
         raise UserError(f"anywhere_share must be from 0 to 1, got {anywhere_share}")
     for name in options:
-        if name not in PASSED_ON:
-            valid = ", ".join(sorted(PASSED_ON | OWN | also))
+        if name not in passed_on:
+            valid = ", ".join(sorted({*passed_on, *OWN, *also}))
             raise UserError(f"there is no option {name}; valid: {valid}")
     return plain_simulator(
         load_track(track), cars, image_size, start_pool=start_pool, anywhere_share=anywhere_share, **options

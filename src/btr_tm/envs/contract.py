@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -94,10 +94,23 @@ def early_step() -> gymnasium.error.ResetNeeded:
 
 def start_of(options: Mapping[str, str] | None) -> str:
     """The kind of start that `options` of a reset ask for, training unless they do; raises UserError."""
-    start = (options or {}).get("start", STARTS[0])
-    if start not in STARTS:
-        raise UserError(f"the start must be {' or '.join(STARTS)}, got {start!r}")
-    return start
+    return checked_options(options, {"start": STARTS})["start"]
+
+
+def checked_options(
+    options: Mapping[str, str] | None, known: Mapping[str, Sequence[str]]
+) -> Mapping[str, str]:
+    """What a reset is asked for: of each option in `known` one of its values, the first unless said.
+
+    Raises UserError for another option or value.
+    """
+    given = dict(options or {})
+    for option, value in given.items():
+        if option not in known:
+            raise UserError(f"reset knows no option {option!r}; valid: {', '.join(known)}")
+        if value not in known[option]:
+            raise UserError(f"the {option} must be {' or '.join(known[option])}, got {value!r}")
+    return {option: values[0] for option, values in known.items()} | given
 
 
 def checked_actions(action: Tensor, count: int) -> list[int]:

@@ -13,6 +13,7 @@ from btr_tm.core.clock import Clock
 from btr_tm.core.tree import take_rows, where_rows
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
+from btr_tm.race.actions import TICK_MS
 from btr_tm.race.car import CarState
 from btr_tm.race.features import FeatureSet, History
 from btr_tm.race.float_lookup import FloatLookup
@@ -24,8 +25,6 @@ from btr_tm.sim.physics.road import LOST_M
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.pose import Pose
 from btr_tm.sim.world import World
-
-TICK_MS = 10
 
 
 class Drive(NamedTuple):

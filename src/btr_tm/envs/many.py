@@ -56,7 +56,8 @@ class ManyEnv(VectorEnv):
         self, *, seed: int | None = None, options: Mapping[str, str] | None = None
     ) -> tuple[Arrays, Infos]:
         """Begin every race. `options["start"]` "canonical" or "evaluation" is one race for each car, from the
-        start line or from seeded starts: none of these begins again, and a car stays where its race ended.
+        start line or from seeded starts: none of these begins again. A car whose race has ended rolls on; of
+        what is given of it from then on, only `terminated` and `truncated` mean something.
         """
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
+import gymnasium
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten
 from btr_tm.core.types import Obs, StateDict
-from btr_tm.envs.contract import TensorVectorEnv, early_step
+from btr_tm.envs.contract import TensorVectorEnv, checked_options, early_step
 from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
 from btr_tm.envs.execution import CAMERAS, WORLDS, Compile, decision, within_reach
 from btr_tm.envs.restarts import Restarts
@@ -122,12 +123,9 @@ class SimVectorEnv(TensorVectorEnv):
         `options["appearance"]` of the latter two: "plain" (default), or "varied", the same in every run.
         """
         self.seed = self.seed if seed is None else seed
-        chosen = {"start": "training", "appearance": "plain", **(options or {})}
         fillers = {"training": self._training, "canonical": self._canonical, "evaluation": self._evaluation}
         appearances = {"plain": self._plain, "varied": self._varied}
-        for option, known in (("start", fillers), ("appearance", appearances)):
-            if chosen[option] not in known:
-                raise UserError(f"the {option} must be {' or '.join(known)}, got {chosen[option]!r}")
+        chosen = checked_options(options, {"start": tuple(fillers), "appearance": tuple(appearances)})
         fillers[chosen["start"]](appearances[chosen["appearance"]]())
         return self._seen.obs, {"potential": self._seen.potential}
 
@@ -248,10 +246,14 @@ class SimVectorEnv(TensorVectorEnv):
     @property
     def drive(self) -> Drive:
         """The present state of every car, for pictures and tests; the next step may change it in place."""
+        if not hasattr(self, "_drive"):
+            raise early_step()
         return self._drive
 
     def state_dict(self) -> StateDict:
         """Complete after a training reset; the drawn starts of the pool are rebuilt from the seed."""
+        if not hasattr(self, "_undrawn"):
+            raise gymnasium.error.ResetNeeded("call reset() for training before state_dict()")
         if self._undrawn:
             self._draw()
         state = [leaf.clone() for leaf in flatten((self._drive, self._seen))]

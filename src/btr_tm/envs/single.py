@@ -11,8 +11,8 @@ import torch
 
 from btr_tm.core.errors import UserError
 from btr_tm.core.types import Obs
-from btr_tm.envs.arrays import Arrays, arrays, check_size, observation_space, simulator_for
-from btr_tm.envs.contract import early_step
+from btr_tm.envs.arrays import PASSED_ON, Arrays, arrays, check_size, observation_space, simulator_for
+from btr_tm.envs.contract import early_step, start_of
 from btr_tm.race.actions import check_actions
 from btr_tm.sim.delays import delayed
 
@@ -32,7 +32,7 @@ class RaceInfo(TypedDict):
 
 
 class SingleEnv(gymnasium.Env):
-    """A race on `track`, one decision every 50 ms; "btr_tm/A01-v0" and so on for the shipped tracks.
+    """A race on `track`, one decision every 50 ms unless said; "btr_tm/A01-v0" and so on for shipped ones.
 
     Observation: {"image": uint8 (H, W, 1) grey, "floats": float32 (F,), physical units as in core/floats.py}.
     Action: row of race.actions.TABLE. Crossing the line terminates; standing still or 5 minutes truncate.
@@ -55,7 +55,9 @@ class SingleEnv(gymnasium.Env):
         if render_mode not in (None, "rgb_array"):
             raise UserError(f"render_mode must be None or rgb_array, got {render_mode!r}")
         check_size("render_size", render_size, least=1)
-        self._cars = simulator_for(track, 1, image_size, 1, anywhere_share, OWN, options)
+        passed_on = PASSED_ON - {"restarts"}  # they are of a pool of starts
+        self._cars = simulator_for(track, 1, image_size, 1, anywhere_share, OWN, options, passed_on)
+        self.metadata = {**self.metadata, "render_fps": 1000 / self._cars.decision_ms}
         self.render_mode, self._render_size, self._anywhere_share = render_mode, render_size, anywhere_share
         self._view: ColourView | None = None
         self.observation_space = observation_space(self._cars)
@@ -65,10 +67,10 @@ class SingleEnv(gymnasium.Env):
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: Mapping[str, str] | None = None
     ) -> tuple[Arrays, RaceInfo]:
-        """Begin a race; `options["start"]` "canonical" forces the start line."""
+        """Begin a race; `options["start"]` "canonical" forces the start line, and so does "evaluation"."""
+        canonical = start_of(options) != "training"
         super().reset(seed=seed)
         generator = torch.Generator().manual_seed(int(self.np_random.integers(2**31)))
-        canonical = (options or {}).get("start") == "canonical"
         share = 0.0 if canonical else self._anywhere_share
         starts, appearance = self._cars.starts, self._cars.appearance
         sim = starts.training(1, share, generator)
@@ -88,6 +90,8 @@ class SingleEnv(gymnasium.Env):
         if not hasattr(self, "_drive"):
             raise early_step()
         check_actions(action, self._cars.actions)
+        if np.shape(action) != self._cars.block:
+            raise UserError(f"an action must have the shape {self._cars.block}, got {np.shape(action)}")
         chosen = torch.as_tensor(action, device=self._cars.device).long().reshape(1, *self._cars.block)
         coefficients = self._cars.coefficients()
         self._drive, seen, outcome = self._cars.decide(self._drive, chosen, coefficients)

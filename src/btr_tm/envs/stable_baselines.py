@@ -27,8 +27,11 @@ class StableBaselinesVecEnv(VecEnv):
         self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
 
     def reset(self) -> dict[str, np.ndarray]:
-        obs, _ = self.env.reset(seed=self._seeds[0])
+        if any(options != self._options[0] for options in self._options):
+            raise UserError("all cars are one environment: set_options takes the same for all of them")
+        obs, _ = self.env.reset(seed=self._seeds[0], options=self._options[0] or None)
         self._reset_seeds()
+        self._reset_options()
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:

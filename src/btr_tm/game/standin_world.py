@@ -18,6 +18,7 @@ from btr_tm.envs.tminterface.simstate import (
     decode,
     encode,
 )
+from btr_tm.race.actions import TICK_MS
 from btr_tm.sim.appearance import NO_VARIATION
 from btr_tm.sim.grey.kernel.camera import KernelCamera, drawn_by
 from btr_tm.sim.kernel_world import KernelWorld
@@ -27,7 +28,6 @@ from btr_tm.sim.pose import COLUMNS
 from btr_tm.sim.starts import Starts
 from btr_tm.sim.track.ribbon import Track
 
-TICK_MS = 10
 COUNTDOWN_MS = 2600
 OWN_PLACE = 224  # in a saved state: what the game keeps there, nobody reads
 OWN, GATE = struct.Struct("<25f4q"), 27

@@ -109,10 +109,3 @@ def area_under(frames: Array, values: Array, low: float, high: float) -> float:
     grid = np.concatenate([[low], inside, [high]])
     heights = np.interp(grid, frames, values)
     return float(np.trapezoid(heights, grid) / (high - low))
-
-
-def common_window(curves: Sequence[Array]) -> tuple[float, float]:
-    """The stretch [low, high] of the axis that every curve covers; curves are their sorted abscissae."""
-    low, high = max(float(x[0]) for x in curves), min(float(x[-1]) for x in curves)
-    assert low <= high, f"no stretch is covered by every curve: {low} > {high}"
-    return low, high

@@ -86,6 +86,8 @@ class PatchTransformer(StateFusion):
         float_tokens: int,
     ) -> None:
         super().__init__()
+        if width < 1 or heads < 1:
+            raise UserError(f"fusion.width and fusion.heads must be 1 or larger, got {width} and {heads}")
         if width % heads:
             raise UserError(f"fusion.heads ({heads}) must divide fusion.width ({width})")
         channels = _map_of(encoder, floats).shape[1]

@@ -105,7 +105,7 @@ class InputsFile:
             f"# ticks: {len(self.actions)}",
         ]
         if self.half_width_m:
-            header.append(f"# half_width_m: {self.half_width_m:g}")
+            header.append(f"# half_width_m: {self.half_width_m:.9f}".rstrip("0").rstrip("."))
         return header
 
     def _presses(self) -> list[tuple[int, int, int]]:

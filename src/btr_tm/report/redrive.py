@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from btr_tm.race.actions import TICK_MS
 from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.kernel_world import KernelWorld
 from btr_tm.sim.physics.state import SimState
@@ -18,8 +19,6 @@ from btr_tm.sim.track.load import HALF_WIDTH_M, author_inputs, load_track, make_
 from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.track.source import source_in
 from btr_tm.sim.world import NO_KEYS, PHYSICS_VERSION, World
-
-TICK_MS = 10
 
 
 class Redriven(NamedTuple):

@@ -72,15 +72,20 @@ def author_race(track: Track) -> Redriven:
     if file is None:
         raise UserError(
             f"the track {track.name} has no author's race to compare with; search one with "
-            "python -m btr_tm.sim.author, or leave out --sections"
+            f"python -m btr_tm.sim.author {named(track)}, or leave out --sections"
         )
     race = redrive(track, file.actions)
     if not race.finished:
         raise UserError(
             f"the author's race on {track.name} does not reach the finish; search another one with "
-            "python -m btr_tm.sim.author"
+            f"python -m btr_tm.sim.author {named(track)}"
         )
     return race
+
+
+def named(track: Track) -> str:
+    """What a command line names the track by: its name, or the name of its file."""
+    return track.name if track.source is None else track.source.file_name
 
 
 def compare(track: Track, driver: Redriven, author: Redriven) -> list[Compared]:

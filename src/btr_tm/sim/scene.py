@@ -23,7 +23,6 @@ HORIZON = 0.34  # of the picture's height from the top, on level ground
 SLIDE_LOOK = 0.8  # how far the camera looks along the slide instead of along the nose
 FENCE_M = 1.6  # height of the fence
 GATE_BEAM_M = (4.8, 7.0)  # lower and upper edge of a gate's beam
-GATE_SPAN = 1.0  # posts stand at the road's edge, in half widths
 POST_M = 0.9  # width of a gate's post
 FOG_M = 170.0  # half of the contrast is left here
 

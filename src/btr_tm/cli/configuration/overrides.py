@@ -91,8 +91,17 @@ def refuse_values(task_overrides: Sequence[str]) -> None:
             raise UserError(
                 f"{key} takes one choice, got [{names}]; to sweep, add -m and write {key}={names}"
             )
+        group = _group_at(key)
+        if group and isinstance(value, str) and not value.startswith("${"):
+            raise UserError(f"{key} is a choice of the group {group}; type {group}={value}")
         if key == "logger" and isinstance(value, list) and "none" in value and len(value) > 1:
             raise UserError("logger=none goes with no other; leave it out of the list")
+
+
+def _group_at(key: str) -> str | None:
+    """The group that chooses what stands at `key`, a path with dots such as env.gates or head.linear."""
+    found = (key.replace(".", "/"), key.rpartition(".")[2]) if "." in key else ()
+    return next((group for group in found if group in DECIDES), None)
 
 
 def ablations(task_overrides: Sequence[str]) -> list[str]:

@@ -25,8 +25,8 @@ from btr_tm.envs.tminterface.messages import (
     encode,
 )
 from btr_tm.envs.tminterface.simstate import without_finish
+from btr_tm.race.actions import TICK_MS
 
-TICK_MS = 10
 MOST_MESSAGES = 20_000  # before a race has begun: more than any countdown
 MOST_RESTARTS = 3  # by giving up, if a countdown is missed
 Result = TypeVar("Result")

@@ -81,6 +81,7 @@ class WandbSink:
         self._offline = False
         self._sent = 0  # frames up to which the server had rows at the start
         self._frames = 0.0  # of the newest row
+        self._logged = -1.0  # frames of the newest row that was sent
         self._older: list[Path] = []  # folders of an offline run's earlier starts
         self._began = 0.0
         self._ended = False  # its results were shown
@@ -163,7 +164,9 @@ class WandbSink:
         self._frames = row["frames"]
         if self._run is None or self._frames < self._sent:
             return
-        self._run.log(row, step=int(self._frames), commit=True)
+        # A step that has been sent takes no more; `frames` is in the row.
+        self._run.log(row, step=None if self._frames == self._logged else int(self._frames), commit=True)
+        self._logged = self._frames
         for name, metric in SUMMARY.items():
             if metric in row:
                 self._run.summary[name] = row[metric]

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from btr_tm.core.errors import UserError
 from btr_tm.core.schedule import Linear, Schedule
 from btr_tm.race.actions import only_gas
 from btr_tm.race.car import forward_speed, lateral_speed
@@ -86,8 +87,20 @@ class CloseToLine(_Scheduled):
     nearest_m: float = 5.0
     farthest_m: float = 25.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_limits(self.nearest_m, self.farthest_m)
+
     def __call__(self, after: Moment, action: Tensor) -> Tensor:
         return after.points[:, 0].norm(dim=1).clamp(self.nearest_m, self.farthest_m)
+
+
+def refuse_limits(nearest_m: float, farthest_m: float) -> None:
+    """Raise UserError for limits between which no distance lies: what depends on it would be constant."""
+    if not 0 <= nearest_m < farthest_m:
+        raise UserError(
+            f"nearest_m of the reward must be from 0 to below farthest_m, got {nearest_m} and {farthest_m}"
+        )
 
 
 def _interpolate(km_h: Tensor) -> Tensor:

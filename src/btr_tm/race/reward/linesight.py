@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from btr_tm.race.car import forward_speed
-from btr_tm.race.reward.bonus import Bonus
+from btr_tm.race.reward.bonus import Bonus, refuse_limits
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment
 
 
@@ -38,6 +38,7 @@ class LinesightReward:
     active: tuple[Bonus, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        refuse_limits(self.nearest_m, self.farthest_m)
         object.__setattr__(self, "active", tuple(b for b in self.bonuses.values() if not b.off))
 
     def __call__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from btr_tm.race.inputs_file import InputsFile
 from btr_tm.sim.author.search import NEVER, Anywhere, Around, Grid, Search, Situation, situation
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.starts import Starts
-from btr_tm.sim.track.load import FOLDER, load_track, shipped_tracks
+from btr_tm.sim.track.load import load_track, shipped_tracks, track_path
 from btr_tm.sim.world import PHYSICS_VERSION, World
 
 FINER = (2.0, 3.0, 4.0, 6.0, 8.0, 8.0)  # cells of the first search divided by those of the later ones
@@ -29,6 +30,11 @@ class DrivenRace(NamedTuple):
     actions: Tensor  # (T,) int64, one per decision, up to the finish
     time_ms: int  # very long if it does not reach the finish
     situations: Situation  # before each decision
+
+    @property
+    def finished(self) -> bool:
+        """It reaches the finish."""
+        return self.time_ms < 10 * NEVER
 
 
 def drive(world: World, actions: Tensor) -> DrivenRace:
@@ -69,26 +75,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "tracks", nargs="*", default=shipped_tracks(), help="names or .yaml files (all shipped)"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where <track>.author.inputs are stored")
+    parser.add_argument(
+        "--folder", type=Path, help="where <track>.author.inputs are stored (default: beside each track)"
+    )
     parser.add_argument("--cars", type=int, default=Grid.cars, help="cars kept per slice: slower and better")
     parser.add_argument("--finer", type=float, nargs="*", default=FINER, help="grids of the later searches")
     options = parser.parse_args(arguments)
-    for name in options.tracks:
-        world, grid, draw = World(load_track(name)), Grid(cars=options.cars), seeded(options.seed, "author")
-        path = options.folder / f"{world.track.name}.author.inputs"
-        stored = stored_run(world, path)
-        first = stored if stored.time_ms < 10 * NEVER else find_author_run(world, grid, draw)
-        best = polish(world, first, grid, options.finer, draw)
-        if best.time_ms < stored.time_ms:
-            header = (world.ticks_per_action, world.track.name, PHYSICS_VERSION, best.time_ms)
-            InputsFile.from_actions(best.actions, *header).write(path)
-        print(f"{path.name}: {best.time_ms} ms, was {stored.time_ms} ms, {time.process_time():.0f} s CPU")
+    try:
+        for name in options.tracks:
+            improve(name, options)
+    except UserError as error:
+        sys.exit(f"btr_tm.sim.author: {error}")
+
+
+def improve(name: str, options: argparse.Namespace) -> None:
+    """Search a race on the track `name` that is faster than the stored one, and store it."""
+    if options.cars < 1:
+        raise UserError(f"--cars must be 1 or larger, got {options.cars}")
+    world, grid, draw = World(load_track(name)), Grid(cars=options.cars), seeded(options.seed, "author")
+    path = (options.folder or track_path(name).parent) / f"{world.track.name}.author.inputs"
+    stored = stored_run(world, path)
+    first = stored if stored.finished else find_author_run(world, grid, draw)
+    if not first.finished:
+        raise UserError(f"no race on {world.track.name} reached the finish; keep more cars with --cars")
+    best = polish(world, first, grid, options.finer, draw)
+    if best.time_ms < stored.time_ms:
+        header = (world.ticks_per_action, world.track.name, PHYSICS_VERSION, best.time_ms)
+        InputsFile.from_actions(best.actions, *header).write(path)
+    before = f", was {stored.time_ms} ms" if stored.finished else ""
+    print(f"{path}: {best.time_ms} ms{before}, {time.process_time():.0f} s CPU")
 
 
 def stored_run(world: World, path: Path) -> DrivenRace:
-    """The run in `path`, re-driven; one that does not reach the finish if there is none."""
+    """The run in `path`, re-driven; one that does not reach the finish if there is none.
+
+    Raises UserError for a file that cannot be read, or whose keys change within a decision: a slower race
+    must not take its place.
+    """
+    if not path.exists():
+        return drive(world, torch.zeros(0, dtype=torch.int64))
     try:
-        actions = InputsFile.read(path).to_actions(world.ticks_per_action)
-    except UserError:
-        actions = torch.zeros(0, dtype=torch.int64)
-    return drive(world, actions)
+        return drive(world, InputsFile.read(path).to_actions(world.ticks_per_action))
+    except UserError as error:
+        raise UserError(f"{error}; move {path} away, or name another --folder") from error

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from btr_tm.core.files import short
 from btr_tm.sim.track import shapes
 from btr_tm.sim.track.ribbon import (
@@ -33,6 +35,7 @@ WANTED = {
     "surface": f"one of {', '.join(SURFACES)}",
 }
 STEEPEST = 2  # levels of rise per cell: 27 degrees on average, 43 at the steepest point
+STEEPEST_LANDING = 0.65  # of a jump: above a deeper dip, places along the road are not one after the other
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,15 @@ class Jump:
         _require(0 <= self.slope <= 0.4, "slope must be from 0 to 0.4", self.slope)
         _require(self.speed_kmh >= 80, "speed_kmh must be at least 80", self.speed_kmh)
         lengths = (self.ramp * CELL_M, self.gap * CELL_M, self.landing * CELL_M)
-        return shapes.jump(*lengths, self.slope, self.speed_kmh / 3.6, self.rise * LEVEL_M)
+        shape = shapes.jump(*lengths, self.slope, self.speed_kmh / 3.6, self.rise * LEVEL_M)
+        steepest = float(np.abs(np.gradient(shape.height, shape.plan[:, 1])).max())
+        _require(
+            steepest <= STEEPEST_LANDING,
+            f"the slope of the landing must be at most {STEEPEST_LANDING}, which a shorter gap, a longer "
+            "landing or a higher speed_kmh gives",
+            round(steepest, 2),
+        )
+        return shape
 
 
 @dataclass(frozen=True)

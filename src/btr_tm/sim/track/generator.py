@@ -27,7 +27,10 @@ TRIES = 12  # before blocks are taken back
 
 
 def random_track(seed: int, length_m: float = 1400.0, difficulty: float = 0.5) -> Track:
-    """An open track of about `length_m`; `difficulty` 0: wide curves, 1: tight, hills, jumps and dirt."""
+    """An open track with a race of at least `length_m`.
+
+    `difficulty` 0: wide curves, 1: tight ones, hills, jumps and dirt.
+    """
     content = yaml.safe_dump(random_content(seed, length_m, difficulty), sort_keys=False)
     return make_track(TrackSource(f"random_{seed}", ".yaml", content.encode()))
 

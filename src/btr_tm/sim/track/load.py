@@ -26,7 +26,7 @@ def shipped_tracks() -> list[str]:
 def track_path(name_or_path: str | Path) -> Path:
     """Where a shipped track, a track file (.yaml) or a reference line (.npy) lies; UserError if nowhere."""
     path = Path(name_or_path)
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in SUFFIXES and path.name == str(name_or_path):  # a name, in no folder
         path = FOLDER / f"{path.name}.yaml"
     if not path.is_file():
         known = ", ".join(shipped_tracks())
