@@ -42,6 +42,15 @@ def test_what_is_no_environment_is_one_sentence(typed: list[str]) -> None:
         environment({}, typed)
 
 
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [("track=hills", "write --track hills$"), (__file__, "one driver is driven at a time")],
+)
+def test_what_belongs_elsewhere_is_said(typed: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        environment({}, [typed])
+
+
 @pytest.mark.slow
 def test_a_driver_is_shown_at_both_speeds(capsys: pytest.CaptureFixture[str]) -> None:
     with standin("oval") as game:

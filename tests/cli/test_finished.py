@@ -9,12 +9,15 @@ import pytest
 
 from btr_tm.cli.assembly.assemble import NOT_RECORDED, is_finished
 from btr_tm.cli.assembly.parts import checked
+from btr_tm.cli.commands import train
 from btr_tm.cli.configuration.composition import Composition, compose_job
 from btr_tm.cli.configuration.schema import Node
 from btr_tm.core.files import write_json
 from btr_tm.run import status
 from btr_tm.run.manifest import claim
 from btr_tm.run.status import Status
+
+FILES = ["manifest.json", "status.json", "summary.json"]
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,21 @@ def test_a_track_of_the_users_own_is_compared_by_the_run_itself(job: Composition
 def test_a_summary_that_says_nothing_is_none(job: Composition, frames: str, tmp_path: Path) -> None:
     (job.folder / "summary.json").write_text(f'{{"frames": {frames}}}')
     assert not is_finished(job)
+
+
+def test_what_is_refused_leaves_a_run_that_is_done_as_it_was(
+    job: Composition, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [*words, "device=nowhere", "logger=none"]
+    monkeypatch.setattr("sys.argv", ["btr_tm", *overrides])
+    assert compose_job(overrides).folder == job.folder
+    with pytest.raises(SystemExit, match="there is no device nowhere here; write device=auto, cpu or cuda"):
+        train.main()
+    assert status.read(job.folder) == Status("done")
+    assert sorted(path.name for path in job.folder.glob("*.json")) == FILES
+
+
+def test_nothing_typed_trains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["btr_tm"])
+    with pytest.raises(SystemExit, match=r"name what to train: python -m btr_tm \+experiment=quickstart"):
+        train.main()

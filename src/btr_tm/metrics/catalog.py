@@ -177,7 +177,7 @@ _ALL = (
         "learner/loss",
         "loss",
         "mean",
-        "loss of the batch: quantile Huber, PPO's, or of pictures",
+        "loss of the batch: quantile Huber, cross-entropy (value=hl_gauss), PPO's, or of pictures",
         "Training/loss",
     ),
     Metric("test/loss", "loss", "mean", "loss of batches that are never learnt from", "Training/loss_test"),
@@ -191,7 +191,7 @@ _ALL = (
     Metric("learner/grad_norm", "norm", "mean", "global gradient norm before clipping"),
     Metric("learner/grad_clipped", "share", "mean", "share of updates whose gradient norm was clipped"),
     Metric("learner/q_mean", "reward", "mean", "mean online Q of the actions in the batch"),
-    Metric("learner/target_mean", "reward", "mean", "mean target quantile"),
+    Metric("learner/target_mean", "reward", "mean", "mean target: of quantiles, or of the value"),
     Metric(
         "learner/target_outside_bins",
         "share",

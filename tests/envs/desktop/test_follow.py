@@ -40,7 +40,7 @@ class Driven(FakeGame):
 def test_a_lap_is_followed_from_its_start_to_its_finish(clock: bool, tmp_path: Path) -> None:
     game, said = Driven(tmp_path, clock), []
     lap = follow(game, 60.0, said.append)
-    assert said[1:] == ["another race begins"]
+    assert said[0] == "waiting for the game, 60 s at most" and said[2:] == ["another race begins"]
     track = load_track(tmp_path / "short.yaml")
     line = line_of(lap.times_s, lap.positions, "the lap")
     assert 0.5 * (len(line) - 1) == pytest.approx(track.finish_m - track.start_m, abs=3)

@@ -183,7 +183,7 @@ def facts(parts: Parts, net: Network, replay: ReplayBuffer) -> dict[str, str]:
     memory = replay.bytes_per_transition * replay.capacity
     height, width = parts.image_size
     return {
-        "device": f"{parts.device} ({place}, {torch.get_num_threads()} threads, {net.precision})",
+        "device": f"{parts.device} ({place}, threads: {torch.get_num_threads()}, {net.precision})",
         "track": parts.track_name,
         "image": f"{height} x {width}" if height else "none",
         "parameters": f"{sum(p.numel() for p in net.parameters()):,}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from btr_tm.cli.configuration.composition import compose_job
 from btr_tm.cli.configuration.schema import Node
@@ -24,11 +25,11 @@ def harmless(env: Node) -> Node:
 
 def environment(stored: Node, typed: Sequence[str]) -> Node:
     """What `typed` names, such as env=tminterface running_speed=1, where a key alone is one of env."""
-    overrides = [_full(override) for override in typed]
-    if not overrides:
+    if not typed:
         return harmless(stored)
+    overrides = [_full(override) for override in typed]
     if not any(override.startswith("env=") for override in overrides):
-        raise UserError(f"name the environment before {overrides[0]}: env=tminterface {' '.join(typed)}")
+        raise UserError(f"name the environment before {typed[0]}: env=tminterface {' '.join(typed)}")
     composed: Node = compose_job([*overrides, "logger=none"]).values["env"]
     said = {override.removeprefix("env.").split("=")[0].split(".")[0] for override in overrides}
     kept = {key: stored[key] for key in OF_THE_DRIVER if key in stored and key in composed}
@@ -36,7 +37,11 @@ def environment(stored: Node, typed: Sequence[str]) -> Node:
 
 
 def _full(override: str) -> str:
-    key, equals, _ = override.partition("=")
+    if Path(override).exists():
+        raise UserError(f"one driver is driven at a time, got {override} too; leave it out")
+    key, equals, value = override.partition("=")
+    if key == "track":
+        raise UserError(f"for another track write --track {value}")
     if not equals or key.startswith(("+", "~", "-")):
         raise UserError(f"what follows the driver must be KEY=VALUE, such as env=tminterface, got {override}")
     if key == "env" or key.startswith(("env.", "env/")):

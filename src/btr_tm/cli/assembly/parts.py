@@ -65,7 +65,8 @@ def device_of(name: str) -> torch.device:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"there is no device {name} here ({reason}); use device=auto") from error
+        why = "" if reason.startswith("Expected one of") else f" ({reason})"  # it lists twenty
+        raise UserError(f"there is no device {name} here{why}; write device=auto, cpu or cuda") from error
     return torch.device(name)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btr_tm.cli.commands import common as commands
+from btr_tm.core.errors import UserError
 
 if TYPE_CHECKING:
     from btr_tm.report.ablation.model import Study
@@ -64,6 +65,8 @@ def ablate(arguments: argparse.Namespace) -> None:
     from btr_tm.report.html import of_study
 
     folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name that of a sweep, such as runs/quickstart")
     out = Path(arguments.out or folder)
     commands.refuse_unwritable_folder(out)
     if arguments.costs:

@@ -61,10 +61,9 @@ def refuse_unwritable_folder(folder: Path) -> None:
 
 def at_least_one(text: str) -> int:
     """An argparse type: a whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or larger, got {text}")
-    return number
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or larger, got {text}")
+    return int(text)
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

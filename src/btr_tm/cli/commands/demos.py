@@ -90,7 +90,7 @@ def make(arguments: argparse.Namespace) -> None:
     demos = demo_file.joined(kept)
     demo_file.save(Path(arguments.out), demos, {"shows": shown_by(values), "races": races})
     print(
-        f"{arguments.out}: {len(kept)} races, {len(demos.action):,} decisions, "
+        f"{arguments.out}: races: {len(kept)}, decisions: {len(demos.action):,}, "
         f"{float(demos.mixed.float().mean()):.1%} of them mixed"
     )
 

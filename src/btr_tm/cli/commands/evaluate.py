@@ -117,7 +117,9 @@ def at_two_speeds(arguments: argparse.Namespace) -> None:
         driver = load_driver(arguments.driver, *place)
         if arguments.video or arguments.sections is not None:
             refuse_elsewhere(driver)
-        speed = driver.parts.values["env"]["running_speed"]
+        speed = driver.parts.values["env"].get("running_speed")
+        if speed is None:
+            raise UserError("running_speed is of a game; write env=tminterface before it")
         if speed not in times:
             print(f"at {speed:g} times real time: ", end="")
             times[speed] = _time_of(shown_races(driver, driver.parts.races(arguments.races - 1)))

@@ -16,6 +16,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("driver", metavar="RUN_OR_CHECKPOINT", help="a run folder or a checkpoint")
     parser.add_argument("file", nargs="?", default="driver.safetensors", help="default: driver.safetensors")
+    parser.add_argument(
+        "--out", metavar="FILE", dest="file", default=argparse.SUPPRESS, help="the same as FILE"
+    )
     commands.add_plugin(parser)
     return parser
 

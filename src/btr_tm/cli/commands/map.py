@@ -79,9 +79,9 @@ def make_line(arguments: argparse.Namespace) -> None:
 
     out = Path(arguments.out or Path(arguments.file).name.split(".")[0] + ".npy")
     commands.refuse_unwritable_file(out, ".npy")
-    if out.exists() and Path(arguments.file).exists() and out.samefile(arguments.file):
-        raise UserError(f"{out} would be written over itself; add --out with another name")
     line, told, course = line_from(arguments.file, arguments.track)
+    if out.exists() and out.samefile(arguments.file):
+        raise UserError(f"{out} would be written over itself; add --out with another name")
     drivable = keep(line, told, course, arguments.file, out, arguments.half_width)
     out.with_suffix(MAP).unlink(missing_ok=True)  # of an earlier line of this name
     if drivable:

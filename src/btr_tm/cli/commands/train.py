@@ -52,6 +52,8 @@ def main() -> None:
     os.environ[status_of.PROGRAM] = f"{socket.gethostname()}_{os.getpid()}"
     try:
         _refuse_flags(unknown)
+        if not sys.argv[1:]:  # the defaults alone would be minutes that teach nothing
+            raise UserError("name what to train: python -m btr_tm +experiment=quickstart; --help lists more")
         jobs = check(arguments)
         if arguments.cfg == "job" and not arguments.package:  # composed already; Hydra would do it again
             _show(jobs, arguments.resolve)
@@ -229,13 +231,19 @@ def _run_alone(job: Composition) -> str:
     if _in_sweep() and is_finished(job):
         print(f"{job.folder} is finished", flush=True)
         return ""
+    before = status_of.read(job.folder)
+    run = None
     try:
         _write_status(job.folder, "running")
         _say_standing(job)
         run = build(job)
         run.train()
     except UserError as error:
-        _write_status(job.folder, "failed", str(error))
+        if run is None and before.well:  # what was typed is refused; the run in the folder is as it was
+            _write_status(job.folder, *before)
+            _write_status(job.folder, "failed", str(error), status_of.refused_name())
+        else:
+            _write_status(job.folder, "failed", str(error))
         return str(error)
     except Interrupted:
         _write_status(job.folder, "stopped")

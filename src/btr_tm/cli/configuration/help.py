@@ -16,7 +16,15 @@ btr_tm: train Beyond-The-Rainbow agents that race in TrackMania
   python -m btr_tm -m +experiment=quickstart '+ablation=none,no_noisy' seed=0,1,2
   python -m btr_tm -m +experiment=quickstart learner/noise=redraw_both,share_with_acting
   python -m btr_tm +experiment=quickstart --cfg job    show the configuration
-  python -m btr_tm.evaluate, watch, compare, export, bench, import_yaml: each with --help
+
+Other commands, python -m btr_tm.NAME, each with --help:
+  evaluate, watch, export     drive a driver again, film it, write it as one file
+  compare, ablate, sweep      curves of runs, verdicts on ingredients, how a sweep stands
+  dashboard                   the panels of a W&B project
+  play, demos, inputs         drive yourself, record races to learn from, key presses as text
+  map, draw_track, sim.author lines of maps and laps, the picture of a track, its author's race
+  doctor, game                check and start the real games
+  import_yaml, bench          settings of Linesight, speed and memory of this machine
 
 A run's folder is runs/<name>/<arm>/s<seed>; the same command typed again continues it.
 

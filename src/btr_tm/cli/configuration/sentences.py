@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -13,8 +14,10 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from btr_tm.cli.configuration.groups import conf_dir
 from btr_tm.core.errors import UserError
 
 
@@ -113,7 +116,31 @@ def _unknown_key(key: str, known: Known) -> UserError:
     valid = {name for name in names | ({*known.groups} if not parents else set()) if name[0] != "_"}
     name = key.split(".")[len(parents)]
     kind = "key" if parents else "group or key"
+    has_it = _choices_with(key, known)
+    if has_it:
+        return UserError(f"unknown {kind} '{key}' here; {' and '.join(has_it)} has it, so choose that first")
     return UserError(f"unknown {kind} '{key}'{suggest(name, valid)}")
+
+
+def _choices_with(key: str, known: Known) -> list[str]:
+    """Choices that are not chosen and whose files have a value at `key`, such as value=hl_gauss."""
+    parts = key.split(".")
+    for depth in range(len(parts) - 1, 0, -1):
+        group = "/".join(parts[:depth])
+        files = [(choice, conf_dir() / group / f"{choice}.yaml") for choice in known.groups.get(group, ())]
+        has_it = [choice for choice, file in files if file.is_file() and _holds(file, parts[depth:])]
+        if has_it:
+            return [f"{group}={choice}" for choice in has_it]
+    return []
+
+
+def _holds(file: Path, parts: Iterable[str]) -> bool:
+    node: object = OmegaConf.to_container(OmegaConf.load(file))
+    for part in parts:
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
 
 
 def _one_line(error: Exception) -> str:

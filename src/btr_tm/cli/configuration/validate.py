@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
@@ -28,7 +29,9 @@ def structure(values: Mapping[str, object]) -> Node:
     """
     _refuse_gaps(values)
     _refuse_nameless(values.get("logger"))
-    return _plain_node(values, Settings, "")
+    checked = _plain_node(values, Settings, "")
+    _refuse_elsewhere(checked["name"])
+    return checked
 
 
 def signatures(node: Node, path: str = "", plugins: Sequence[str] = ()) -> Node:
@@ -59,6 +62,12 @@ def _refuse_gaps(node: object, path: str = "") -> None:
         if value == "???":
             raise UserError(f"{place} has no value; type {place}=...")
         _refuse_gaps(value, place)
+
+
+def _refuse_elsewhere(name: str) -> None:
+    """Raise UserError for a name of runs that is no folder below runs_dir."""
+    if not name.strip() or ".." in PurePath(name).parts or PurePath(name).is_absolute():
+        raise UserError(f"name is the folder of the runs within runs_dir, got {name!r}; write name=my_study")
 
 
 def _refuse_nameless(loggers: object) -> None:

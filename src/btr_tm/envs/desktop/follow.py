@@ -12,6 +12,7 @@ from btr_tm.envs.desktop.protocols import Reading, Telemetry
 from btr_tm.envs.desktop.racing import AT_REST, SAME_PLACE_M
 
 BEGINS_MS = 500  # a race whose clock shows less has just begun
+FIRST_S = 60.0  # for the first word of the game
 A_TRY_S = 1.0  # what ends before was none: a car sinks into its springs at the start
 FARTHEST_M = 50.0  # between two records; a longer step is a restart
 SET_BACK_M = 10.0  # between two records, of which the second finds the car at rest
@@ -31,7 +32,8 @@ def follow(telemetry: Telemetry, patience_s: float, say: Callable[[str], None]) 
     A lap begins with its clock or, without one, with a car that stands; another one begins whenever the
     clock goes back, or the car is somewhere else. Without a clock a car that stands on its way goes on.
     """
-    reading = telemetry.after(0, patience_s)
+    say(f"waiting for the game, {min(FIRST_S, patience_s):.0f} s at most")
+    reading = telemetry.after(0, min(FIRST_S, patience_s))
     say("restart the race, and drive to the finish")
     rows: list[tuple[float, Reading]] = []
     while not (reading.finished and rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from btr_tm.report.ablation.effects import ADD, REMOVE
 from btr_tm.report.ablation.model import EXPLORATORY, HELPS, HURTS, NO_EVIDENCE, Effect, Measure, Study
 from btr_tm.report.ablation.outcomes import AREA, COMPUTE_AREA
 from btr_tm.report.ablation.text import heading
-from btr_tm.report.ablation.words import FAMILIES, named, seeds_text, shortened
+from btr_tm.report.ablation.words import FAMILIES, named, seeds_text
 from btr_tm.report.plots import BLUE, GREEN, GREY, INK, ORANGE, save, style
 
 WIDTH, ROW, MARGIN = 10.5, 0.5, 1.0  # inches
@@ -99,7 +100,11 @@ def draw_rows(
     axes.axvline(0, color=INK, lw=1.0)
     style(axes, "")
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_yticks(range(len(labels)), [shortened(label, LABEL) for label in labels], fontsize=10)
+    axes.set_yticks(
+        range(len(labels)),
+        [textwrap.fill(label, LABEL, max_lines=2, placeholder="…") for label in labels],
+        fontsize=10,
+    )
     axes.set_xlabel(f"difference in {heading(measure)}", color=INK, fontsize=9)
 
 

@@ -44,7 +44,7 @@ def analyse(
     """The study of a sweep; every arm is compared with `base`, if it is named, else with the nearer one of
     the arm with all ingredients and the arm with none. `say` hears of the progress."""
     found = read(folder, metric)
-    say(f"{sum(map(len, found.arms.values()))} runs of {len(found.arms)} arms")
+    say(f"runs: {sum(map(len, found.arms.values()))}, arms: {len(found.arms)}")
     window = common_frames(found.arms, metric)
     figures = measures(metric)
     arms = tuple(
