@@ -66,7 +66,7 @@ def ablate(arguments: argparse.Namespace) -> None:
 
     folder = Path(arguments.folder)
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name that of a sweep, such as runs/quickstart")
+        raise UserError(f"{folder} holds no runs; name the folder of a sweep, such as runs/quickstart")
     out = Path(arguments.out or folder)
     commands.refuse_unwritable_folder(out)
     if arguments.costs:

@@ -78,16 +78,18 @@ def about_family(effects: Sequence[Effect], measure: Measure) -> str:
     found = sorted(effects, key=lambda e: -abs(e.difference.value))
     family, form, unit = found[0].family, f"+{measure.form}", f" {measure.unit}" if measure.unit else ""
     sure = [
-        f"{named(e, found)} {verb(e)} ({interval_text(e.difference, form)}{unit} {WITH[family]}, corrected p "
-        f"{p_text(e.adjusted_p)})"
+        f"{spoken(e, found)} {verb(e)} ({interval_text(e.difference, form)}{unit} {WITH[family]}, "
+        f"corrected p {p_text(e.adjusted_p)})"
         for e in found
         if e.verdict in (HELPS, HURTS)
     ]
     unsure = [
-        f"{named(e, found)}{bracketed(seeds_text(e.seeds_needed))}" for e in found if e.verdict == NO_EVIDENCE
+        f"{spoken(e, found)}{bracketed(seeds_text(e.seeds_needed))}"
+        for e in found
+        if e.verdict == NO_EVIDENCE
     ]
     few = [
-        f"{named(e, found)} ({e.difference.value:{form}}{unit} {WITH[family]})"
+        f"{spoken(e, found)} ({e.difference.value:{form}}{unit} {WITH[family]})"
         for e in found
         if e.verdict == EXPLORATORY
     ]
@@ -103,6 +105,12 @@ def named(effect: Effect, others: Sequence[Effect]) -> str:
     """Its label; its arm where another effect, over another reference, has the same label."""
     twins = [other for other in others if other.label == effect.label]
     return effect.arm if len(twins) > 1 else effect.label
+
+
+def spoken(effect: Effect, others: Sequence[Effect]) -> str:
+    """The same within a sentence: a change of several parts in quotation marks."""
+    name = named(effect, others)
+    return f'"{name}"' if effect.family == OTHER and " " in name else name
 
 
 def verb(effect: Effect) -> str:
