@@ -170,7 +170,7 @@ def test_a_missing_group_is_named() -> None:
 def test_a_device_that_is_not_there_is_one_sentence() -> None:
     assert device_of("auto").type in ("cpu", "cuda")
     for name in ("cuda:63", "toaster"):
-        with pytest.raises(UserError, match="use device=auto"):
+        with pytest.raises(UserError, match="write device=auto, cpu or cuda"):
             device_of(name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -182,3 +183,11 @@ def test_films_run_at_the_speed_of_the_race() -> None:
         gymnasium.make("btr_tm/A01-v0", ticks_per_action=n).unwrapped.metadata["render_fps"] for n in (5, 1)
     ]
     assert fps == [20, 100]
+
+
+def test_a_track_that_is_too_short_to_race_on_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text("[start, finish, straight]")
+    with pytest.raises(
+        UserError, match="tiny: from start to finish are 32 m, and a race needs at least 50 m"
+    ):
+        gymnasium.make("btr_tm/A01-v0", track=str(tmp_path / "tiny.yaml"))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from btr_tm.core.clock import Clock
+from btr_tm.core.errors import UserError
 from btr_tm.core.tree import take_rows, where_rows
 from btr_tm.core.types import Obs, Races
 from btr_tm.race import progress as progress_of
@@ -17,6 +18,7 @@ from btr_tm.race.actions import TICK_MS
 from btr_tm.race.car import CarState
 from btr_tm.race.features import FeatureSet, History
 from btr_tm.race.float_lookup import FloatLookup
+from btr_tm.race.gates import Gates
 from btr_tm.race.progress import CutOffs, Progress
 from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import NO_COEFFICIENTS, Moment, Reward, ending_pays
@@ -24,7 +26,21 @@ from btr_tm.sim.appearance import NO_VARIATION, Appearance, Variation
 from btr_tm.sim.physics.road import LOST_M
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.pose import Pose
+from btr_tm.sim.track.ribbon import Track
 from btr_tm.sim.world import World
+
+SHORTEST_RACE_M = 50.0  # a reference line has a hundred points
+
+
+def line_along(track: Track, gates: Callable[[Tensor, Tensor], Gates]) -> ReferenceLine:
+    """The line of `track`, along which progress counts; UserError for a race that is too short."""
+    length_m = track.finish_m - track.start_m
+    if length_m < SHORTEST_RACE_M:
+        raise UserError(
+            f"{track.name}: from start to finish are {length_m:.0f} m, and a race needs at least "
+            f"{SHORTEST_RACE_M:.0f} m; put more blocks between them"
+        )
+    return ReferenceLine.from_points(track.line()).gated(gates, track.gate_centres())
 
 
 class Drive(NamedTuple):

@@ -17,7 +17,7 @@ from btr_tm.core.errors import RaceLost, UserError
 from btr_tm.core.protocols import ResetInfo, StepInfo
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, early_step, start_of
-from btr_tm.envs.drive import Coefficients, Drive, Here, Outcome, Rules, Seen
+from btr_tm.envs.drive import Coefficients, Drive, Here, Outcome, Rules, Seen, line_along
 from btr_tm.envs.execution import stages
 from btr_tm.race import actions
 from btr_tm.race.car import CarState
@@ -25,7 +25,7 @@ from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.gates import Gates
 from btr_tm.race.progress import REACH_M, CutOffs
-from btr_tm.race.reference_line import BEFORE, ReferenceLine
+from btr_tm.race.reference_line import BEFORE
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.physics.state import SimState
 from btr_tm.sim.track.ribbon import Track
@@ -88,7 +88,7 @@ class OneCarVectorEnv(TensorVectorEnv):
     ) -> None:
         """What a race is, what is seen of it, and how finely drivers may steer."""
         self.device = torch.device(device)
-        line = ReferenceLine.from_points(track.line()).gated(gates, track.gate_centres())
+        line = line_along(track, gates)
         self.rules = Rules(line.to(self.device), features, reward, cut_offs, float_lookup)
         self._advance, self._observe, self._judge = stages(self.rules, self.device)
         self.coefficients = Coefficients(reward, clock, self.device)

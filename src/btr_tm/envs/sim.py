@@ -16,7 +16,7 @@ from btr_tm.core.seeding import generator as make_generator
 from btr_tm.core.tree import concat_rows, flatten, take_rows, unflatten
 from btr_tm.core.types import Obs, StateDict
 from btr_tm.envs.contract import TensorVectorEnv, checked_options, early_step
-from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen
+from btr_tm.envs.drive import Coefficients, Drive, NoCamera, Race, Seen, line_along
 from btr_tm.envs.execution import CAMERAS, WORLDS, Compile, decision, within_reach
 from btr_tm.envs.restarts import Restarts
 from btr_tm.race import actions
@@ -24,7 +24,6 @@ from btr_tm.race.features import FeatureSet
 from btr_tm.race.float_lookup import FloatLookup
 from btr_tm.race.gates import Gates
 from btr_tm.race.progress import CutOffs
-from btr_tm.race.reference_line import ReferenceLine
 from btr_tm.race.reward.moment import Reward
 from btr_tm.sim.appearance import Appearance
 from btr_tm.sim.delays import delayed, delays_of
@@ -97,7 +96,7 @@ class SimVectorEnv(TensorVectorEnv):
         self.delays = delays_of(action_delay_ticks)
         world = WORLDS[compile](self.track, CarConstants(), self.decision_ticks, self.delays.longest)
         camera = CAMERAS[compile](self.track, *image_size) if image_size[0] else NoCamera()
-        line = ReferenceLine.from_points(self.track.line()).gated(gates, self.track.gate_centres())
+        line = line_along(self.track, gates)
         self.appearance = appearance or Appearance()
         rules = (line.to(self.device), features, reward, cut_offs, float_lookup)
         self.race = Race(*rules, world, camera, self.appearance)

@@ -26,7 +26,6 @@ from btr_tm.sim.track.shapes import CELL_M, LEVEL_M, Shape
 
 FORWARD = np.array([[0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [1.0, 0.0]])  # (x, z) after 0..3 right turns
 LONGEST_RACE_M = 100_000.0  # over all laps
-SHORTEST_RACE_M = 50.0  # a reference line has a hundred points
 WIDTH_EASE_M = 12.0  # half the distance over which the road changes its width
 
 
@@ -183,11 +182,6 @@ def _with_rules(name: str, ribbon: Ribbon, file: TrackFile, source: str) -> Trac
     stations = np.flatnonzero(gate == CHECKPOINT_GATE) * SPACING_M
     if not closed:
         finish_m = float(np.flatnonzero(gate == FINISH_GATE)[0]) * SPACING_M
-        if finish_m - start_m < SHORTEST_RACE_M:
-            raise UserError(
-                f"{source}: from start to finish are {finish_m - start_m:.0f} m, and a race needs at least "
-                f"{SHORTEST_RACE_M:.0f} m; put more blocks between them"
-            )
         between = tuple(float(s_m) for s_m in stations if start_m < s_m < finish_m)
         return Track(name, ribbon, start_m, finish_m, between)
     after_start = np.sort((stations - start_m) % lap_m)
