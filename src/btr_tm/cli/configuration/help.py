@@ -10,6 +10,7 @@ HEAD = """\
 btr_tm: train Beyond-The-Rainbow agents that race in TrackMania
 
   python -m btr_tm +experiment=quickstart              train a car to finish A01
+  python -m btr_tm +experiment=a01_best                a driver faster than the author, in minutes
   python -m btr_tm +experiment=quickstart seed=1 profile=smoke
   python -m btr_tm +experiment=a01_v4_btr target=ddqn  leave one ingredient out
   python -m btr_tm -m +experiment=quickstart +sweep=leave_one_out seed=0,1,2,3,4
@@ -22,7 +23,8 @@ Other commands, python -m btr_tm.NAME, each with --help:
   compare, ablate, sweep      curves of runs, verdicts on ingredients, how a sweep stands
   dashboard                   the panels of a W&B project
   play, demos, inputs         drive yourself, record races to learn from, key presses as text
-  map, draw_track, sim.author lines of maps and laps, the picture of a track, its author's race
+  map, draw_track             lines of maps and laps, the picture of a track
+  sim.author                  the author's race of a track of your own
   doctor, game                check and start the real games
   import_yaml, bench          settings of Linesight, speed and memory of this machine
 
