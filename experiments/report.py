@@ -49,6 +49,7 @@ RUN_TABLES = {
     "camera/search": "What was tried with the camera alone",
     "camera/stays": "Camera drivers on fresh seeds, 240,000 frames",
     "camera/long": "Camera drivers on fresh seeds, 480,000 frames",
+    "camera/hl_gauss": "Camera drivers with HL-Gauss, 480,000 frames",
 }
 
 
