@@ -45,6 +45,7 @@ RUN_TABLES = {
     "a01_best/hl_gauss": "HL-Gauss, a million frames",
     "a01_best/ingredients": "The six ingredients on HL-Gauss",
     "a01_best/few_frames": "Fewer frames, more updates",
+    "a01_best/lines": "The open lines, on HL-Gauss",
     "recipe_with_pictures/records": "The recipe with pictures",
     "camera/search": "What was tried with the camera alone",
     "camera/stays": "Camera drivers on fresh seeds, 240,000 frames",
