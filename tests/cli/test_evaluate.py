@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from btr_tm.cli.assembly.driver import shipped
 from btr_tm.cli.commands import evaluate
 from btr_tm.metrics.summary_text import summary_lines
 from btr_tm.run.evaluate import Result
@@ -89,3 +90,16 @@ def test_a_race_that_did_not_move_is_a_sentence(inputs) -> None:
     inputs.write_text("# track: mine\n0-0.50 press left\n")
     with pytest.raises(SystemExit, match="did not leave the start"):
         evaluate.main([str(inputs), "--sections"])
+
+
+@pytest.mark.parametrize("races", ["abc", "0", "-3", "1.5", ""])
+def test_a_number_of_races_that_is_none_is_a_sentence(races: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(["RUN", f"--races={races}"])
+    assert f"must be a whole number, 1 or larger, got {races}" in capsys.readouterr().err
+
+
+def test_a_speed_without_a_game_is_a_sentence() -> None:
+    driver = str(shipped())
+    with pytest.raises(SystemExit, match="running_speed is of a game; write env=tminterface before it"):
+        evaluate.main([driver, "env=sim", "running_speed=1", "--races", "1"])

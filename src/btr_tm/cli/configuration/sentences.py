@@ -118,7 +118,10 @@ def _unknown_key(key: str, known: Known) -> UserError:
     kind = "key" if parents else "group or key"
     has_it = _choices_with(key, known)
     if has_it:
-        return UserError(f"unknown {kind} '{key}' here; {' and '.join(has_it)} has it, so choose that first")
+        has = "has" if len(has_it) == 1 else "have"
+        return UserError(
+            f"unknown {kind} '{key}' here; {' and '.join(has_it)} {has} it, so choose that first"
+        )
     return UserError(f"unknown {kind} '{key}'{suggest(name, valid)}")
 
 

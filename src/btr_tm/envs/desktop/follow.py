@@ -32,8 +32,9 @@ def follow(telemetry: Telemetry, patience_s: float, say: Callable[[str], None]) 
     A lap begins with its clock or, without one, with a car that stands; another one begins whenever the
     clock goes back, or the car is somewhere else. Without a clock a car that stands on its way goes on.
     """
-    say(f"waiting for the game, {min(FIRST_S, patience_s):.0f} s at most")
-    reading = telemetry.after(0, min(FIRST_S, patience_s))
+    first_s = min(FIRST_S, patience_s)
+    say(f"waiting for the game, {first_s:.0f} s at most")
+    reading = telemetry.after(0, first_s)
     say("restart the race, and drive to the finish")
     rows: list[tuple[float, Reading]] = []
     while not (reading.finished and rows):
